@@ -1,0 +1,75 @@
+"""Cameras: body points in metres to image points, x right and y down.
+
+The body faces the camera at +z: the camera looks along -z, and its image's y runs down.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+FLIP = np.array([1.0, -1.0], np.float32)
+"""y up in the world, y down in the image."""
+
+
+class WeakPerspective(NamedTuple):
+    """LGD's camera (Song et al. 2020, Eq. 1).
+
+    Attributes:
+      scale: [] image units per metre.
+      translation: [2] image units.
+    """
+
+    scale: jax.Array
+    translation: jax.Array
+
+
+class Perspective(NamedTuple):
+    """A pinhole camera at the origin that looks along -z.
+
+    Attributes:
+      focal: [] or [2] focal length, pixels.
+      centre: [2] principal point, pixels.
+      position: [3] where the body's origin is, metres; its z is negative in front of the camera.
+    """
+
+    focal: jax.Array
+    centre: jax.Array
+    position: jax.Array
+
+
+def project_weak(camera: WeakPerspective, points: jax.Array) -> jax.Array:
+    """Points [..., 3] to the image [..., 2]."""
+    # x^ = s Pi(X) + t, the global rotation being part of X
+    return camera.scale * (points[..., :2] * FLIP) + camera.translation
+
+
+def project_perspective(camera: Perspective, points: jax.Array) -> jax.Array:
+    """Points [..., 3] to the image [..., 2]; points behind the camera give mirrored images."""
+    seen = points + camera.position
+    # x^ = f (X / Z) + c
+    return camera.focal * (seen[..., :2] * FLIP / -seen[..., 2:]) + camera.centre
+
+
+def solve_weak(points: jax.Array, image: jax.Array, weights: jax.Array) -> WeakPerspective:
+    """The weak-perspective camera of least weighted squared error, in closed form.
+
+    Args:
+      points: [K, 3] body points.
+      image: [K, 2] where they are seen.
+      weights: [K], not negative; points of weight zero have no influence.
+
+    Returns:
+      The camera; its scale is at least 1e-3 of the ratio of the two spreads, so that a body seen
+      from a hopeless side does not collapse or turn inside out.
+    """
+    w = (weights / jnp.maximum(weights.sum(), 1e-9))[:, None]
+    plane = points[:, :2] * FLIP
+    plane_mean, image_mean = (w * plane).sum(0), (w * image).sum(0)
+    a, b = plane - plane_mean, image - image_mean
+    spread = (w * a**2).sum() + 1e-9
+    # s = sum w a.b / sum w |a|^2, t = mean x - s mean Pi(X)
+    floor = 1e-3 * jnp.sqrt((w * b**2).sum() / spread + 1e-12)
+    scale = jnp.maximum((w * a * b).sum() / spread, floor)
+    return WeakPerspective(scale, image_mean - scale * plane_mean)

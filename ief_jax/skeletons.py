@@ -1,0 +1,160 @@
+"""Keypoint layouts by name, and how each keypoint is read off a body.
+
+A layout is a tuple of keypoint names in file order. `selection` turns one into a matrix over the
+points of a `joints.JointModel`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+COCO_17 = (
+    "nose",
+    "left_eye",
+    "right_eye",
+    "left_ear",
+    "right_ear",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hip",
+    "right_hip",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
+)
+COCO_18 = (
+    "nose",
+    "neck",
+    "right_shoulder",
+    "right_elbow",
+    "right_wrist",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "right_hip",
+    "right_knee",
+    "right_ankle",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "right_eye",
+    "left_eye",
+    "right_ear",
+    "left_ear",
+)
+"""OpenPose's COCO model: COCO's 17 and the neck. The keypoints that LGD is trained on."""
+BODY_25 = (
+    *COCO_18[:8],
+    "mid_hip",
+    *COCO_18[8:],
+    "left_big_toe",
+    "left_small_toe",
+    "left_heel",
+    "right_big_toe",
+    "right_small_toe",
+    "right_heel",
+)
+BODY_25B = (
+    *COCO_17,
+    "upper_neck",
+    "head_top",
+    "left_big_toe",
+    "left_small_toe",
+    "left_heel",
+    "right_big_toe",
+    "right_small_toe",
+    "right_heel",
+)
+EVALUATION_14 = (
+    "left_ankle",
+    "left_knee",
+    "left_hip",
+    "right_hip",
+    "right_knee",
+    "right_ankle",
+    "left_wrist",
+    "left_elbow",
+    "left_shoulder",
+    "right_shoulder",
+    "right_elbow",
+    "right_wrist",
+    "smpl_neck",
+    "smpl_head",
+)
+"""The 14 SMPL joints over which PA-MPJPE and MPJPE are taken."""
+
+LAYOUTS: Mapping[str, tuple[str, ...]] = {
+    "COCO_17": COCO_17,
+    "COCO_18": COCO_18,
+    "BODY_25": BODY_25,
+    "BODY_25B": BODY_25B,
+}
+
+COMBINED: Mapping[str, tuple[str, ...]] = {
+    # OpenPose labels the neck half-way between the shoulders and mid-hip between the hips.
+    "neck": ("left_shoulder", "right_shoulder"),
+    "mid_hip": ("left_hip", "right_hip"),
+    # The upper end of the neck: between SMPL's neck and head joints.
+    "upper_neck": ("smpl_neck", "smpl_head"),
+}
+"""Keypoints that are the mean of others, on the body and (where it is not annotated) in files."""
+
+_SMPL_ALIASES = {"smpl_neck": "neck", "smpl_head": "head"}
+
+
+def selection(layout: Sequence[str], points: Sequence[str]) -> np.ndarray:
+    """The matrix [K, P] that takes a body's points to a layout's keypoints.
+
+    Args:
+      layout: K keypoint names.
+      points: the P point names of a body (`JointModel.names`).
+
+    Returns:
+      float32; the row of a keypoint that the body has no point for is zero.
+    """
+    # SMPL's own neck is another place than the keypoint of that name: only the alias reaches it.
+    column = {name: i for i, name in enumerate(points) if name not in COMBINED}
+    for alias, name in _SMPL_ALIASES.items():
+        if name in points:
+            column[alias] = list(points).index(name)
+    matrix = np.zeros((len(layout), len(points)), np.float32)
+    for row, name in enumerate(layout):
+        members = COMBINED.get(name, (name,))
+        if all(member in column for member in members):
+            for member in members:
+                matrix[row, column[member]] += 1 / len(members)
+    return matrix
+
+
+def convert(
+    keypoints: np.ndarray, confidence: np.ndarray, source: Sequence[str], target: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rearranges detections from one layout to another.
+
+    Args:
+      keypoints: [..., len(source), 2].
+      confidence: [..., len(source)].
+      source, target: keypoint names.
+
+    Returns:
+      ([..., len(target), 2], [..., len(target)]); a keypoint that the source lacks is the mean of
+      the ones that it is defined by (`COMBINED`) with the least of their confidences, or else
+      zero with confidence zero.
+    """
+    points = np.zeros((*keypoints.shape[:-2], len(target), 2), keypoints.dtype)
+    certain = np.zeros((*confidence.shape[:-1], len(target)), confidence.dtype)
+    index = {name: i for i, name in enumerate(source)}
+    for i, name in enumerate(target):
+        if name in index:
+            points[..., i, :] = keypoints[..., index[name], :]
+            certain[..., i] = confidence[..., index[name]]
+        elif name in COMBINED and all(member in index for member in COMBINED[name]):
+            members = [index[member] for member in COMBINED[name]]
+            points[..., i, :] = keypoints[..., members, :].mean(-2)
+            certain[..., i] = confidence[..., members].min(-1)
+    return points, certain
