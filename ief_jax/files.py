@@ -1,0 +1,69 @@
+"""Files at the border: errors that name what is wrong, and writing that leaves nothing half-done."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+
+class InputError(ValueError):
+    """Something given from outside cannot be used; the message says what was expected instead."""
+
+
+class OutputError(OSError):
+    """A result cannot be written; the message names the file and the cause."""
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """An open file that becomes `path` when the block ends, and vanishes when the block fails.
+
+    The file is written beside `path` under a temporary name and renamed, so that at every moment
+    `path` is absent, the old file or the whole new one.
+
+    Raises:
+      OutputError: the file cannot be written (folder missing or read-only, disk full, ...).
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        try:
+            with open(partial, "wb") as file:
+                yield file
+            os.replace(partial, path)
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def output_folder(path: str | os.PathLike[str]) -> Path:
+    """Makes the folder `path`, with those above it, and sees that files can be written there.
+
+    Raises:
+      OutputError: it is a file, cannot be made, or takes no files.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".{os.getpid()}.probe"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except FileExistsError as error:
+        raise OutputError(f"cannot write to {path}: it is not a folder") from error
+    except OSError as error:
+        raise OutputError(f"cannot write to {path}: {error.strerror or error}") from error
+    return path
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """The content of a file.
+
+    Raises:
+      InputError: there is no such file, it is a folder, or it may not be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error

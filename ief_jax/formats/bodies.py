@@ -1,0 +1,75 @@
+"""Fitted bodies as one npz, with AMASS's names for what AMASS has."""
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ief_jax import camera, skeletons, smpl
+from ief_jax.files import replacing
+from ief_jax.formats.detections import Detections
+
+if TYPE_CHECKING:
+    from ief_jax.fitting import Bodies
+
+
+def write(
+    path: str | os.PathLike[str],
+    bodies: "Bodies",
+    people: Detections,
+    skipped: Sequence[tuple[int, int, str]] = (),
+) -> None:
+    """Writes N bodies and the detections that they were fitted to.
+
+    The file's arrays, by key:
+      poses [N, 72]: axis-angle, radians, root first; betas [N, B]; gender: 'neutral'.
+      trans [N, 3]: metres. The image shows `scale * (v + trans)[:2] * (1, -1)` of the vertices
+        v of the posed body, pelvis near the origin; along the line of sight, trans is 0, since
+        weak perspective does not say how far away a person is.
+      scale [N]: pixels per metre.
+      joints [N, 24, 3]: metres, posed, without trans; joint_names.
+      points [N, 18, 2], confidence [N, 18], skeleton: what was fitted to. With them, the file can
+        itself be read as detections.
+      reprojected [N, 18, 2]: pixels, where the body's keypoints are seen; reprojection_error [N]:
+        pixels, mean over the detected keypoints.
+      frame [N], person [N]: index of the frame, place within it; frame_names [F], images [F].
+      skipped_frame [S], skipped_person [S], skipped_reason [S]: the people not fitted.
+
+    Args:
+      path: ends in .npz.
+      bodies: one a person.
+      people: the same people, in `skeletons.COCO_18`.
+      skipped: (frame, person, reason) of those left out.
+
+    Raises:
+      OutputError: the file cannot be written.
+    """
+    scale = np.asarray(bodies.scale)
+    # scale * (X * FLIP) + t = scale * FLIP * (X + trans) with trans = FLIP * t / scale
+    trans = np.zeros((len(scale), 3), np.float32)
+    trans[:, :2] = camera.FLIP * np.asarray(bodies.translation) / scale[:, None]
+    with replacing(path) as file:
+        np.savez_compressed(
+            file,
+            poses=np.asarray(bodies.poses),
+            betas=np.asarray(bodies.betas),
+            gender=np.array("neutral"),
+            trans=trans,
+            scale=scale,
+            joints=np.asarray(bodies.joints),
+            joint_names=np.array(smpl.JOINT_NAMES),
+            points=people.points,
+            confidence=people.confidence,
+            skeleton=np.array("COCO_18"),
+            keypoint_names=np.array(skeletons.COCO_18),
+            reprojected=np.asarray(bodies.keypoints),
+            reprojection_error=np.asarray(bodies.error),
+            frame=people.frame,
+            person=people.person,
+            frame_names=np.array(people.frame_names, dtype=str),
+            images=np.array([name or "" for name in people.images], dtype=str),
+            skipped_frame=np.array([s[0] for s in skipped], np.int64),
+            skipped_person=np.array([s[1] for s in skipped], np.int64),
+            skipped_reason=np.array([s[2] for s in skipped], dtype=str),
+        )
