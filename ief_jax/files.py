@@ -1,4 +1,4 @@
-"""Files at the border: errors that name what is wrong, and writing that leaves nothing half-done."""
+"""Files at the border: errors that say what is wrong, and writing that is whole or not at all."""
 
 import os
 from collections.abc import Iterator

@@ -277,12 +277,16 @@ def _coco_images(path: Path, images: Any) -> dict[Any, str]:
 # npz
 
 
+_NPZ_KEYS = (
+    *("keypoints", "points", "confidence", "skeleton"),
+    *("frame", "person", "frame_names", "images"),
+)
+
+
 def _read_npz(path: Path, skeleton: str | None) -> Detections:
     try:
         with np.load(path, allow_pickle=False) as stored:
-            wanted = ("keypoints", "points", "confidence", "skeleton", "frame", "person")
-            wanted += ("frame_names", "images")
-            arrays = {key: stored[key] for key in wanted if key in stored.files}
+            arrays = {key: stored[key] for key in _NPZ_KEYS if key in stored.files}
             keys = stored.files
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error

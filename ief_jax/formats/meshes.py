@@ -18,11 +18,16 @@ def write(
     Raises:
       OutputError: the file cannot be written.
     """
-    import trimesh  # slow to import; few runs need it
+    import trimesh.exchange.obj  # slow to import; few runs need it
 
     # process=False keeps the vertices in the body model's order.
     mesh = trimesh.Trimesh(np.asarray(vertices), np.asarray(faces), process=False)
-    normals = {"vertex_normal": True} if kind == "ply" else {"include_normals": True}
-    content = mesh.export(file_type=kind, **normals)
+    content: bytes
+    if kind == "glb":
+        content = trimesh.exchange.gltf.export_glb(mesh.scene(), include_normals=True)
+    elif kind == "ply":
+        content = trimesh.exchange.ply.export_ply(mesh, vertex_normal=True)
+    else:
+        content = trimesh.exchange.obj.export_obj(mesh, include_normals=True).encode()
     with replacing(path) as file:
-        file.write(content.encode() if isinstance(content, str) else content)
+        file.write(content)
