@@ -10,6 +10,7 @@ import os
 import pathlib
 import zipfile
 from importlib import resources
+from typing import BinaryIO
 
 import jax.numpy as jnp
 import numpy as np
@@ -139,11 +140,12 @@ def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
     """The arrays of a file that a body model may be made of, by name."""
     with path.open("rb") as file:
         zipped = file.read(2) == _ZIP
-    if zipped:
-        return _read_npz(path)
-    if path.suffix == ".npz":
-        raise _Problem("not an .npz archive")
-    content = inert_pickle.load(path.read_bytes())
+        file.seek(0)
+        if zipped:
+            return _read_npz(file)
+        if path.suffix == ".npz":
+            raise _Problem("not an .npz archive")
+        content = inert_pickle.load(file.read())
     if not isinstance(content, dict):
         raise _Problem("not a body model: the pickle holds something else than named arrays")
     arrays = {}
@@ -155,9 +157,9 @@ def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
+def _read_npz(file: BinaryIO) -> dict[str, np.ndarray]:
     try:
-        archive = np.load(path, allow_pickle=False)
+        archive = np.load(file, allow_pickle=False)
     except (zipfile.BadZipFile, ValueError) as error:
         raise _Problem(f"not a complete .npz archive: {error}") from error
     arrays = {}
@@ -219,14 +221,15 @@ def _body(fields: dict[str, np.ndarray], betas: int | None) -> BodyModel:
     if joints != JOINTS:
         known = f", as {_OTHER_MODELS[joints]} has" if joints in _OTHER_MODELS else ""
         raise _Problem(f"'weights' is for {joints} joints{known}; expected the {JOINTS} of SMPL")
-    vertices = len(np.atleast_1d(fields["v_template"]))
+    template = _real(fields, "v_template", (None, 3))
+    vertices = len(template)
     weights = _real(fields, "weights", (vertices, JOINTS))
     worst = np.abs(weights.sum(1) - 1).argmax()
     if abs(weights[worst].sum() - 1) > 1e-3:
         raise _Problem(f"'weights' of vertex {worst} sum to {weights[worst].sum():.6g}, expected 1")
     landmarks = _landmarks(fields, vertices)
     return BodyModel(
-        template=jnp.asarray(_real(fields, "v_template", (vertices, 3))),
+        template=jnp.asarray(template),
         shape_directions=jnp.asarray(_real(fields, "shapedirs", (vertices, 3, None))[..., :betas]),
         pose_directions=jnp.asarray(_real(fields, "posedirs", (vertices, 3, POSE_FEATURES))),
         joint_regressor=jnp.asarray(_real(fields, "J_regressor", (JOINTS, vertices))),
@@ -246,8 +249,8 @@ def _shaped(
     if not fits or any(
         want not in (None, got) for want, got in zip(shape, array.shape, strict=True)
     ):
-        expected = ", ".join("any" if size is None else str(size) for size in shape)
-        raise _Problem(f"'{name}' has shape {array.shape}, expected ({expected})")
+        expected = str(shape).replace("None", "any")
+        raise _Problem(f"'{name}' has shape {array.shape}, expected {expected}")
     if array.dtype.kind not in kinds:
         raise _Problem(f"'{name}' is of type {array.dtype}, expected {what}")
     return array

@@ -120,7 +120,7 @@ _ALLOWED = frozenset(
 )
 _CHUMPY = "chumpy."
 _LARGEST_SPARSE = 10**8
-_DTYPE = re.compile(r"[biuf]\d|[SU]\d{1,4}")
+_DTYPE = re.compile(r"[<>=|]([biuf]\d|[SU]\d{1,4})")
 
 
 class _Unpickler(pickle.Unpickler):
@@ -185,11 +185,10 @@ def _origin(value: object) -> str:
 def _dtype(value: object) -> np.dtype:
     if not isinstance(value, Record) or value.origin != "numpy.dtype":
         raise InertPickleError("an array without a dtype")
-    code = value.args[0]
-    if not isinstance(code, str) or not _DTYPE.fullmatch(code):
+    code = (value.state[1] if value.state else "=") + value.args[0]
+    if not _DTYPE.fullmatch(code):
         raise InertPickleError(f"an array of dtype '{code}', expected numbers")
-    order = value.state[1] if value.state else "="
-    return np.dtype(code).newbyteorder(order)
+    return np.dtype(code)
 
 
 def _bytes(value: object) -> bytes | bytearray:
