@@ -8,7 +8,7 @@ import numpy as np
 
 from ief_jax import camera, skeletons, smpl
 from ief_jax.files import replacing
-from ief_jax.formats.detections import Detections
+from ief_jax.formats.detections import Detections, Skipped
 
 if TYPE_CHECKING:
     from ief_jax.fitting import Bodies
@@ -18,7 +18,7 @@ def write(
     path: str | os.PathLike[str],
     bodies: "Bodies",
     people: Detections,
-    skipped: Sequence[tuple[int, int, str]] = (),
+    skipped: Sequence[Skipped] = (),
 ) -> None:
     """Writes N bodies and the detections that they were fitted to.
 
@@ -40,7 +40,7 @@ def write(
       path: ends in .npz.
       bodies: one a person.
       people: the same people, in `skeletons.COCO_18`.
-      skipped: (frame, person, reason) of those left out.
+      skipped: those left out.
 
     Raises:
       OutputError: the file cannot be written.
@@ -69,7 +69,7 @@ def write(
             person=people.person,
             frame_names=np.array(people.frame_names, dtype=str),
             images=np.array([name or "" for name in people.images], dtype=str),
-            skipped_frame=np.array([s[0] for s in skipped], np.int64),
-            skipped_person=np.array([s[1] for s in skipped], np.int64),
-            skipped_reason=np.array([s[2] for s in skipped], dtype=str),
+            skipped_frame=np.array([s.frame for s in skipped], np.int64),
+            skipped_person=np.array([s.person for s in skipped], np.int64),
+            skipped_reason=np.array([s.reason for s in skipped], dtype=str),
         )

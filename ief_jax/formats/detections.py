@@ -54,9 +54,10 @@ class Detections(NamedTuple):
 
 
 class Skipped(NamedTuple):
-    """A person who cannot be fitted: its row in the detections, and why."""
+    """A person who cannot be fitted: index of the frame, place within it, and why not."""
 
-    row: int
+    frame: int
+    person: int
     reason: str
 
 
@@ -111,16 +112,19 @@ def usable(found: Detections, minimum: int = MINIMUM_SEEN) -> tuple[Detections, 
       minimum: keypoints that a person must show.
     """
     seen = (found.confidence > 0).sum(1)
-    width = _box_size(found.points, found.confidence)
-    skipped = []
-    for row in range(len(seen)):
-        if seen[row] < minimum:
-            reason = f"{seen[row]} of {len(found.names)} keypoints seen, at least {minimum} needed"
-            skipped.append(Skipped(row, reason))
-        elif width[row] < 1:
-            skipped.append(Skipped(row, "all keypoints within one pixel"))
-    keep = np.setdiff1d(np.arange(len(seen)), [s.row for s in skipped])
-    return take(found, keep), skipped
+    reasons = np.full(len(seen), "", object)
+    reasons[_box_size(found.points, found.confidence) < 1] = "all keypoints within one pixel"
+    for row in np.flatnonzero(seen < minimum):
+        reasons[row] = f"{seen[row]} of {len(found.names)} keypoints seen, {minimum} needed"
+    return part(found, reasons)
+
+
+def part(found: Detections, reasons: np.ndarray) -> tuple[Detections, list[Skipped]]:
+    """Parts the people without a reason to skip them ('' in `reasons` [N]) from the others."""
+    skip = reasons != ""
+    rows = zip(found.frame[skip], found.person[skip], reasons[skip], strict=True)
+    skipped = [Skipped(int(frame), int(person), str(reason)) for frame, person, reason in rows]
+    return take(found, np.flatnonzero(~skip)), skipped
 
 
 def take(found: Detections, rows: np.ndarray) -> Detections:
