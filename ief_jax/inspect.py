@@ -54,7 +54,7 @@ def figure(
     steps = len(error) - 1
     shown = np.unique(np.linspace(0, steps, min(steps + 1, MOST_SKELETONS)).round().astype(int))
     page = Figure(figsize=(max(12.5, 1.9 * len(shown)), 7.0), layout="constrained")
-    page.suptitle(title, fontsize=13)
+    page.suptitle(title, fontsize=13, x=0.02, horizontalalignment="left")
     above, below = page.subfigures(2, 1, squeeze=False, height_ratios=(1.0, 1.25))[:, 0]
     curves = above.subplots(1, 4)
     _curve(curves[0], {"error": error}, 0, "reprojection error (px)")
@@ -67,7 +67,12 @@ def figure(
     curves[3].axhline(0, color="0.6", linewidth=0.8)
     for axes in curves[1:3]:
         axes.set_yscale("log")
-    curves[1].legend(frameon=False, fontsize=8)
+    above.legend(
+        *curves[1].get_legend_handles_labels(),
+        loc="outside upper right",
+        ncols=len(trace.gradient),
+        frameon=False,
+    )
     panels = below.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False)[0]
     seen = np.asarray(confidence)[person] > 0
     found = np.asarray(points)[person]
@@ -77,8 +82,9 @@ def figure(
         axes.set_title(
             f"step {step}: {error[step]:.1f} px" if step else f"start: {error[0]:.1f} px"
         )
-    low, high = found[seen].min(0), found[seen].max(0)
-    margin = 0.15 * (high - low).max()
+    everything = np.concatenate([found[seen], bodies[shown].reshape(-1, 2)])
+    low, high = everything.min(0), everything.max(0)
+    margin = 0.05 * (high - low).max()
     panels[0].set_xlim(low[0] - margin, high[0] + margin)
     panels[0].set_ylim(high[1] + margin, low[1] - margin)
     below.supxlabel("coloured: keypoints found (left blue, right orange); black: the body's")

@@ -4,6 +4,7 @@ Whatever the file, the result is one `Detections`: arrays over all people of all
 is dropped here but annotations that are not of people; `usable` says who can be fitted.
 """
 
+import io
 import json
 import os
 import re
@@ -289,13 +290,15 @@ _NPZ_KEYS = (
 
 def _read_npz(path: Path, skeleton: str | None) -> Detections:
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as stored:
             arrays = {key: stored[key] for key in _NPZ_KEYS if key in stored.files}
             keys = stored.files
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+        if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+            raise ValueError("a member is no array")
+    except InputError:
+        raise
     except Exception as error:
-        # Truncated archives, pickled objects, arrays where an archive should be: numpy raises
+        # Truncated archives, pickled objects, an array where an archive should be: numpy raises
         # many kinds.
         raise InputError(
             f"{path}: not an npz of plain arrays ({error}); pickled objects are never loaded"
