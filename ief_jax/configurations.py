@@ -1,0 +1,87 @@
+"""The two ways to run LGD that are released: as in the paper, and the best we know.
+
+Read by the scripts and the checkpoints only; the functions take plain values.
+"""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What must be known to rebuild a fitter from its weights.
+
+    Attributes:
+      name: of the configuration.
+      parameterisation: `axis_angle` or `six_d` (`ief_jax.parameters`).
+      inputs: what the network sees, of `gradient`, `theta`, `keypoints`.
+      width, blocks: of the network (`ief_jax.update_network`).
+      steps: N, learned steps.
+      second_order_steps: Gauss-Newton steps at the end; 0 for none. With them the network also
+        puts out how sure it is (`ief_jax.gauss_newton`).
+    """
+
+    name: str
+    parameterisation: str
+    inputs: tuple[str, ...]
+    width: int
+    blocks: int
+    steps: int
+    second_order_steps: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Configuration":
+        """The inverse of `to_dict`.
+
+        Raises:
+          ValueError: a field is missing, unknown or of another type; the message names it.
+        """
+        names = {field.name for field in fields(cls)}
+        if set(values) != names:
+            raise ValueError(f"configuration has fields {sorted(values)}, expected {sorted(names)}")
+        for field in fields(cls):
+            expected = {"str": str, "int": int}.get(str(field.type), (list, tuple))
+            if not isinstance(values[field.name], expected):
+                raise ValueError(f"configuration field '{field.name}' is {values[field.name]!r}")
+        return cls(**{**values, "inputs": tuple(values["inputs"])})
+
+
+PAPER = Configuration(
+    name="paper",
+    parameterisation="axis_angle",
+    inputs=("gradient", "theta", "keypoints"),
+    width=1000,
+    blocks=2,
+    steps=4,
+    second_order_steps=0,
+)
+"""Song et al. 2020 as far as the paper says: 4.3 M parameters, trained on |Theta - Theta_gt|_1."""
+
+RELEASED = Configuration(
+    name="released",
+    parameterisation="six_d",
+    inputs=("gradient", "theta", "keypoints"),
+    width=512,
+    blocks=2,
+    steps=4,
+    second_order_steps=3,
+)
+"""The best we know: 6D rotations, a camera in closed form, losses on joints and reprojection
+beside the parameters, and at the end second-order steps under the network's own belief."""
+
+LIFTING = Configuration(
+    name="lifting",
+    parameterisation="axis_angle",
+    inputs=("keypoints",),
+    width=1000,
+    blocks=2,
+    steps=1,
+    second_order_steps=0,
+)
+"""Direct lifting with the paper's network (section 4.3): one step, from the keypoints alone."""
+
+NAMED = {configuration.name: configuration for configuration in (PAPER, RELEASED, LIFTING)}

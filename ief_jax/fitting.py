@@ -1,0 +1,324 @@
+"""Bodies fitted to keypoints with a trained checkpoint: pixels in, pixels and metres out."""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from ief_jax import (
+    camera,
+    checkpoints,
+    feedback,
+    gauss_newton,
+    joints,
+    lgd,
+    parameters,
+    rotations,
+    skeletons,
+)
+from ief_jax import observations as obs
+from ief_jax.configurations import Configuration
+from ief_jax.parameters import Body, Theta
+from ief_jax.update_network import UpdateNetwork
+
+PARAMETERISATIONS = {
+    "axis_angle": parameters.AXIS_ANGLE,
+    "six_d": parameters.SIX_D,
+}
+FEATURES = {
+    "gradient": lgd.gradient_features,
+    "theta": lgd.theta_features,
+    "keypoints": lgd.keypoint_features,
+}
+LAYOUT = skeletons.COCO_18
+"""The keypoints that the networks know."""
+
+
+class Bodies(NamedTuple):
+    """Fitted bodies, with any leading axes.
+
+    Attributes:
+      poses: [..., 72] axis-angle, radians, the root first.
+      betas: [..., B].
+      scale: [...] pixels per metre.
+      translation: [..., 2] pixels: a point X is seen at scale (X, -Y) + translation.
+      joints: [..., 24, 3] metres.
+      keypoints: [..., 18, 2] where the body's own keypoints are seen, pixels.
+      error: [...] mean distance of the seen keypoints from these, pixels.
+    """
+
+    poses: jax.Array
+    betas: jax.Array
+    scale: jax.Array
+    translation: jax.Array
+    joints: jax.Array
+    keypoints: jax.Array
+    error: jax.Array
+
+
+class Trace(NamedTuple):
+    """What each of T learned steps saw and did, for N people.
+
+    Attributes:
+      bodies: after each step, the start first: leading axes [N, T + 1].
+      error: [N, T + 1] L(Theta_n) of the normalised keypoints.
+      gradient: dL/dTheta_n by group, [N, T, d].
+      update: Theta_{n+1} - Theta_n by group, [N, T, d].
+      cosine: between the update and the negative gradient by group, [N, T].
+    """
+
+    bodies: Bodies
+    error: jax.Array
+    gradient: Theta
+    update: Theta
+    cosine: Theta
+
+
+def problem(configuration: Configuration, model: joints.JointModel) -> lgd.Problem:
+    """The fitting problem of a configuration on a body."""
+    return lgd.Problem(
+        PARAMETERISATIONS[configuration.parameterisation],
+        model,
+        jnp.asarray(skeletons.selection(LAYOUT, model.names)),
+    )
+
+
+def features(configuration: Configuration) -> lgd.Features:
+    """What a configuration's network sees."""
+    return lgd.together(*(FEATURES[name] for name in configuration.inputs))
+
+
+def network(configuration: Configuration, task: lgd.Problem) -> UpdateNetwork:
+    """A configuration's network, without weights."""
+    outputs = lgd.size(task)
+    if configuration.second_order_steps:
+        outputs += gauss_newton.outputs(task.model.betas, len(LAYOUT))
+    return UpdateNetwork(outputs, configuration.width, configuration.blocks)
+
+
+def applied(
+    configuration: Configuration, task: lgd.Problem, weights: checkpoints.Weights
+) -> lgd.Network:
+    """A configuration's network with weights: features [N, F] to outputs."""
+    module = network(configuration, task)
+
+    def apply(shown: jax.Array) -> jax.Array:
+        return jnp.asarray(module.apply(weights, shown))
+
+    return apply
+
+
+def initial_weights(
+    configuration: Configuration, task: lgd.Problem, key: jax.Array
+) -> checkpoints.Weights:
+    """Random weights of a configuration's network."""
+    theta = task.parameterisation.start(task.model.betas)
+    observed = obs.Observation(jnp.zeros((len(LAYOUT), 2)), jnp.ones(len(LAYOUT)))
+    shown = features(configuration)(theta, theta, observed)
+    return network(configuration, task).init(key, shown[None])
+
+
+def fit(
+    checkpoint: checkpoints.Checkpoint,
+    model: joints.JointModel,
+    points: ArrayLike,
+    confidence: ArrayLike,
+    steps: int | None = None,
+) -> Bodies:
+    """Fits a body to each of N people.
+
+    Args:
+      checkpoint: of `checkpoints.load`.
+      model: the body, of `joints.fold`.
+      points: [N, 18, 2] keypoints in pixels, in `skeletons.COCO_18`'s order.
+      confidence: [N, 18] in [0, 1]; keypoints of confidence 0 are ignored.
+      steps: learned steps; the checkpoint's own number by default.
+
+    Returns:
+      `Bodies` with one leading axis; pure and differentiable, compiled once a batch size.
+    """
+    configuration = checkpoint.configuration
+    check(checkpoint, model)
+    count = configuration.steps if steps is None else steps
+    return _fit(
+        configuration,
+        count,
+        checkpoint.weights,
+        model,
+        jnp.asarray(points),
+        jnp.asarray(confidence),
+    )
+
+
+def trace(
+    checkpoint: checkpoints.Checkpoint,
+    model: joints.JointModel,
+    points: ArrayLike,
+    confidence: ArrayLike,
+    steps: int | None = None,
+) -> Trace:
+    """As `fit`, with the learned steps laid open. Second-order steps are not part of it."""
+    configuration = checkpoint.configuration
+    check(checkpoint, model)
+    count = configuration.steps if steps is None else steps
+    return _trace(
+        configuration,
+        count,
+        checkpoint.weights,
+        model,
+        jnp.asarray(points),
+        jnp.asarray(confidence),
+    )
+
+
+def check(checkpoint: checkpoints.Checkpoint, model: joints.JointModel) -> None:
+    """Sees that a checkpoint's weights fit its configuration and the body.
+
+    Raises:
+      InputError: they do not; the message lists the differences.
+    """
+    configuration = checkpoint.configuration
+    task = problem(configuration, model)
+    expected = jax.eval_shape(
+        lambda key: initial_weights(configuration, task, key), jax.random.key(0)
+    )
+    checkpoints.check_weights(checkpoint.weights, expected, f"checkpoint '{configuration.name}'")
+
+
+class Learned(NamedTuple):
+    """The learned steps of a batch: all states, what they saw, and in which frame."""
+
+    states: Theta
+    seen: lgd.Seen
+    observed: obs.Observation
+    frame: obs.Frame
+
+
+def learned_steps(
+    configuration: Configuration,
+    steps: int,
+    weights: checkpoints.Weights,
+    task: lgd.Problem,
+    points: jax.Array,
+    confidence: jax.Array,
+) -> Learned:
+    """Normalises keypoints [N, 18, 2] and runs the network's steps on them."""
+    pixels = obs.Observation(points, confidence)
+    square = jax.vmap(obs.frame)(pixels)
+    observed = jax.vmap(obs.normalise)(pixels, square)
+    states, seen = lgd.unroll(
+        task,
+        applied(configuration, task, weights),
+        observed,
+        steps,
+        features(configuration),
+    )
+    return Learned(states, seen, observed, square)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _fit(
+    configuration: Configuration,
+    steps: int,
+    weights: checkpoints.Weights,
+    model: joints.JointModel,
+    points: jax.Array,
+    confidence: jax.Array,
+) -> Bodies:
+    task = problem(configuration, model)
+    learned = learned_steps(configuration, steps, weights, task, points, confidence)
+    last = jax.tree.map(lambda group: group[-1], learned.states)
+    if not (configuration.second_order_steps and steps):
+        return jax.vmap(partial(_bodies, task))(last, learned.observed, learned.frame)
+
+    def finish(
+        theta: Theta, logits: jax.Array, observed: obs.Observation, square: obs.Frame
+    ) -> Bodies:
+        body = second_order_steps(configuration, task, theta, logits, observed)
+        return _in_pixels(task, body, None, observed, square)
+
+    return jax.vmap(finish)(last, learned.seen.rest[-1], learned.observed, learned.frame)
+
+
+def second_order_steps(
+    configuration: Configuration,
+    task: lgd.Problem,
+    theta: Theta,
+    logits: jax.Array,
+    observed: obs.Observation,
+) -> Body:
+    """The Gauss-Newton steps after the learned ones, for one example."""
+    belief = gauss_newton.belief(task.parameterisation.body(theta), logits)
+    correct = gauss_newton.correction(belief, task.model, task.selection, observed)
+    nowhere = gauss_newton.nowhere(task.model.betas)
+    states = feedback.refine(correct, nowhere, configuration.second_order_steps)
+    return gauss_newton.displaced(belief.body, jax.tree.map(lambda d: d[-1], states))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _trace(
+    configuration: Configuration,
+    steps: int,
+    weights: checkpoints.Weights,
+    model: joints.JointModel,
+    points: jax.Array,
+    confidence: jax.Array,
+) -> Trace:
+    task = problem(configuration, model)
+    learned = learned_steps(configuration, steps, weights, task, points, confidence)
+
+    def of_person(
+        states: Theta, gradient: Theta, observed: obs.Observation, square: obs.Frame
+    ) -> Trace:
+        update = jax.tree.map(lambda group: group[1:] - group[:-1], states)
+        return Trace(
+            jax.vmap(lambda theta: _bodies(task, theta, observed, square))(states),
+            jax.vmap(lambda theta: lgd.reprojection_error(task, theta, observed))(states),
+            gradient,
+            update,
+            jax.tree.map(lambda u, g: _cosine(u, -g), update, gradient),
+        )
+
+    return jax.vmap(of_person, in_axes=(1, 1, 0, 0))(
+        learned.states, learned.seen.slope.gradient, learned.observed, learned.frame
+    )
+
+
+def _bodies(
+    task: lgd.Problem, theta: Theta, observed: obs.Observation, square: obs.Frame
+) -> Bodies:
+    again = lgd.reproject(task, theta, observed)
+    return _in_pixels(task, again.body, again.view, observed, square)
+
+
+def _in_pixels(
+    task: lgd.Problem,
+    body: Body,
+    view: camera.WeakPerspective | None,
+    observed: obs.Observation,
+    square: obs.Frame,
+) -> Bodies:
+    points = joints.positions(task.model, body.local, body.betas)
+    keypoints = task.selection @ points
+    if view is None:
+        view = camera.solve_weak(keypoints, observed.points, observed.confidence)
+    pixels = obs.camera_to_pixels(view, square)
+    seen = observed.confidence > 0
+    distance = jnp.linalg.norm(camera.project_weak(view, keypoints) - observed.points, axis=-1)
+    error = jnp.where(seen, distance, 0.0).sum() / jnp.maximum(seen.sum(), 1)
+    return Bodies(
+        rotations.matrix_to_axis_angle(body.local).reshape(-1),
+        body.betas,
+        pixels.scale,
+        pixels.translation,
+        points[: len(task.model.parents)],
+        camera.project_weak(pixels, keypoints),
+        error * square.half,
+    )
+
+
+def _cosine(a: jax.Array, b: jax.Array) -> jax.Array:
+    lengths = jnp.linalg.norm(a, axis=-1) * jnp.linalg.norm(b, axis=-1)
+    return (a * b).sum(-1) / jnp.maximum(lengths, 1e-12)

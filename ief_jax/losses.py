@@ -1,0 +1,80 @@
+"""What LGD is trained to make small: errors of Theta_1 .. Theta_N against the truth.
+
+Functions take one state of one example; `training` sums over steps and averages over the batch.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ief_jax import camera, gauss_newton, lgd, rotations
+from ief_jax.observations import Observation
+from ief_jax.parameters import Body, Theta
+
+
+class Truth(NamedTuple):
+    """The body that was seen.
+
+    Attributes:
+      body: its rotations and betas.
+      points: [P, 3] its joints and landmarks, metres.
+      view: the camera, of normalised coordinates.
+      keypoints: [K, 2] where its keypoints are seen, normalised, before any noise.
+    """
+
+    body: Body
+    points: jax.Array
+    view: camera.WeakPerspective
+    keypoints: jax.Array
+
+
+def parameter_loss(problem: lgd.Problem, theta: Theta, truth: Truth) -> jax.Array:
+    """The paper's loss: |Theta_n - Theta_gt|_1 (Algorithm 1)."""
+    target = problem.parameterisation.encode(truth.body, truth.view)
+    return jnp.abs(lgd.flatten(theta) - lgd.flatten(target)).sum()
+
+
+JOINT_WEIGHT = 5.0
+REPROJECTION_WEIGHT = 0.04
+PARAMETER_WEIGHT = 0.065
+
+
+def body_loss(problem: lgd.Problem, theta: Theta, observed: Observation, truth: Truth) -> jax.Array:
+    """Errors of parameters, of the joints in space and of the keypoints in the image, L1 all.
+
+    Joints are those of the skeleton (24) relative to the pelvis, in metres.
+    """
+    again = lgd.reproject(problem, theta, observed)
+    joints = len(problem.model.parents)
+    difference = again.points[:joints] - truth.points[:joints]
+    in_space = jnp.abs(difference - difference[:1]).sum()
+    in_image = jnp.abs(again.keypoints - truth.keypoints).sum()
+    return (
+        PARAMETER_WEIGHT * parameter_loss(problem, theta, truth)
+        + JOINT_WEIGHT * in_space
+        + REPROJECTION_WEIGHT * in_image
+    )
+
+
+def belief_loss(belief: gauss_newton.Belief, observed: Observation, truth: Truth) -> jax.Array:
+    """Negative log-likelihood of the truth under a belief, over the deviations alone.
+
+    The body believed in is taken as given: this teaches how far off it is, not to be less so.
+    """
+    turned = rotations.compose(jnp.swapaxes(belief.body.local, -1, -2), truth.body.local)
+    errors = (
+        rotations.matrix_to_axis_angle(turned).reshape(-1),
+        truth.body.betas - belief.body.betas,
+    )
+    deviations = (belief.turn_deviation.reshape(-1), belief.betas_deviation)
+    error = jax.lax.stop_gradient(jnp.concatenate(errors))
+    total = _gaussian(error, jnp.concatenate(deviations)).sum()
+    missed = observed.points - truth.keypoints
+    noise = _gaussian(missed, belief.point_deviation[:, None]).sum(-1)
+    return total + jnp.where(observed.confidence > 0, noise, 0.0).sum()
+
+
+def _gaussian(error: jax.Array, deviation: jax.Array) -> jax.Array:
+    # -log N(e; 0, s^2) = log s + e^2 / (2 s^2) + const
+    return jnp.log(deviation) + 0.5 * (error / deviation) ** 2

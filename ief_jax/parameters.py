@@ -1,0 +1,104 @@
+"""Theta: the numbers that are refined, and the body and camera that they stand for.
+
+A parameterisation is four pure functions of one example. Theta is a dict of vectors by group
+(`pose`, `shape`, `rotation`, ...), and all zeros is always a person who stands facing the camera.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ief_jax import camera, rotations, smpl
+from ief_jax.observations import Observation
+
+Theta = dict[str, jax.Array]
+
+STANDING_SCALE = 1.1
+"""Normalised image units per metre at which a standing adult fills the unit square."""
+
+
+class Body(NamedTuple):
+    """A body: local rotations [24, 3, 3] (the root's first) and betas [B]."""
+
+    local: jax.Array
+    betas: jax.Array
+
+
+class Parameterisation(NamedTuple):
+    """How Theta stands for a body seen by a camera.
+
+    Attributes:
+      start: number of betas -> Theta_0, all zeros.
+      body: Theta -> `Body`.
+      view: (Theta, keypoints [K, 3] of the body, what is observed) -> the camera.
+      encode: (body, camera) -> Theta, the target of the parameter loss.
+    """
+
+    start: Callable[[int], Theta]
+    body: Callable[[Theta], Body]
+    view: Callable[[Theta, jax.Array, Observation], camera.WeakPerspective]
+    encode: Callable[[Body, camera.WeakPerspective], Theta]
+
+
+def _axis_angle_start(betas: int) -> Theta:
+    sizes = {"pose": 69, "shape": betas, "rotation": 3, "translation": 2, "scale": 1}
+    return {name: jnp.zeros(size) for name, size in sizes.items()}
+
+
+def _axis_angle_body(theta: Theta) -> Body:
+    vectors = jnp.concatenate([theta["rotation"], theta["pose"]]).reshape(smpl.JOINTS, 3)
+    return Body(rotations.axis_angle_to_matrix(vectors), theta["shape"])
+
+
+def _axis_angle_view(
+    theta: Theta, points: jax.Array, observed: Observation
+) -> camera.WeakPerspective:
+    del points, observed
+    # With s itself as the parameter, s = 0 would make every gradient vanish.
+    return camera.WeakPerspective(STANDING_SCALE * jnp.exp(theta["scale"][0]), theta["translation"])
+
+
+def _axis_angle_encode(body: Body, view: camera.WeakPerspective) -> Theta:
+    vectors = rotations.matrix_to_axis_angle(body.local)
+    return {
+        "pose": vectors[1:].reshape(-1),
+        "shape": body.betas,
+        "rotation": vectors[0],
+        "translation": view.translation,
+        "scale": jnp.log(view.scale / STANDING_SCALE)[None],
+    }
+
+
+AXIS_ANGLE = Parameterisation(
+    _axis_angle_start, _axis_angle_body, _axis_angle_view, _axis_angle_encode
+)
+"""The paper's: axis-angle pose, betas, global rotation, translation and (here) log-scale."""
+
+
+def _six_d_start(betas: int) -> Theta:
+    sizes = {"pose": 23 * 6, "shape": betas, "rotation": 6}
+    return {name: jnp.zeros(size) for name, size in sizes.items()}
+
+
+def _six_d_body(theta: Theta) -> Body:
+    rest = rotations.matrix_to_six_d(jnp.eye(3))[None]
+    vectors = jnp.concatenate([theta["rotation"], theta["pose"]]).reshape(smpl.JOINTS, 6)
+    return Body(rotations.six_d_to_matrix(rest + vectors), theta["shape"])
+
+
+def _six_d_view(theta: Theta, points: jax.Array, observed: Observation) -> camera.WeakPerspective:
+    del theta
+    return camera.solve_weak(points, observed.points, observed.confidence)
+
+
+def _six_d_encode(body: Body, view: camera.WeakPerspective) -> Theta:
+    del view
+    rest = rotations.matrix_to_six_d(jnp.eye(3))[None]
+    vectors = rotations.matrix_to_six_d(body.local) - rest
+    return {"pose": vectors[1:].reshape(-1), "shape": body.betas, "rotation": vectors[0]}
+
+
+SIX_D = Parameterisation(_six_d_start, _six_d_body, _six_d_view, _six_d_encode)
+"""6D rotations (Zhou et al. 2019) less those at rest; the camera is solved in closed form."""

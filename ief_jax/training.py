@@ -1,0 +1,234 @@
+"""Training LGD: examples made on the device, the loss through the unrolled steps, the step.
+
+Nothing here reads files or keeps state: `train.py` runs these functions.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import struct
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from ief_jax import (
+    camera,
+    checkpoints,
+    fitting,
+    gauss_newton,
+    joints,
+    lgd,
+    losses,
+    pose_prior,
+    sampling,
+    smpl,
+)
+from ief_jax import observations as obs
+from ief_jax.configurations import Configuration
+from ief_jax.losses import Truth
+from ief_jax.parameters import Body, Theta
+
+DrawPose = Callable[[jax.Array], jax.Array]
+"""A random key to a pose [24, 3], axis-angle."""
+
+MIRRORED = np.array(
+    [
+        smpl.JOINT_NAMES.index(
+            {"left": "right", "right": "left"}[side] + "_" + rest if rest else side
+        )
+        for side, _, rest in (name.partition("_") for name in smpl.JOINT_NAMES)
+    ]
+)
+"""The joint on the other side of the body, of each joint."""
+
+
+def mirror(pose: jax.Array) -> jax.Array:
+    """A pose [24, 3] with left and right exchanged."""
+    # Reflection in x = 0 takes a rotation about (x, y, z) to one about (x, -y, -z).
+    return pose[MIRRORED] * jnp.array([[1.0, -1.0, -1.0]])
+
+
+def from_prior(prior: pose_prior.PosePrior) -> DrawPose:
+    """Draws poses from the prior."""
+    return lambda key: pose_prior.sample(prior, key)
+
+
+def from_poses(poses: jax.Array, cumulative: jax.Array) -> DrawPose:
+    """Draws from [N, 24, 3] poses, mirrored half the time.
+
+    Args:
+      poses: axis-angle, the root first.
+      cumulative: [N] running sum of the poses' probabilities.
+    """
+
+    def draw(key: jax.Array) -> jax.Array:
+        which, side = jax.random.uniform(key, (2,))
+        chosen = jnp.minimum(jnp.searchsorted(cumulative, which), len(poses) - 1)
+        return jnp.where(side < 0.5, mirror(poses[chosen]), poses[chosen])
+
+    return draw
+
+
+def mixed(first: DrawPose, second: DrawPose, share: float) -> DrawPose:
+    """Draws from `second` in a share of the cases, else from `first`."""
+
+    def draw(key: jax.Array) -> jax.Array:
+        choice, first_key, second_key = jax.random.split(key, 3)
+        chosen = jax.random.uniform(choice) < share
+        return jnp.where(chosen, second(second_key), first(first_key))
+
+    return draw
+
+
+class Spoiling(NamedTuple):
+    """How training keypoints differ from true ones.
+
+    Attributes:
+      noise: largest standard deviation, as a share of the person's box.
+      drop: largest probability that a keypoint is hidden.
+      clean: share of the examples without noise, and (independently) without hidden keypoints.
+    """
+
+    noise: float = 0.02
+    drop: float = 0.3
+    clean: float = 0.4
+
+
+def example(
+    key: jax.Array,
+    draw: DrawPose,
+    model: joints.JointModel,
+    selection: jax.Array,
+    spoiling: Spoiling,
+) -> tuple[obs.Observation, Truth]:
+    """One training example: normalised keypoints, and the truth (Algorithm 1)."""
+    pose_key, body_key, amount_key, noise_key = jax.random.split(key, 4)
+    # theta_gt, beta_gt, R_gt, t_gt, s_gt, x_gt
+    truth = sampling.example(body_key, model, selection, draw(pose_key))
+    noisy, noise, lossy, drop = jax.random.uniform(amount_key, (4,))
+    points, confidence = sampling.degrade(
+        truth.points,
+        truth.confidence,
+        noise_key,
+        jnp.where(noisy < spoiling.clean, 0.0, noise * spoiling.noise),
+        jnp.where(lossy < spoiling.clean, 0.0, drop * spoiling.drop),
+    )
+    pixels = obs.Observation(points, confidence)
+    square = obs.frame(pixels)
+    view = camera.WeakPerspective(
+        truth.camera.scale / square.half,
+        (truth.camera.translation - square.centre) / square.half,
+    )
+    return obs.normalise(pixels, square), Truth(
+        Body(truth.local, truth.betas),
+        joints.positions(model, truth.local, truth.betas),
+        view,
+        (truth.points - square.centre) / square.half,
+    )
+
+
+Loss = Callable[[checkpoints.Weights, obs.Observation, Truth], jax.Array]
+"""(weights, observed [B], truth [B]) to the mean loss."""
+
+
+def loss(configuration: Configuration, task: lgd.Problem) -> Loss:
+    """The training loss of a configuration.
+
+    The sum over the steps n = 1 .. N of the paper's parameter loss; with second-order steps, of
+    the losses on the body and of the belief about it.
+    """
+    shown = fitting.features(configuration)
+
+    def of_state(
+        theta: Theta, logits: jax.Array, observed: obs.Observation, truth: Truth
+    ) -> jax.Array:
+        if not configuration.second_order_steps:
+            return losses.parameter_loss(task, theta, truth)
+        belief = gauss_newton.belief(task.parameterisation.body(theta), logits)
+        return losses.body_loss(task, theta, observed, truth) + (
+            BELIEF_WEIGHT * losses.belief_loss(belief, observed, truth)
+        )
+
+    def total(weights: checkpoints.Weights, observed: obs.Observation, truth: Truth) -> jax.Array:
+        states, seen = lgd.unroll(
+            task,
+            fitting.applied(configuration, task, weights),
+            observed,
+            configuration.steps,
+            shown,
+            lgd.detached_slope,
+        )
+        after = jax.tree.map(lambda group: group[1:], states)
+        over_batch = jax.vmap(of_state)
+        each = jax.vmap(over_batch, in_axes=(0, 0, None, None))(after, seen.rest, observed, truth)
+        return each.mean(1).sum()
+
+    return total
+
+
+BELIEF_WEIGHT = 0.005
+
+
+@struct.dataclass
+class TrainState:
+    """All that a run is at one moment: what a checkpoint of it holds."""
+
+    step: jax.Array
+    weights: Any
+    optimiser: Any
+    key: jax.Array
+
+
+def start(
+    weights: checkpoints.Weights, optimiser: optax.GradientTransformation, seed: int
+) -> TrainState:
+    """The state before the first step. The key is kept as raw data, which any file can hold."""
+    key = jax.random.key_data(jax.random.key(seed))
+    return TrainState(jnp.int32(0), weights, optimiser.init(weights), key)
+
+
+def adam(learning_rate: float, iterations: int) -> optax.GradientTransformation:
+    """Adam, its rate warmed up and then lowered to nothing along a cosine; clipped gradients."""
+    schedule = optax.warmup_cosine_decay_schedule(
+        0.0, learning_rate, max(1, min(200, iterations // 10)), max(iterations, 2)
+    )
+    return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
+
+
+MakeExample = Callable[[jax.Array], tuple[obs.Observation, Truth]]
+Step = Callable[[TrainState], tuple[TrainState, jax.Array]]
+
+
+def step(
+    make: MakeExample,
+    objective: Loss,
+    optimiser: optax.GradientTransformation,
+    batch_size: int,
+    mesh: Mesh,
+) -> Step:
+    """One training step, compiled for all devices of a mesh: state in, (state, loss) out.
+
+    Examples are made and seen where they are needed: the batch is split over the mesh's axis
+    `batch`, the state is everywhere the same. `batch_size` must be a multiple of its devices.
+    The state that goes in is given up to the one that comes out.
+    """
+    split = NamedSharding(mesh, PartitionSpec("batch"))
+    everywhere = NamedSharding(mesh, PartitionSpec())
+
+    def advance(state: TrainState) -> tuple[TrainState, jax.Array]:
+        key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
+        keys = jax.lax.with_sharding_constraint(jax.random.split(key, batch_size), split)
+        observed, truth = jax.vmap(make)(keys)
+        value, gradient = jax.value_and_grad(objective)(state.weights, observed, truth)
+        update, memory = optimiser.update(gradient, state.optimiser, state.weights)
+        weights = optax.apply_updates(state.weights, update)
+        return TrainState(state.step + 1, weights, memory, state.key), value
+
+    return jax.jit(advance, donate_argnums=0, in_shardings=everywhere, out_shardings=everywhere)
+
+
+def device_mesh() -> Mesh:
+    """All devices in one axis, `batch`."""
+    return jax.make_mesh((jax.device_count(),), ("batch",), axis_types=(AxisType.Auto,))
