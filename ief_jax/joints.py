@@ -6,11 +6,12 @@ that skinning is linear in, so W and the skinning weights fold into small tensor
     X_i = sum_v W_iv sum_k w_vk (R_k (T_v + S_v beta + P_v f) + t_k)
         = sum_k (R_k A_ik [1, beta, f] + m_ik t_k)
 
-with A_ik = sum_v W_iv w_vk [T_v, S_v, P_v] and m_ik = sum_v W_iv w_vk. For a few points this
-is one to two orders of magnitude less work than the mesh.
+with A_ik = sum_v W_iv w_vk [T_v, S_v, P_v] and m_ik = sum_v W_iv w_vk. Only the pairs (i, k) of a
+point and a bone that carries part of it are kept: its shares. For a few points this is one to
+two orders of magnitude less work than the mesh.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import jax
@@ -28,11 +29,11 @@ class JointModel:
     Attributes:
       joint_template: [24, 3] rest joints of the mean body.
       joint_shapes: [24, 3, B] their displacement per unit of each beta.
-      arms: [I, K, 3, 1 + B] A_ik for 1 and beta, over the K bones that move any of the points.
-      arm_poses: [I, K, 3, 207] A_ik for the pose feature.
-      masses: [I, K] m_ik.
+      arms: [S, 3, 1 + B] A_ik for 1 and beta, of the S shares.
+      arm_poses: [S, 3, 207] A_ik for the pose feature.
+      masses: [S] m_ik.
       parents: the kinematic tree (static).
-      bones: the K bones (static).
+      shares: (i, k) of each share: the further point and the bone (static).
       names: of all 24 + I points (static).
     """
 
@@ -42,13 +43,25 @@ class JointModel:
     arm_poses: jax.Array
     masses: jax.Array
     parents: tuple[int, ...] = struct.field(pytree_node=False)
-    bones: tuple[int, ...] = struct.field(pytree_node=False)
+    shares: tuple[tuple[int, int], ...] = struct.field(pytree_node=False)
     names: tuple[str, ...] = struct.field(pytree_node=False)
 
     @property
     def betas(self) -> int:
         """B, the number of shape coefficients."""
         return self.joint_shapes.shape[-1]
+
+    @property
+    def bones(self) -> np.ndarray:
+        """[S] the bone of each share."""
+        return np.array([bone for _, bone in self.shares], np.int32)
+
+    @property
+    def owners(self) -> np.ndarray:
+        """[I, S] float32: 1 where the column's share is one of the row's point."""
+        points = np.array([point for point, _ in self.shares], np.int32)
+        further = len(self.names) - smpl.JOINTS
+        return (np.arange(further)[:, None] == points).astype(np.float32)
 
 
 def fold(body: smpl.BodyModel, regressors: Mapping[str, np.ndarray] | None = None) -> JointModel:
@@ -59,7 +72,8 @@ def fold(body: smpl.BodyModel, regressors: Mapping[str, np.ndarray] | None = Non
       regressors: rows W_i [V] of further points, by name (Human3.6M's joints, say).
 
     Raises:
-      ValueError: a regressor's length is not the body's number of vertices.
+      ValueError: a regressor's length is not the body's number of vertices, or its name is a
+        joint's.
     """
     template = np.asarray(body.template, np.float64)
     shapes = np.asarray(body.shape_directions, np.float64)
@@ -75,13 +89,15 @@ def fold(body: smpl.BodyModel, regressors: Mapping[str, np.ndarray] | None = Non
                 f"regressor '{name}' has shape {np.shape(row)}, expected ({vertex_count},): "
                 "one weight a vertex of the body"
             )
+        if name in smpl.JOINT_NAMES:
+            raise ValueError(f"regressor '{name}' has the name of a joint; give it another")
         rows[name] = np.asarray(row, np.float64)
     selected = np.stack(list(rows.values())) if rows else np.zeros((0, vertex_count))
     used = np.flatnonzero(np.abs(selected).sum(0))
-    mass_all = selected[:, used] @ weights[used]
-    bones = np.flatnonzero(np.abs(mass_all).max(0, initial=0.0) > 0)
+    # w_ik = sum_v |W_iv| w_vk > 0: bone k carries part of point i
+    point, bone = np.nonzero(np.abs(selected[:, used]) @ weights[used])
     # W_iv w_vk
-    spread = selected[:, None, used] * weights[used][:, bones].T[None]
+    spread = selected[point][:, used] * weights[used][:, bone].T
     per_vertex = np.concatenate([template[used, :, None], shapes[used]], -1)
     pose_directions = np.asarray(body.pose_directions)[used]
     regressor = np.asarray(body.joint_regressor, np.float64)
@@ -90,10 +106,25 @@ def fold(body: smpl.BodyModel, regressors: Mapping[str, np.ndarray] | None = Non
         joint_shapes=_f32(np.tensordot(regressor, shapes, 1)),
         arms=_f32(np.tensordot(spread, per_vertex, 1)),
         arm_poses=_f32(np.tensordot(spread, pose_directions, 1)),
-        masses=_f32(mass_all[:, bones]),
+        masses=_f32(spread.sum(1)),
         parents=body.parents,
-        bones=tuple(int(b) for b in bones),
+        shares=tuple(zip(point.tolist(), bone.tolist(), strict=True)),
         names=smpl.JOINT_NAMES + tuple(rows),
+    )
+
+
+def restrict(model: JointModel, names: Collection[str]) -> JointModel:
+    """The model without the further points that are not among `names`; the 24 joints stay."""
+    further = model.names[smpl.JOINTS :]
+    kept = [i for i, name in enumerate(further) if name in names]
+    chosen = [n for n, (point, _) in enumerate(model.shares) if point in kept]
+    rows = np.array(chosen, np.int32)
+    return model.replace(
+        arms=model.arms[rows],
+        arm_poses=model.arm_poses[rows],
+        masses=model.masses[rows],
+        shares=tuple((kept.index(model.shares[n][0]), model.shares[n][1]) for n in chosen),
+        names=smpl.JOINT_NAMES + tuple(further[i] for i in kept),
     )
 
 
@@ -104,7 +135,7 @@ class Points(NamedTuple):
       positions: [24 + I, 3] metres.
       shape_jacobian: [24 + I, 3, B] derivative by the betas at this pose (exact, linear).
       world: [24, 3, 3] rotations of the bones.
-      parts: [I, K, 3] the share of each of the further points that bone K carries.
+      parts: [S, 3] the summands of the further points: what each share adds to its point.
     """
 
     positions: jax.Array
@@ -118,18 +149,16 @@ def positions(model: JointModel, local: jax.Array, betas: jax.Array) -> jax.Arra
     # J(beta) = J_T + J_S beta
     joints = model.joint_template + model.joint_shapes @ betas
     posed = smpl.pose(joints, local, model.parents)
-    if not model.bones:
-        return posed.joints
     # A_ik [1, beta, f]
     arm = (
         model.arms[..., 0]
         + model.arms[..., 1:] @ betas
         + model.arm_poses @ smpl.pose_feature(local)
     )
-    bones = np.array(model.bones)
     # X_i = sum_k (R_k A_ik [1, beta, f] + m_ik t_k)
-    further = rotations.rotate(posed.rotations[bones][None], arm).sum(1)
-    return jnp.concatenate([posed.joints, further + model.masses @ posed.translations[bones]])
+    turned = rotations.rotate(posed.rotations[model.bones], arm)
+    parts = turned + model.masses[:, None] * posed.translations[model.bones]
+    return jnp.concatenate([posed.joints, jnp.matmul(model.owners, parts)])
 
 
 def evaluate(model: JointModel, local: jax.Array, betas: jax.Array) -> Points:
@@ -142,14 +171,14 @@ def evaluate(model: JointModel, local: jax.Array, betas: jax.Array) -> Points:
     carried = jnp.concatenate(
         [offsets[:1], rotations.compose(world[parent[1:]], offsets[1:])]
     ).reshape(smpl.JOINTS, -1)
-    posed = (smpl.ancestors(model.parents) @ carried).reshape(rest.shape)
-    bones = np.array(model.bones, int)
+    posed = jnp.matmul(smpl.ancestors(model.parents), carried).reshape(rest.shape)
     # t_k = J'_k - R_k J_k, again for 1 and each beta
-    translation = posed[bones] - rotations.compose(world[bones], rest[bones])
+    turning = world[model.bones]
+    translation = posed[model.bones] - rotations.compose(turning, rest[model.bones])
     arm = model.arms.at[..., 0].add(model.arm_poses @ smpl.pose_feature(local))
-    parts = rotations.compose(world[bones][None], arm)
-    parts = parts + model.masses[..., None, None] * translation[None]
-    everything = jnp.concatenate([posed, parts.sum(1)])
+    parts = rotations.compose(turning, arm) + model.masses[:, None, None] * translation
+    further = jnp.tensordot(model.owners, parts, 1)
+    everything = jnp.concatenate([posed, further])
     homogeneous = jnp.concatenate([jnp.ones(1), betas])
     return Points(everything @ homogeneous, everything[..., 1:], world, parts @ homogeneous)
 
@@ -163,13 +192,11 @@ def rotation_jacobian(model: JointModel, points: Points) -> jax.Array:
     below = smpl.ancestors(model.parents)
     joints = points.positions[: smpl.JOINTS]
     # A joint turns with every joint above it; its own rotation does not move it.
-    lever = below[..., None] * (joints[:, None] - joints[None])
-    if model.bones:
-        carried = below[np.array(model.bones)]
-        # sum over the bones below k of (part_ib - m_ib J'_k)
-        moment = jnp.einsum("ibc,bk->ikc", points.parts, carried)
-        mass = model.masses @ carried
-        lever = jnp.concatenate([lever, moment - mass[..., None] * joints[None]])
+    own = below[..., None] * (joints[:, None] - joints[None])
+    # sum over the shares carried by bones below k of (part_is - m_is J'_k)
+    carried = below[model.bones]
+    each = carried[..., None] * (points.parts[:, None] - model.masses[:, None, None] * joints[None])
+    lever = jnp.concatenate([own, jnp.tensordot(model.owners, each, 1)])
     # dX = w x lever = -[lever]_x w
     return -rotations.skew(lever)
 
