@@ -44,7 +44,8 @@ class Configuration:
         if set(values) != names:
             raise ValueError(f"configuration has fields {sorted(values)}, expected {sorted(names)}")
         for field in fields(cls):
-            expected = {"str": str, "int": int}.get(str(field.type), (list, tuple))
+            kinds: dict[Any, Any] = {str: str, int: int}
+            expected = kinds.get(field.type, (list, tuple))
             if not isinstance(values[field.name], expected):
                 raise ValueError(f"configuration field '{field.name}' is {values[field.name]!r}")
         return cls(**{**values, "inputs": tuple(values["inputs"])})
