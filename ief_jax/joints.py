@@ -11,6 +11,7 @@ point and a bone that carries part of it are kept: its shares. For a few points 
 two orders of magnitude less work than the mesh.
 """
 
+import dataclasses
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
@@ -119,7 +120,8 @@ def restrict(model: JointModel, names: Collection[str]) -> JointModel:
     kept = [i for i, name in enumerate(further) if name in names]
     chosen = [n for n, (point, _) in enumerate(model.shares) if point in kept]
     rows = np.array(chosen, np.int32)
-    return model.replace(
+    return dataclasses.replace(
+        model,
         arms=model.arms[rows],
         arm_poses=model.arm_poses[rows],
         masses=model.masses[rows],

@@ -48,9 +48,18 @@ def _angle_coefficients(squared: jax.Array) -> tuple[jax.Array, jax.Array, jax.A
 def axis_angle_to_matrix(axis_angle: jax.Array) -> jax.Array:
     """Rodrigues' formula: vectors [..., 3] in radians to matrices [..., 3, 3]."""
     a, b, _ = _angle_coefficients((axis_angle**2).sum(-1))
-    k = skew(axis_angle)
-    # R = I + (sin t / t) K + ((1 - cos t) / t^2) K^2
-    return _identity(k) + a[..., None, None] * k + b[..., None, None] * compose(k, k)
+    # R = I + (sin t / t) K + ((1 - cos t) / t^2) K^2, with K = [v]_x and so
+    # K^2 = v v^T - t^2 I, entry by entry: several times faster than by products of matrices.
+    x, y, z = axis_angle[..., 0], axis_angle[..., 1], axis_angle[..., 2]
+    ax, ay, az = a * x, a * y, a * z
+    xx, yy, zz, xy, xz, yz = b * x * x, b * y * y, b * z * z, b * x * y, b * x * z, b * y * z
+    rows = (
+        (1 - yy - zz, xy - az, xz + ay),
+        (xy + az, 1 - xx - zz, yz - ax),
+        (xz - ay, yz + ax, 1 - xx - yy),
+    )
+    entries = jnp.stack([entry for row in rows for entry in row], -1)
+    return entries.reshape(*axis_angle.shape, 3)
 
 
 def right_jacobian(axis_angle: jax.Array) -> jax.Array:

@@ -171,3 +171,15 @@ def test_a_batch_with_its_gradient_costs_a_tenth_of_the_meshs(
     quick = work(lambda *inputs: joints.positions(joint_model, *inputs))
     through = work(lambda *inputs: points_on_the_mesh(body, no_rows, *inputs))
     assert quick < through / 10, f"{quick:.3g} against {through:.3g} operations"
+
+
+def test_restricted_model_keeps_the_joints_and_the_named_points(
+    joint_model: joints.JointModel,
+) -> None:
+    model = joints.restrict(joint_model, ("right_ear", "nose", "left_hip", "no_such_point"))
+    assert model.names == (*smpl.JOINT_NAMES, "nose", "right_ear")
+    local, betas = (array[0] for array in random_inputs(1))
+    everything = joints.positions(joint_model, local, betas)
+    kept = [joint_model.names.index(name) for name in model.names]
+    found = joints.positions(model, local, betas)
+    np.testing.assert_allclose(found, everything[np.array(kept)], atol=1e-6)
