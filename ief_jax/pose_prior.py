@@ -5,10 +5,10 @@ SMPL's joints 1 to 21 and, behind them, the root's tilt (its rotation without ya
 of an axis-angle vector), so that a bent body also leans as bent bodies do.
 """
 
+import io
 import os
 import zipfile
 from importlib import resources
-from pathlib import Path
 from typing import IO, NamedTuple
 
 import jax
@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ief_jax import smpl
+from ief_jax.files import InputError, read_bytes
 
 BODY = 63
 """Angles of SMPL's joints 1 to 21. The two hand joints are not posed."""
@@ -55,11 +56,10 @@ def load(path: str | os.PathLike[str]) -> PosePrior:
     """Reads a prior written by data/pose_prior/build.py.
 
     Raises:
-      FileNotFoundError: there is no such file.
-      ValueError: it is not a pose prior; the message names the file and what is wrong.
+      InputError: there is no such file, or it is not a pose prior; the message names the file
+        and what is wrong.
     """
-    with Path(path).open("rb") as file:
-        return _read(file, str(path))
+    return _read(io.BytesIO(read_bytes(path)), str(path))
 
 
 def sample(prior: PosePrior, key: jax.Array) -> jax.Array:
@@ -80,6 +80,14 @@ def component_log_densities(prior: PosePrior, body_pose: jax.Array) -> jax.Array
     whitened = jnp.einsum("cij,cj->ci", prior.whitening, centred)
     # log w_c - (63 log 2 pi + log |S_c| + (x - mu)^T S_c^-1 (x - mu)) / 2
     return prior.log_weights + prior.log_normalisers - 0.5 * (whitened**2).sum(-1)
+
+
+def largest_component(prior: PosePrior, body_pose: jax.Array) -> jax.Array:
+    """The largest of `component_log_densities`, with a derivative that costs one component: []."""
+    densities = component_log_densities(prior, jax.lax.stop_gradient(body_pose))
+    best = densities.argmax()
+    whitened = prior.whitening[best] @ (body_pose - prior.means[best, :BODY])
+    return prior.log_weights[best] + prior.log_normalisers[best] - 0.5 * (whitened**2).sum()
 
 
 def log_density(prior: PosePrior, body_pose: jax.Array) -> jax.Array:
@@ -106,23 +114,23 @@ def _read(file: IO[bytes], name: str) -> PosePrior:
         with np.load(file, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in _SHAPES if key in archive}
     except (ValueError, EOFError, OSError, zipfile.BadZipFile, AttributeError) as error:
-        raise ValueError(f"{name}: not a pose prior (an npz without objects): {error}") from error
+        raise InputError(f"{name}: not a pose prior (an npz without objects): {error}") from error
     count = len(arrays["weights"]) if np.ndim(arrays.get("weights", 0)) else 0
     for key, shape in _SHAPES.items():
         expected = tuple(count if size == "C" else size for size in shape)
         if key not in arrays:
-            raise ValueError(f"{name}: a pose prior has an array '{key}', this file has none")
+            raise InputError(f"{name}: a pose prior has an array '{key}', this file has none")
         if arrays[key].shape != expected:
-            raise ValueError(f"{name}: '{key}' has shape {arrays[key].shape}, expected {expected}")
+            raise InputError(f"{name}: '{key}' has shape {arrays[key].shape}, expected {expected}")
         if not np.isfinite(arrays[key]).all():
-            raise ValueError(f"{name}: '{key}' has values that are not finite")
+            raise InputError(f"{name}: '{key}' has values that are not finite")
     weights = arrays["weights"].astype(np.float64)
     cholesky = _lower(arrays["cholesky"], BODY + TILT)
     # The marginal of the first 63 of 65 numbers has the upper left block of the factor.
     block = cholesky[:, :BODY, :BODY]
     diagonal = np.diagonal(block, axis1=-2, axis2=-1)
     if (weights <= 0).any() or (diagonal <= 0).any():
-        raise ValueError(f"{name}: weights and diagonals of 'cholesky' must be positive")
+        raise InputError(f"{name}: weights and diagonals of 'cholesky' must be positive")
     return PosePrior(
         *(
             jnp.asarray(array, jnp.float32)

@@ -17,7 +17,7 @@ TILT_DEVIATION = 0.15
 BOX = (200.0, 400.0)
 """The larger side of a person's keypoint box, pixels: uniform between these."""
 IMAGE = (640.0, 480.0)
-"""Width and height of the image; the centre of the person's box is uniform in its middle half."""
+"""Width and height of the image; a person's box is anywhere inside."""
 FEWEST = 6
 """Keypoints that `degrade` leaves at least, if there are as many."""
 
@@ -61,14 +61,25 @@ def example(
       selection: [K, P] from the body's points to the keypoints (`skeletons.selection`).
       pose: [24, 3] axis-angle, radians.
     """
-    view_key, shape_key, camera_key = jax.random.split(key, 3)
+    shape_key, view_key = jax.random.split(key)
+    return seen(view_key, model, selection, pose, jax.random.normal(shape_key, (model.betas,)))
+
+
+def seen(
+    key: jax.Array,
+    model: joints.JointModel,
+    selection: jax.Array,
+    pose: jax.Array,
+    betas: jax.Array,
+) -> Example:
+    """As `example`, for a body of given betas [B]."""
+    view_key, camera_key = jax.random.split(key)
     local = rotations.axis_angle_to_matrix(pose)
     local = local.at[0].set(random_view(view_key, local[0]))
-    betas = jax.random.normal(shape_key, (model.betas,))
-    seen = selection @ joints.positions(model, local, betas)
-    view = random_camera(camera_key, seen)
+    points = selection @ joints.positions(model, local, betas)
+    view = random_camera(camera_key, points)
     return Example(
-        local, betas, view, camera.project_weak(view, seen), jnp.ones(selection.shape[0])
+        local, betas, view, camera.project_weak(view, points), jnp.ones(selection.shape[0])
     )
 
 
@@ -87,7 +98,8 @@ def random_camera(key: jax.Array, points: jax.Array) -> camera.WeakPerspective:
     lower, upper = plane.min(0), plane.max(0)
     side = jax.random.uniform(size_key, (), minval=BOX[0], maxval=BOX[1])
     scale = side / (upper - lower).max()
-    centre = jnp.array(IMAGE) * jax.random.uniform(place_key, (2,), minval=0.25, maxval=0.75)
+    room = jnp.array(IMAGE) - side
+    centre = side / 2 + room * jax.random.uniform(place_key, (2,))
     return camera.WeakPerspective(scale, centre - scale * (lower + upper) / 2)
 
 

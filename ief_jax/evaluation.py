@@ -1,0 +1,291 @@
+"""How far fitted bodies are from known ones: the project's protocol and its measures.
+
+The protocol: every pose is seen once, as `sampling.example` turns, shapes and projects it; its
+keypoints may be spoiled by `sampling.degrade`; everything follows from one seed, pose by pose.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ief_jax import (
+    camera,
+    checkpoints,
+    feedback,
+    fitting,
+    gauss_newton,
+    joints,
+    lgd,
+    metrics,
+    pose_prior,
+    sampling,
+    skeletons,
+    smpl,
+    smplify,
+)
+from ief_jax import observations as obs
+from ief_jax.parameters import Body, Theta
+
+MILLIMETRES = 1000.0
+
+
+class Examples(NamedTuple):
+    """N people with known bodies, and what a fit is given of them.
+
+    Attributes:
+      truth: bodies, cameras, and keypoints without fault; leading axis N.
+      observed: the keypoints that a fit sees, pixels.
+    """
+
+    truth: sampling.Example
+    observed: obs.Observation
+
+
+class Estimate(NamedTuple):
+    """A fitted body and its keypoints [K, 2] in pixels."""
+
+    body: Body
+    keypoints: jax.Array
+
+
+class Errors(NamedTuple):
+    """Errors of an estimate.
+
+    Attributes:
+      pa_mpjpe: mean error of the 14 joints after Procrustes alignment, mm.
+      mpjpe: mean error of the 14 joints with the pelvis in the same place, mm.
+      vertex: mean error of the vertices with the pelvis in the same place, mm.
+      reprojection: mean distance of the body's keypoints from the observed ones, as a share of
+        the larger side of the box round the observed keypoints.
+    """
+
+    pa_mpjpe: jax.Array
+    mpjpe: jax.Array
+    vertex: jax.Array
+    reprojection: jax.Array
+
+
+def choose(total: int, count: int | None, seed: int) -> np.ndarray:
+    """Which of `total` poses are evaluated: `count` of them at random, or all; ascending."""
+    if count is None or count >= total:
+        return np.arange(total)
+    return np.sort(np.random.default_rng(seed).permutation(total)[:count])
+
+
+@jax.jit
+def examples_of_poses(
+    model: joints.JointModel,
+    poses: jax.Array,
+    number: jax.Array,
+    seed: jax.Array,
+    noise: float | jax.Array = 0.0,
+    drop: float | jax.Array = 0.0,
+) -> Examples:
+    """The protocol on given poses.
+
+    Args:
+      model: the body.
+      poses: [N, 24, 3] axis-angle, radians.
+      number: [N] each pose's place in its file: the same pose looks the same in every selection.
+      seed: of views, shapes, cameras, noise.
+      noise, drop: as in `sampling.degrade`.
+    """
+    return jax.vmap(partial(_example, model, seed, noise, drop))(poses, number)
+
+
+@jax.jit
+def examples_of_prior(
+    model: joints.JointModel,
+    prior: pose_prior.PosePrior,
+    number: jax.Array,
+    seed: jax.Array,
+    noise: float | jax.Array = 0.0,
+    drop: float | jax.Array = 0.0,
+) -> Examples:
+    """The protocol on poses drawn from the prior, one for each `number` [N]."""
+
+    def draw(index: jax.Array) -> jax.Array:
+        return pose_prior.sample(prior, _keys(seed, index)[0])
+
+    return jax.vmap(partial(_example, model, seed, noise, drop))(jax.vmap(draw)(number), number)
+
+
+def _keys(seed: jax.Array, number: jax.Array) -> jax.Array:
+    """Keys for the pose, the view and the spoiling of example `number`."""
+    return jax.random.split(jax.random.fold_in(jax.random.key(seed), number), 3)
+
+
+def _example(
+    model: joints.JointModel,
+    seed: jax.Array,
+    noise: float | jax.Array,
+    drop: float | jax.Array,
+    pose: jax.Array,
+    number: jax.Array,
+) -> Examples:
+    _, key, spoil_key = _keys(seed, number)
+    truth = sampling.example(key, model, _selection(model, fitting.LAYOUT), pose)
+    points, confidence = sampling.degrade(truth.points, truth.confidence, spoil_key, noise, drop)
+    return Examples(truth, obs.Observation(points, confidence))
+
+
+def rest(model: joints.JointModel, observed: obs.Observation) -> Estimate:
+    """The mean body in its rest pose, with the best camera for it: for one person."""
+    local = jnp.broadcast_to(jnp.eye(3), (smpl.JOINTS, 3, 3))
+    return _seen(model, Body(local, jnp.zeros(model.betas)), observed)
+
+
+def optimised(
+    model: joints.JointModel,
+    prior: pose_prior.PosePrior,
+    settings: smplify.Settings,
+    yaws: tuple[float, ...],
+    observed: obs.Observation,
+) -> Estimate:
+    """`smplify.fit` of one person, started from each of `yaws`."""
+    square = obs.frame(observed)
+    task = smplify.Problem(
+        model, _selection(model, fitting.LAYOUT), prior, obs.normalise(observed, square)
+    )
+    found = smplify.fit(task, settings, yaws)
+    return _seen(model, Body(found.local, found.betas), observed)
+
+
+def path(
+    checkpoint: checkpoints.Checkpoint,
+    model: joints.JointModel,
+    steps: int,
+    observed: obs.Observation,
+) -> Estimate:
+    """All states of a batch of fits: [N, T + 1, ...].
+
+    Args:
+      checkpoint: of `checkpoints.load`.
+      model: the body.
+      steps: learned steps (static).
+      observed: [N, 18, 2] and [N, 18] keypoints, pixels.
+
+    Returns:
+      The start, the body after each learned step, then after each second-order step if the
+      configuration has some (and `steps` is not 0).
+    """
+    configuration = checkpoint.configuration
+    task = fitting.problem(configuration, model)
+    learned = fitting.learned_steps(
+        configuration, steps, checkpoint.weights, task, observed.points, observed.confidence
+    )
+
+    def of_state(theta: Theta, seen: obs.Observation, square: obs.Frame) -> Estimate:
+        again = lgd.reproject(task, theta, seen)
+        pixels = obs.camera_to_pixels(again.view, square)
+        return Estimate(again.body, camera.project_weak(pixels, task.selection @ again.points))
+
+    by_state = jax.vmap(of_state, in_axes=(0, None, None))
+    states = jax.vmap(by_state, in_axes=(1, 0, 0))(learned.states, learned.observed, learned.frame)
+    if not (configuration.second_order_steps and steps):
+        return states
+
+    def finish(body: Body, logits: jax.Array, seen: obs.Observation) -> Body:
+        belief = gauss_newton.belief(body, logits)
+        correct = gauss_newton.correction(belief, task.model, task.selection, seen)
+        visited = feedback.refine(
+            correct, gauss_newton.nowhere(model.betas), configuration.second_order_steps
+        )
+        moved = jax.vmap(gauss_newton.displaced, in_axes=(None, 0))(belief.body, visited)
+        # The loop's own start is the last learned state.
+        return jax.tree.map(lambda leaves: leaves[1:], moved)
+
+    last = jax.tree.map(lambda leaves: leaves[:, -1], states.body)
+    bodies = jax.vmap(finish)(last, learned.seen.rest[-1], learned.observed)
+    ends = jax.vmap(jax.vmap(partial(_seen, model), in_axes=(0, None)))(bodies, observed)
+    return jax.tree.map(lambda a, b: jnp.concatenate([a, b], 1), states, ends)
+
+
+def joint_errors(
+    model: joints.JointModel, estimate: Estimate, example: Examples
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """(PA-MPJPE mm, MPJPE mm, reprojection) of one person's estimate, as in `Errors`."""
+    evaluated = _selection(model, skeletons.EVALUATION_14)
+    truth = example.truth
+    found = joints.positions(model, estimate.body.local, estimate.body.betas)
+    right = joints.positions(model, truth.local, truth.betas)
+    found, right = found - found[:1], right - right[:1]
+    seen = example.observed.confidence > 0
+    distance = jnp.linalg.norm(estimate.keypoints - example.observed.points, axis=-1)
+    side = jnp.maximum(sampling.box_side(*example.observed), 1.0)
+    reprojection = jnp.where(seen, distance, 0.0).sum() / jnp.maximum(seen.sum(), 1) / side
+    return (
+        MILLIMETRES * metrics.pa_mpjpe(evaluated @ found, evaluated @ right),
+        MILLIMETRES * metrics.mpjpe(evaluated @ found, evaluated @ right),
+        reprojection,
+    )
+
+
+def pelvis_vertices(body: smpl.BodyModel, model: joints.JointModel, posed: Body) -> jax.Array:
+    """Vertices [V, 3] of a posed body, metres, with the pelvis at the origin."""
+    pelvis = model.joint_template[0] + model.joint_shapes[0] @ posed.betas
+    return smpl.vertices(body, posed.local, posed.betas) - pelvis[None]
+
+
+def errors(
+    body: smpl.BodyModel, model: joints.JointModel, estimate: Estimate, example: Examples
+) -> Errors:
+    """Errors of S estimates of one person (leading axis S of `estimate`): [S] each.
+
+    The meshes of the S estimates are made one after the other.
+    """
+    by_joints = jax.vmap(partial(joint_errors, model), in_axes=(0, None))(estimate, example)
+    right = pelvis_vertices(body, model, Body(example.truth.local, example.truth.betas))
+
+    def vertex(posed: Body) -> jax.Array:
+        return MILLIMETRES * metrics.mpjpe(pelvis_vertices(body, model, posed), right)
+
+    pa_mpjpe, mpjpe, reprojection = by_joints
+    return Errors(pa_mpjpe, mpjpe, jax.lax.map(vertex, estimate.body), reprojection)
+
+
+Result = TypeVar("Result")
+
+
+def in_chunks(
+    function: Callable[..., Result],
+    size: int,
+    *arrays: object,
+    advance: Callable[[int], object] = int,
+) -> Result:
+    """Maps a compiled function over batches of one size and joins the results, on the host.
+
+    Args:
+      function: of pytrees with a leading axis of `size`, to another.
+      size: of the batches; the last one is filled up with copies, whose results are left out.
+      *arrays: pytrees with one common leading axis.
+      advance: told how many rows are done after each batch.
+    """
+    count = len(jax.tree.leaves(arrays)[0])
+    parts = []
+    for rows in _batches(count, size):
+        part = jax.device_get(function(*jax.tree.map(lambda leaf, r=rows: leaf[r], arrays)))
+        kept = len(np.unique(rows))
+        parts.append(jax.tree.map(lambda leaf, k=kept: leaf[:k], part))
+        advance(kept)
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+
+
+def _batches(count: int, size: int) -> Iterator[np.ndarray]:
+    for start in range(0, count, size):
+        yield np.minimum(np.arange(start, start + size), count - 1)
+
+
+def _seen(model: joints.JointModel, body: Body, observed: obs.Observation) -> Estimate:
+    """A body and its keypoints through the camera that fits the observed ones best."""
+    points = _selection(model, fitting.LAYOUT) @ joints.positions(model, body.local, body.betas)
+    view = camera.solve_weak(points, observed.points, observed.confidence)
+    return Estimate(body, camera.project_weak(view, points))
+
+
+def _selection(model: joints.JointModel, layout: tuple[str, ...]) -> jax.Array:
+    return jnp.asarray(skeletons.selection(layout, model.names))
