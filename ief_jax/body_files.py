@@ -6,6 +6,7 @@ of smplx's buffers (`lbs_weights`, `parents`, `faces_tensor`) and the embedded m
 layout are read too. Reading a file never runs code from it.
 """
 
+import contextlib
 import os
 import pathlib
 import zipfile
@@ -120,9 +121,10 @@ def save_npz(body: BodyModel, path: str | os.PathLike[str]) -> None:
     except OSError as error:
         raise OSError(
             error.errno, f"cannot write a body model: {error.strerror}", str(target)
-        ) from (error)
+        ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 class _Problem(ValueError):
@@ -295,6 +297,8 @@ def _landmarks(fields: dict[str, np.ndarray], vertices: int) -> dict[str, int]:
         return SMPL_LANDMARKS if vertices == SMPL_VERTICES else {}
     if not all(stored):
         raise _Problem("'landmarks' and 'landmark_names' go together; one is missing")
+    if fields["landmarks"].size == fields["landmark_names"].size == 0:
+        return {}
     names = [str(name) for name in _shaped(fields, "landmark_names", (None,), "U", "text")]
     indices = _indices(fields, "landmarks", (len(names),), vertices)
     if len({*names, *JOINT_NAMES}) != len(names) + JOINTS:

@@ -267,6 +267,7 @@ def test_landmarks_are_the_files_or_smpls_or_none(tmp_path: Path, body: smpl.Bod
     assert marked.landmarks.tolist() == [3, 7]
     path = tmp_path / "c.npz"
     body_files.save_npz(body.replace(landmarks=body.landmarks[:0], landmark_names=()), path)
+    assert body_files.load(path).landmark_names == ()
     with np.load(path) as archive:
         dense = {name: archive[name] for name in archive.files if "landmark" not in name}
     standard = body_files.load(write_npz(dense, path))
@@ -313,6 +314,8 @@ def test_failed_save_leaves_the_old_file(
     assert os.listdir(tmp_path) == ["body.npz"]
     with pytest.raises(OSError, match="cannot write a body model: No such file"):
         body_files.save_npz(body, tmp_path / "absent" / "body.npz")
+    with pytest.raises(OSError, match="cannot write a body model: Not a directory"):
+        body_files.save_npz(body, path / "body.npz")
 
 
 # Pickles that would run something, each spelled in opcodes.
