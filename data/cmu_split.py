@@ -8,10 +8,12 @@ No subject is in two of them. The data is from mocap.cs.cmu.edu.
 """
 
 import argparse
-import os
 from pathlib import Path
 
 import numpy as np
+
+from ief_jax.files import InputError, output_folder, replacing
+from ief_jax.formats import poses as pose_files
 
 TEST = ("06", "08", "13", "16", "exp:soccer", "exp:jumping")
 VALIDATION = ("07", "12", "39")
@@ -30,24 +32,15 @@ def main() -> None:
     parser.add_argument("poses", type=Path, help="npz with `poses` and `subject`")
     parser.add_argument("output", type=Path, help="folder for train, validation and test.npz")
     arguments = parser.parse_args()
-    with np.load(arguments.poses, allow_pickle=False) as file:
-        for key in ("poses", "subject"):
-            if key not in file:
-                parser.error(f"{arguments.poses} has no array '{key}'")
-        poses, subject = file["poses"].astype(np.float32), file["subject"]
-    if poses.ndim != 2 or poses.shape[1] < 66 or len(poses) != len(subject):
-        parser.error(
-            f"{arguments.poses}: poses {poses.shape} and subject {subject.shape} should be "
-            "[N, >= 66] and [N]"
-        )
-    # SMPL's two hand joints hold no motion capture: zeros up to 72.
-    poses = np.pad(poses[:, :72], ((0, 0), (0, max(0, 72 - poses.shape[1]))))
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    for name, (part, of) in split(poses, subject).items():
+    found = pose_files.read(arguments.poses)
+    if found.subject is None:
+        raise InputError(f"{arguments.poses}: has no array 'subject' [N]")
+    poses = found.poses.reshape(len(found.poses), -1)
+    output_folder(arguments.output)
+    for name, (part, of) in split(poses, found.subject).items():
         target = arguments.output / f"{name}.npz"
-        partial = target.with_suffix(".partial.npz")
-        np.savez_compressed(partial, poses=part, subject=of)
-        os.replace(partial, target)
+        with replacing(target) as file:
+            np.savez_compressed(file, poses=part, subject=of)
         print(f"{target}: {len(part)} poses of {len(np.unique(of))} subjects")
 
 

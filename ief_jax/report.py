@@ -75,9 +75,9 @@ def figure(
       title: above the figure.
     """
     columns = max(len(pairs), 1)
-    page = Figure(figsize=(4.6 + 1.9 * columns, 6.4), layout="constrained")
+    page = Figure(figsize=(4.6 + 1.6 * columns, 5.6), layout="constrained")
     page.suptitle(title, fontsize=12)
-    left, right = page.subfigures(1, 2, squeeze=False, width_ratios=(4.6, 1.9 * columns))[0]
+    left, right = page.subfigures(1, 2, squeeze=False, width_ratios=(4.6, 1.6 * columns))[0]
     _curves(left.subplots(), names, steps, baselines)
     panels = right.subplots(2, columns, squeeze=False)
     for column, pair in enumerate(pairs):
@@ -135,8 +135,8 @@ def _bodies(axes: Axes, pair: Pair, horizontal: int) -> None:
                 solid_capstyle="round",
             )
     axes.set_aspect("equal")
-    axes.set_xlim(-1.05, 1.05)
-    axes.set_ylim(-1.15, 1.0)
+    axes.set_xlim(-0.8, 0.8)
+    axes.set_ylim(-1.15, 0.95)
     axes.set_xticks([])
     axes.set_yticks([])
 

@@ -7,12 +7,14 @@ subject should not outweigh the others, `subject` [N]. See README.md in this fol
 """
 
 import argparse
-import os
 import time
 from pathlib import Path
 
 import numpy as np
 from scipy.spatial.transform import Rotation
+
+from ief_jax.files import replacing
+from ief_jax.formats import poses as pose_files
 
 BODY = 63
 """Angles of SMPL's joints 1 to 21; the two hand joints stay zero."""
@@ -92,8 +94,8 @@ def balanced(subject: np.ndarray, share: float, rng: np.random.Generator) -> np.
     # Capping the largest lowers the total, hence the cap: iterate to the fixed point.
     for _ in range(100):
         cap = max(int(share * np.minimum(counts, cap).sum()), 1)
-    if np.minimum(counts, cap).sum() < len(names) or share * len(names) <= 1:
-        raise ValueError(f"no subset of {len(names)} subjects has at most {share:.0%} of each")
+    if share * len(names) < 1:
+        raise ValueError(f"of {len(names)} subjects one has more than {share:.0%} of the poses")
     chosen = [rng.permutation(np.flatnonzero(subject == name))[:cap] for name in names]
     return np.sort(np.concatenate(chosen))
 
@@ -106,18 +108,17 @@ def main() -> None:
     parser.add_argument("--components", type=int, default=96)
     parser.add_argument("--share", type=float, default=0.2, help="most that one subject may hold")
     parser.add_argument("--variance", type=float, default=4e-4, help="added to each angle, rad^2")
-    parser.add_argument("--iterations", type=int, default=60)
+    parser.add_argument("--iterations", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
 
     from sklearn.mixture import GaussianMixture
 
     started = time.time()
-    with np.load(arguments.poses, allow_pickle=False) as file:
-        poses = file["poses"][:, :66].astype(np.float64)
-        subject = file["subject"] if "subject" in file else np.arange(len(poses))
+    found = pose_files.read(arguments.poses)
+    subject = np.arange(len(found.poses)) if found.subject is None else found.subject
     rng = np.random.default_rng(arguments.seed)
-    poses, mended = mend(np.pad(poses, ((0, 0), (0, 6))).reshape(-1, 24, 3), rng)
+    poses, mended = mend(found.poses.astype(np.float64), rng)
     kept = balanced(subject, arguments.share, rng)
     values = features(poses[kept])
     values = np.concatenate([values, mirror(values)])
@@ -148,9 +149,8 @@ def main() -> None:
             f"seed={arguments.seed} poses={len(values)}"
         ),
     }
-    partial = arguments.output.with_suffix(".partial.npz")
-    np.savez_compressed(partial, **arrays)
-    os.replace(partial, arguments.output)
+    with replacing(arguments.output) as file:
+        np.savez_compressed(file, **arrays)
     print(
         f"{arguments.output}: {arguments.output.stat().st_size / 1e6:.2f} MB, mean log density "
         f"{mixture.lower_bound_:.2f}, {time.time() - started:.0f} s"
