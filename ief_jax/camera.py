@@ -42,14 +42,18 @@ class Perspective(NamedTuple):
 def project_weak(camera: WeakPerspective, points: jax.Array) -> jax.Array:
     """Points [..., 3] to the image [..., 2]."""
     # x^ = s Pi(X) + t, the global rotation being part of X
-    return camera.scale * (points[..., :2] * FLIP) + camera.translation
+    return camera.scale * (points[..., :2] * _like(FLIP, points)) + _like(
+        camera.translation, points
+    )
 
 
 def project_perspective(camera: Perspective, points: jax.Array) -> jax.Array:
     """Points [..., 3] to the image [..., 2]; points behind the camera give mirrored images."""
-    seen = points + camera.position
+    seen = points + _like(camera.position, points)
+    focal = _like(jnp.broadcast_to(camera.focal, 2), points)
     # x^ = f (X / Z) + c
-    return camera.focal * (seen[..., :2] * FLIP / -seen[..., 2:]) + camera.centre
+    projected = seen[..., :2] * _like(FLIP, points) / -seen[..., 2:]
+    return focal * projected + _like(camera.centre, points)
 
 
 def solve_weak(points: jax.Array, image: jax.Array, weights: jax.Array) -> WeakPerspective:
@@ -65,11 +69,16 @@ def solve_weak(points: jax.Array, image: jax.Array, weights: jax.Array) -> WeakP
       from a hopeless side does not collapse or turn inside out.
     """
     w = (weights / jnp.maximum(weights.sum(), 1e-9))[:, None]
-    plane = points[:, :2] * FLIP
+    plane = points[:, :2] * FLIP[None]
     plane_mean, image_mean = (w * plane).sum(0), (w * image).sum(0)
-    a, b = plane - plane_mean, image - image_mean
+    a, b = plane - plane_mean[None], image - image_mean[None]
     spread = (w * a**2).sum() + 1e-9
     # s = sum w a.b / sum w |a|^2, t = mean x - s mean Pi(X)
     floor = 1e-3 * jnp.sqrt((w * b**2).sum() / spread + 1e-12)
     scale = jnp.maximum((w * a * b).sum() / spread, floor)
     return WeakPerspective(scale, image_mean - scale * plane_mean)
+
+
+def _like(vector: jax.Array | np.ndarray, points: jax.Array) -> jax.Array:
+    """A vector [n] with as many axes as points [..., 3], to be broadcast over them."""
+    return jnp.asarray(vector).reshape((1,) * (points.ndim - 1) + (-1,))

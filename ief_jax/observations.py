@@ -41,7 +41,7 @@ def normalise(observed: Observation, square: Frame) -> Observation:
     """Pixels to [-1, 1] within `square`; hidden keypoints become zero."""
     seen = (observed.confidence > 0)[:, None]
     return Observation(
-        jnp.where(seen, (observed.points - square.centre) / square.half, 0.0),
+        jnp.where(seen, (observed.points - square.centre[None]) / square.half, 0.0),
         observed.confidence,
     )
 
