@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ief_jax.smpl import BodyModel
 
 Skeleton = Literal["COCO_17", "COCO_18", "BODY_25", "BODY_25B"]
+
 T = TypeVar("T")
 
 _FIT_BATCH = 256
@@ -67,9 +68,10 @@ def fit(
     people, skipped = _usable(_read(keypoints, skeleton), keypoints)
     album = photographs.catalogue(images) if images else {}
     _keep_compilations()
-    model, weights = _load_body(body), _load_checkpoint(checkpoint)
+    model = _load_body(body)
+    trained = _load_checkpoint(checkpoint, model)
     files.output_folder(output)
-    fitted = _fit(weights, model, people)
+    fitted = _fit(trained, model, people)
     fitted, people, failed = _finite(fitted, people, keypoints)
     # The numbers first: whatever happens to pictures and meshes, they are safe.
     _write_bodies(output / "bodies.npz", fitted, people, skipped + failed)
@@ -110,10 +112,11 @@ def inspect(
     from ief_jax import fitting, joints
     from ief_jax import inspect as inspection
 
-    model, weights = joints.fold(_load_body(body)), _load_checkpoint(checkpoint)
+    model = _load_body(body)
+    trained = _load_checkpoint(checkpoint, model)
     files.output_folder(output.parent)
     one = detections.take(found, np.array([row]))
-    trace = fitting.trace(weights, model, one.points, one.confidence)
+    trace = fitting.trace(trained, joints.fold(model), one.points, one.confidence)
     title = f"{found.frame_names[frame]}, person {person}"
     inspection.write(output, inspection.figure(trace, one.points, one.confidence, title))
     _say(f"wrote {output}")
@@ -181,20 +184,19 @@ def _row(found: Detections, path: Path, frame: int, person: int) -> int:
 def _load_body(path: Path | None) -> "BodyModel":
     from ief_jax import body_files
 
-    return _loaded(lambda: body_files.load_or_embedded(path))
-
-
-def _load_checkpoint(name: str) -> "Checkpoint":
-    from ief_jax import checkpoints
-
-    return _loaded(lambda: checkpoints.load(name))
-
-
-def _loaded(load: Callable[[], T]) -> T:
     try:
-        return load()
-    except ValueError as error:
+        return body_files.load_or_embedded(path)
+    except body_files.BodyFileError as error:
         raise InputError(str(error)) from error
+
+
+def _load_checkpoint(name: str, body: "BodyModel") -> "Checkpoint":
+    """The checkpoint, which must be one for bodies such as this."""
+    from ief_jax import checkpoints, fitting, joints
+
+    checkpoint = checkpoints.load(name)
+    fitting.check(checkpoint, joints.fold(body))
+    return checkpoint
 
 
 def _keep_compilations() -> None:

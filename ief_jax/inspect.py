@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jax.typing import ArrayLike
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -39,7 +40,8 @@ def figure(
 ) -> Figure:
     """Draws one person's fit.
 
-    Above: the error before the first and after every step; the norms of the gradient that each
+    Above: the error before the first and after every step, in pixels and as the L that the
+    gradient is of; the norms of the gradient that each
     step saw and of its update, by parameter group; the cosine between the update and the negative
     gradient. Below: the keypoints found and the body's, step by step.
 
@@ -50,7 +52,7 @@ def figure(
       title: above the figure.
       person: which of the N.
     """
-    error = np.asarray(trace.error)[person]
+    error = np.asarray(trace.bodies.error)[person]
     steps = len(error) - 1
     shown = np.unique(np.linspace(0, steps, min(steps + 1, MOST_SKELETONS)).round().astype(int))
     page = Figure(figsize=(max(12.5, 1.9 * len(shown)), 7.0), layout="constrained")
@@ -58,7 +60,12 @@ def figure(
     above, below = page.subfigures(2, 1, squeeze=False, height_ratios=(1.0, 1.25))[:, 0]
     curves = above.subplots(1, 4)
     _curve(curves[0], {"error": error}, 0, "reprojection error (px)")
-    curves[0].set_ylim(bottom=0)
+    curves[0].set_ylim(0, 1.1 * error.max())
+    loss = curves[0].twinx()
+    _curve(loss, {"L": np.asarray(trace.error)[person]}, 0, "", "s--")
+    loss.set_ylim(0, 1.1 * np.max(trace.error[person]))
+    loss.spines[["right"]].set_visible(True)
+    loss.set_ylabel("L, the robust error (dashed)", fontsize=8)
     _curve(curves[1], _norms(trace.gradient, person), 1, "norm of the gradient seen")
     _curve(curves[2], _norms(trace.update, person), 1, "norm of the update made")
     cosines = {name: np.asarray(value)[person] for name, value in trace.cosine.items()}
@@ -101,14 +108,17 @@ def write(path: str | os.PathLike[str], page: Figure) -> None:
         page.savefig(file, format=Path(path).suffix[1:].lower(), dpi=120)
 
 
-def _norms(groups: Mapping[str, np.ndarray], person: int) -> dict[str, np.ndarray]:
+def _norms(groups: Mapping[str, ArrayLike], person: int) -> dict[str, np.ndarray]:
     return {name: np.linalg.norm(np.asarray(v)[person], axis=-1) for name, v in groups.items()}
 
 
-def _curve(axes: Axes, curves: Mapping[str, np.ndarray], first: int, title: str) -> None:
+def _curve(
+    axes: Axes, curves: Mapping[str, np.ndarray], first: int, title: str, style: str = "o-"
+) -> None:
     for name, values in curves.items():
         steps = np.arange(first, first + len(values))
-        axes.plot(steps, values, "o-", color=_GROUPS.get(name, "0.2"), label=name, markersize=4)
+        colour = _GROUPS.get(name, "0.2")
+        axes.plot(steps, values, style, color=colour, label=name, markersize=4)
     axes.set_title(title, fontsize=10)
     axes.set_xlabel("step")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

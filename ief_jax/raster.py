@@ -2,9 +2,6 @@
 
 import numpy as np
 
-_PAIRS = 4_000_000
-"""Triangle-pixel pairs looked at in one go; bounds the memory."""
-
 # Directions towards the lights, in image axes (x right, y down, z to the viewer), and strengths.
 _LIGHTS = (
     (np.array([-0.45, -0.65, 0.62]), 0.70),
@@ -53,9 +50,17 @@ def shade(
 
 
 def _nearest(
-    vertices: np.ndarray, faces: np.ndarray, normals: np.ndarray, width: int, height: int
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    normals: np.ndarray,
+    width: int,
+    height: int,
+    at_once: int = 1_000_000,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The pixels [n] that the mesh covers, and the unit normal [n, 3] of the nearest surface."""
+    """The pixels [n] that the mesh covers, and the unit normal [n, 3] of the nearest surface.
+
+    Pairs of a triangle and a pixel in its box are looked at about `at_once` at a time.
+    """
     corners = vertices[faces]
     a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
     # Twice the signed area; negative when the outside faces the viewer, since y runs down.
@@ -70,7 +75,7 @@ def _nearest(
     start = 0
     while start < len(faces):
         before = ends[start - 1] if start else 0
-        stop = max(int(np.searchsorted(ends, before + _PAIRS, "right")), start + 1)
+        stop = max(int(np.searchsorted(ends, before + at_once, "right")), start + 1)
         chosen = start + np.flatnonzero(pairs[start:stop])
         start = stop
         # Every pixel of every triangle's box.

@@ -1,0 +1,32 @@
+"""A small checkpoint with random weights: bodies that are wrong, by code that is right."""
+
+from pathlib import Path
+
+import jax
+
+from ief_jax import checkpoints, fitting, joints
+from ief_jax.configurations import Configuration
+
+CONFIGURATION = Configuration(
+    name="tiny",
+    parameterisation="six_d",
+    inputs=("gradient", "theta", "keypoints"),
+    width=8,
+    blocks=1,
+    steps=3,
+    second_order_steps=0,
+)
+
+
+def checkpoint(model: joints.JointModel) -> checkpoints.Checkpoint:
+    """Random weights for a body."""
+    task = fitting.problem(CONFIGURATION, model)
+    weights = fitting.initial_weights(CONFIGURATION, task, jax.random.key(0))
+    return checkpoints.Checkpoint(CONFIGURATION, weights)
+
+
+def folder(path: Path, model: joints.JointModel) -> Path:
+    """The same, written to a new folder as train.py does."""
+    path.mkdir()
+    checkpoints.write(path / checkpoints.FILE_NAME, checkpoint(model))
+    return path
