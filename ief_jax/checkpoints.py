@@ -52,7 +52,7 @@ def load(name: str | Path) -> Checkpoint:
 def read(path: Path) -> Checkpoint:
     """Reads one checkpoint file; raises `InputError` as `load` does."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError as error:
         raise InputError(

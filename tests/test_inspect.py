@@ -83,7 +83,8 @@ def test_figures_are_written(
     inspect.write(path, page)
     content = path.read_bytes()
     if suffix == "png":
-        assert Image.open(io.BytesIO(content)).width > 1000
+        with Image.open(io.BytesIO(content)) as image:
+            assert image.width > 1000
     assert content.startswith({"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}[suffix])
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
