@@ -10,7 +10,6 @@ from jax.typing import ArrayLike
 from ief_jax import (
     camera,
     checkpoints,
-    feedback,
     gauss_newton,
     joints,
     lgd,
@@ -20,7 +19,7 @@ from ief_jax import (
 )
 from ief_jax import observations as obs
 from ief_jax.configurations import Configuration
-from ief_jax.parameters import Body, Theta
+from ief_jax.parameters import Theta
 from ief_jax.update_network import UpdateNetwork
 
 PARAMETERISATIONS = {
@@ -78,6 +77,7 @@ class Trace(NamedTuple):
 
 def problem(configuration: Configuration, model: joints.JointModel) -> lgd.Problem:
     """The fitting problem of a configuration on a body."""
+    model = joints.restrict(model, LAYOUT)
     return lgd.Problem(
         PARAMETERISATIONS[configuration.parameterisation],
         model,
@@ -94,7 +94,7 @@ def network(configuration: Configuration, task: lgd.Problem) -> UpdateNetwork:
     """A configuration's network, without weights."""
     outputs = lgd.size(task)
     if configuration.second_order_steps:
-        outputs += gauss_newton.outputs(task.model.betas, len(LAYOUT))
+        outputs += gauss_newton.outputs(task.model.betas)
     return UpdateNetwork(outputs, configuration.width, configuration.blocks)
 
 
@@ -140,7 +140,6 @@ def fit(
       `Bodies` with one leading axis; pure and differentiable, compiled once a batch size.
     """
     configuration = checkpoint.configuration
-    check(checkpoint, model)
     count = configuration.steps if steps is None else steps
     return _fit(
         configuration,
@@ -161,7 +160,6 @@ def trace(
 ) -> Trace:
     """As `fit`, with the learned steps laid open. Second-order steps are not part of it."""
     configuration = checkpoint.configuration
-    check(checkpoint, model)
     count = configuration.steps if steps is None else steps
     return _trace(
         configuration,
@@ -187,6 +185,30 @@ def check(checkpoint: checkpoints.Checkpoint, model: joints.JointModel) -> None:
     checkpoints.check_weights(checkpoint.weights, expected, f"checkpoint '{configuration.name}'")
 
 
+def settle(
+    configuration: Configuration,
+    task: lgd.Problem,
+    theta: Theta,
+    logits: jax.Array,
+    observed: obs.Observation,
+) -> Theta:
+    """The second-order steps after the learned ones, for one example.
+
+    Args:
+      configuration: how many.
+      task: the body.
+      theta: where the learned steps ended.
+      logits: what the network put out beyond its last update: how sure it is.
+      observed: normalised keypoints.
+    """
+    belief = gauss_newton.belief(task.parameterisation.body(theta), logits)
+    sight = gauss_newton.Sight(task.model, task.selection, observed)
+    body = gauss_newton.most_probable(sight, belief, configuration.second_order_steps)
+    points = joints.positions(task.model, body.local, body.betas)
+    view = camera.solve_weak(task.selection @ points, observed.points, observed.confidence)
+    return task.parameterisation.encode(body, view)
+
+
 class Learned(NamedTuple):
     """The learned steps of a batch: all states, what they saw, and in which frame."""
 
@@ -196,7 +218,7 @@ class Learned(NamedTuple):
     frame: obs.Frame
 
 
-def learned_steps(
+def run(
     configuration: Configuration,
     steps: int,
     weights: checkpoints.Weights,
@@ -204,18 +226,15 @@ def learned_steps(
     points: jax.Array,
     confidence: jax.Array,
 ) -> Learned:
-    """Normalises keypoints [N, 18, 2] and runs the network's steps on them."""
+    """Normalises keypoints [N, 18, 2] and runs the learned steps on them."""
     pixels = obs.Observation(points, confidence)
     square = jax.vmap(obs.frame)(pixels)
     observed = jax.vmap(obs.normalise)(pixels, square)
-    states, seen = lgd.unroll(
-        task,
+    method = lgd.Method(
         applied(configuration, task, weights),
-        observed,
-        steps,
         features(configuration),
     )
-    return Learned(states, seen, observed, square)
+    return Learned(*lgd.unroll(task, method, observed, steps), observed, square)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -227,34 +246,15 @@ def _fit(
     points: jax.Array,
     confidence: jax.Array,
 ) -> Bodies:
+    # While tracing: once a compilation, not once a call.
+    check(checkpoints.Checkpoint(configuration, weights), model)
     task = problem(configuration, model)
-    learned = learned_steps(configuration, steps, weights, task, points, confidence)
-    last = jax.tree.map(lambda group: group[-1], learned.states)
-    if not (configuration.second_order_steps and steps):
-        return jax.vmap(partial(_bodies, task))(last, learned.observed, learned.frame)
-
-    def finish(
-        theta: Theta, logits: jax.Array, observed: obs.Observation, square: obs.Frame
-    ) -> Bodies:
-        body = second_order_steps(configuration, task, theta, logits, observed)
-        return _in_pixels(task, body, None, observed, square)
-
-    return jax.vmap(finish)(last, learned.seen.rest[-1], learned.observed, learned.frame)
-
-
-def second_order_steps(
-    configuration: Configuration,
-    task: lgd.Problem,
-    theta: Theta,
-    logits: jax.Array,
-    observed: obs.Observation,
-) -> Body:
-    """The Gauss-Newton steps after the learned ones, for one example."""
-    belief = gauss_newton.belief(task.parameterisation.body(theta), logits)
-    correct = gauss_newton.correction(belief, task.model, task.selection, observed)
-    nowhere = gauss_newton.nowhere(task.model.betas)
-    states = feedback.refine(correct, nowhere, configuration.second_order_steps)
-    return gauss_newton.displaced(belief.body, jax.tree.map(lambda d: d[-1], states))
+    ran = run(configuration, steps, weights, task, points, confidence)
+    last = jax.tree.map(lambda group: group[-1], ran.states)
+    if configuration.second_order_steps and steps:
+        finish = partial(settle, configuration, task)
+        last = jax.vmap(finish)(last, ran.seen.rest[-1], ran.observed)
+    return jax.vmap(partial(_bodies, task))(last, ran.observed, ran.frame)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -266,8 +266,10 @@ def _trace(
     points: jax.Array,
     confidence: jax.Array,
 ) -> Trace:
+    # While tracing: once a compilation, not once a call.
+    check(checkpoints.Checkpoint(configuration, weights), model)
     task = problem(configuration, model)
-    learned = learned_steps(configuration, steps, weights, task, points, confidence)
+    ran = run(configuration, steps, weights, task, points, confidence)
 
     def of_person(
         states: Theta, gradient: Theta, observed: obs.Observation, square: obs.Frame
@@ -282,7 +284,7 @@ def _trace(
         )
 
     return jax.vmap(of_person, in_axes=(1, 1, 0, 0))(
-        learned.states, learned.seen.slope.gradient, learned.observed, learned.frame
+        ran.states, ran.seen.slope.gradient, ran.observed, ran.frame
     )
 
 
@@ -290,31 +292,17 @@ def _bodies(
     task: lgd.Problem, theta: Theta, observed: obs.Observation, square: obs.Frame
 ) -> Bodies:
     again = lgd.reproject(task, theta, observed)
-    return _in_pixels(task, again.body, again.view, observed, square)
-
-
-def _in_pixels(
-    task: lgd.Problem,
-    body: Body,
-    view: camera.WeakPerspective | None,
-    observed: obs.Observation,
-    square: obs.Frame,
-) -> Bodies:
-    points = joints.positions(task.model, body.local, body.betas)
-    keypoints = task.selection @ points
-    if view is None:
-        view = camera.solve_weak(keypoints, observed.points, observed.confidence)
-    pixels = obs.camera_to_pixels(view, square)
+    pixels = obs.camera_to_pixels(again.view, square)
     seen = observed.confidence > 0
-    distance = jnp.linalg.norm(camera.project_weak(view, keypoints) - observed.points, axis=-1)
+    distance = jnp.linalg.norm(again.keypoints - observed.points, axis=-1)
     error = jnp.where(seen, distance, 0.0).sum() / jnp.maximum(seen.sum(), 1)
     return Bodies(
-        rotations.matrix_to_axis_angle(body.local).reshape(-1),
-        body.betas,
+        rotations.matrix_to_axis_angle(again.body.local).reshape(-1),
+        again.body.betas,
         pixels.scale,
         pixels.translation,
-        points[: len(task.model.parents)],
-        camera.project_weak(pixels, keypoints),
+        again.points[: len(task.model.parents)],
+        camera.project_weak(pixels, task.selection @ again.points),
         error * square.half,
     )
 

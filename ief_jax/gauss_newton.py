@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from ief_jax import camera, joints, rotations, smpl
+from ief_jax import camera, feedback, joints, rotations, smpl
 from ief_jax.observations import Observation
 from ief_jax.parameters import Body
 
@@ -29,41 +30,38 @@ class Displacement(NamedTuple):
 
 
 class Belief(NamedTuple):
-    """A Gaussian over bodies, and over what the keypoints' errors are.
+    """A Gaussian over bodies.
 
     Attributes:
       body: the most probable body before the keypoints are looked at.
       turn_deviation: [24, 3] standard deviation of `Displacement.turn`, radians.
       betas_deviation: [B] of `Displacement.betas`.
-      point_deviation: [K] of each keypoint's coordinates, normalised image units.
     """
 
     body: Body
     turn_deviation: jax.Array
     betas_deviation: jax.Array
-    point_deviation: jax.Array
 
 
+TYPICAL_TURN = 0.15
+TYPICAL_BETA = 0.8
 LEAST_DEVIATION = 2e-3
-"""Lower bound of every deviation, radians, betas and normalised image units alike."""
+"""Lower bound of every deviation, radians and betas alike."""
 
 
-def outputs(betas: int, keypoints: int) -> int:
+def outputs(betas: int) -> int:
     """How many numbers `belief` takes."""
-    return 3 * smpl.JOINTS + betas + keypoints
+    return 3 * smpl.JOINTS + betas
 
 
 def belief(body: Body, logits: jax.Array) -> Belief:
     """A belief about `body` from what a network says, [outputs]."""
     # s = s_min + s_0 exp(l), with a typical s_0 for each kind
-    turns = 3 * smpl.JOINTS
-    turn, betas, points = jnp.split(logits, [turns, turns + body.betas.shape[-1]])
-    grow = lambda typical, logit: LEAST_DEVIATION + typical * jnp.exp(jnp.clip(logit, -5, 3))  # noqa: E731
+    turn, betas = jnp.split(jnp.exp(jnp.clip(logits, -5, 2)), [3 * smpl.JOINTS])
     return Belief(
         body,
-        grow(0.15, turn).reshape(smpl.JOINTS, 3),
-        grow(0.8, betas),
-        grow(0.01, points),
+        LEAST_DEVIATION + TYPICAL_TURN * turn.reshape(smpl.JOINTS, 3),
+        LEAST_DEVIATION + TYPICAL_BETA * betas,
     )
 
 
@@ -73,73 +71,146 @@ def displaced(body: Body, by: Displacement) -> Body:
     return Body(turned, body.betas + by.betas)
 
 
-def nowhere(betas: int) -> Displacement:
-    """The start of the loop: no displacement."""
-    return Displacement(jnp.zeros((smpl.JOINTS, 3)), jnp.zeros(betas))
+class Linearised(NamedTuple):
+    """The keypoints near a displacement d: x^(d') = x - target + rows (d' / s_d).
+
+    Both are weighted by the square root of the confidences, and the three directions in which
+    the camera moves the keypoints are projected out (variable projection).
+
+    Attributes:
+      rows: [2K, M] derivative of the keypoints by the displacement over its deviations.
+      target: [2K] x - x^(d) + A d.
+      offset: [M] d / s_d.
+      unused: [] dimensions of the 2K that hold nothing: hidden keypoints and the camera.
+    """
+
+    rows: jax.Array
+    target: jax.Array
+    offset: jax.Array
+    unused: jax.Array
+
+
+class Sight(NamedTuple):
+    """What is looked at: the body's points, the keypoints' [K, P] matrix, what is observed."""
+
+    model: joints.JointModel
+    selection: jax.Array
+    observed: Observation
+
+
+def linearise(sight: Sight, belief: Belief, at: Displacement) -> Linearised:
+    """The keypoints as a linear function of the displacement, near `at`."""
+    model, selection, observed = sight
+    count = selection.shape[0]
+    body = displaced(belief.body, at)
+    points = joints.evaluate(model, body.local, body.betas)
+    keypoints = selection @ points.positions
+    view = camera.solve_weak(keypoints, observed.points, observed.confidence)
+    # dX_i / d turn_k = [w x]_ik G_k J_r(turn_k)
+    axes = rotations.compose(points.world, rotations.right_jacobian(at.turn))
+    by_world = jnp.tensordot(selection, joints.rotation_jacobian(model, points)[:, :, :2], 1)
+    by_turn = rotations.compose(by_world, axes[None]).swapaxes(1, 2).reshape(count, 2, -1)
+    by_betas = jnp.tensordot(selection, points.shape_jacobian[:, :2], 1)
+    spread = jnp.concatenate([belief.turn_deviation.reshape(-1), belief.betas_deviation])
+    by_all = jnp.concatenate([by_turn, by_betas], -1) * spread
+    jacobian = view.scale * jnp.asarray(camera.FLIP)[None, :, None] * by_all
+    offset = jnp.concatenate([at.turn.reshape(-1), at.betas]) / spread
+    estimate = camera.project_weak(view, keypoints)
+    residual = observed.points - estimate + jacobian @ offset
+    root = jnp.sqrt(observed.confidence)[:, None]
+    free = _camera_directions(estimate, root)
+    hidden = (observed.confidence <= 0).sum()
+    return Linearised(
+        _without(free, (root[..., None] * jacobian).reshape(2 * count, -1)),
+        _without(free, (root * residual).reshape(-1, 1))[:, 0],
+        offset,
+        2 * hidden + 3,
+    )
+
+
+NOISES = np.geomspace(1e-3, 0.05, 7, dtype=np.float32)
+"""Deviations of a keypoint's coordinates that are thought possible, normalised image units."""
+
+
+def most_likely_noise(near: Linearised) -> jax.Array:
+    """The noise, of `NOISES`, under which the keypoints are most probable given the belief: [].
+
+    The marginal likelihood (MacKay 1992): exact keypoints can be followed to the millimetre,
+    noisy ones must not be, and which they are shows in whether a believable body explains them.
+    """
+    gram = _gram(near.rows)
+
+    def log_evidence(noise: jax.Array) -> jax.Array:
+        # log N(target; 0, rows rows^T + s^2 I), less the dimensions that hold nothing
+        factor = jnp.linalg.cholesky(gram + noise**2 * jnp.eye(len(gram)))
+        solved = jax.scipy.linalg.solve_triangular(factor, near.target, lower=True)
+        half_log_determinant = jnp.log(jnp.diagonal(factor)).sum()
+        return near.unused * jnp.log(noise) - half_log_determinant - 0.5 * (solved**2).sum()
+
+    return jnp.asarray(NOISES)[jnp.argmax(jax.vmap(log_evidence)(jnp.asarray(NOISES)))]
 
 
 def correction(
-    belief: Belief, model: joints.JointModel, selection: jax.Array, observed: Observation
+    sight: Sight, belief: Belief, noise: jax.Array
 ) -> Callable[[Displacement, jax.Array], Displacement]:
     """One Gauss-Newton step towards the most probable displacement, for `feedback.refine`.
 
-    Minimises |d / s_d|^2 + sum_i c_i |(x^_i(d) - x_i) / s_i|^2 over d and the camera. With the
-    keypoints' equations divided by their deviations and the camera's three directions projected
-    out (variable projection), x^(d + e) = x^(d) + A e has the minimum
+    Minimises |d / s_d|^2 + sum_i c_i |x^_i(d) - x_i|^2 / s^2 over d and the camera. After
+    linearisation the minimum is (the update of an iterated Kalman filter, Bell and Cathey 1993)
 
-        d' = S A^T (A S A^T + I)^-1 (x - x^(d) + A d)
+        d' = s_d A^T (A A^T + s^2 I)^-1 (x - x^(d) + A d)
 
-    where S is the belief's diagonal covariance: the update of an iterated Kalman filter (Bell
-    and Cathey 1993), a 2K x 2K system.
+    with A = `Linearised.rows`: a system as large as the keypoints' 2K coordinates.
 
     Args:
-      belief: prior over the body.
-      model, selection: the body's points and the [K, P] matrix that reads keypoints off them.
-      observed: normalised keypoints.
+      sight: body and keypoints of one example.
+      belief: where the body is thought to be.
+      noise: [] standard deviation s of the keypoints' coordinates.
     """
-    count = selection.shape[0]
-    spread = jnp.concatenate([belief.turn_deviation.reshape(-1), belief.betas_deviation])
-    weights = observed.confidence / belief.point_deviation**2
-    whitening = jnp.sqrt(weights)[:, None]
 
     def correct(at: Displacement, t: jax.Array) -> Displacement:
         del t
-        body = displaced(belief.body, at)
-        points = joints.evaluate(model, body.local, body.betas)
-        keypoints = selection @ points.positions
-        view = camera.solve_weak(keypoints, observed.points, weights)
-        # dX_i / d turn_k = [w x]_ik G_k J_r(turn_k)
-        axes = rotations.compose(points.world, rotations.right_jacobian(at.turn))
-        by_world = jnp.tensordot(selection, joints.rotation_jacobian(model, points), 1)
-        by_turn = rotations.compose(by_world, axes[None])[:, :, :2]
-        by_betas = jnp.tensordot(selection, points.shape_jacobian[:, :2], 1)
-        by_all = jnp.concatenate([by_turn.swapaxes(1, 2).reshape(count, 2, -1), by_betas], -1)
-        jacobian = view.scale * jnp.asarray(camera.FLIP)[None, :, None] * by_all
-        estimate = camera.project_weak(view, keypoints)
-        offset = jnp.concatenate([at.turn.reshape(-1), at.betas])
-        # x - x^(d) + A d
-        residual = observed.points - estimate + jacobian @ offset
-        free = _camera_directions(estimate, whitening)
-        target = _without(free, (whitening * residual).reshape(-1, 1))
-        rows = _without(free, (whitening[..., None] * jacobian).reshape(2 * count, -1)) * spread
-        gram = rows @ rows.T + jnp.eye(2 * count)
+        near = linearise(sight, belief, at)
+        gram = _gram(near.rows) + noise**2 * jnp.eye(len(near.rows))
         factor = jax.scipy.linalg.cho_factor(gram, lower=True)
-        best = spread * (rows.T @ jax.scipy.linalg.cho_solve(factor, target))[:, 0]
-        turn, betas = jnp.split(best - offset, [3 * smpl.JOINTS])
-        return Displacement(turn.reshape(smpl.JOINTS, 3), betas)
+        best = near.rows.T @ jax.scipy.linalg.cho_solve(factor, near.target)
+        turn, betas = jnp.split(best - near.offset, [3 * smpl.JOINTS])
+        return Displacement(
+            turn.reshape(smpl.JOINTS, 3) * belief.turn_deviation, betas * belief.betas_deviation
+        )
 
     return correct
 
 
-def _camera_directions(estimate: jax.Array, whitening: jax.Array) -> jax.Array:
-    """Orthonormal directions [2K, 3] in which whitened keypoints move with the camera."""
+def most_probable(sight: Sight, belief: Belief, steps: int) -> Body:
+    """The body after `steps` Gauss-Newton steps from the believed one, for one example.
+
+    The noise is settled on before the first step; it is piecewise constant in the keypoints and
+    taken as a constant by derivatives.
+    """
+    nowhere = Displacement(
+        jnp.zeros_like(belief.turn_deviation), jnp.zeros_like(belief.betas_deviation)
+    )
+    noise = jax.lax.stop_gradient(most_likely_noise(linearise(sight, belief, nowhere)))
+    states = feedback.refine(correction(sight, belief, noise), nowhere, steps)
+    return displaced(belief.body, jax.tree.map(lambda d: d[-1], states))
+
+
+def _gram(rows: jax.Array) -> jax.Array:
+    """A A^T, its diagonal raised by what float32 cannot resolve, so that it stays positive."""
+    gram = rows @ rows.T
+    return gram + 3e-7 * jnp.trace(gram) * jnp.eye(len(rows))
+
+
+def _camera_directions(estimate: jax.Array, root: jax.Array) -> jax.Array:
+    """Orthonormal directions [2K, 3] in which weighted keypoints move with the camera."""
     count = len(estimate)
     one, zero = jnp.ones((count, 1)), jnp.zeros((count, 1))
-    mean = (whitening**2 * estimate).sum(0) / jnp.maximum((whitening**2).sum(), 1e-9)
+    mean = (root**2 * estimate).sum(0) / jnp.maximum((root**2).sum(), 1e-9)
     # d x^ / d t_x, d x^ / d t_y, d x^ / d log s: orthogonal, the last being centred
     columns = [jnp.concatenate(c, 1) for c in ([one, zero], [zero, one])]
     columns.append(estimate - mean)
-    matrix = jnp.stack([(whitening * c).reshape(-1) for c in columns], -1)
+    matrix = jnp.stack([(root * c).reshape(-1) for c in columns], -1)
     return matrix * jax.lax.rsqrt((matrix**2).sum(0) + 1e-9)
 
 

@@ -151,29 +151,37 @@ class Seen(NamedTuple):
     rest: jax.Array
 
 
+class Method(NamedTuple):
+    """How steps are taken.
+
+    Attributes:
+      network: N_w with its weights.
+      features: what the network is shown.
+      slopes: `error_slope`, or `detached_slope` in training.
+    """
+
+    network: Network
+    features: Features = all_features
+    slopes: Slopes = error_slope
+
+
 def correction(
-    problem: Problem,
-    network: Network,
-    observed: Observation,
-    features: Features = all_features,
-    slopes: Slopes = error_slope,
+    problem: Problem, method: Method, observed: Observation
 ) -> Callable[[Theta, jax.Array], tuple[Theta, Seen]]:
     """The update of Eq. 4 for a batch, to be run by `feedback.refine_traced`.
 
     Args:
       problem: body, keypoints, parameterisation.
-      network: N_w with its weights.
+      method: the network and what surrounds it.
       observed: [N, K, 2] and [N, K], normalised.
-      features: what the network is shown.
-      slopes: `error_slope`, or `detached_slope` in training.
     """
 
     def correct(theta: Theta, step: jax.Array) -> tuple[Theta, Seen]:
         del step
-        slope = jax.vmap(lambda y, x: slopes(problem, y, x))(theta, observed)
-        inputs = jax.vmap(features)(slope.gradient, theta, observed)
+        slope = jax.vmap(lambda y, x: method.slopes(problem, y, x))(theta, observed)
+        inputs = jax.vmap(method.features)(slope.gradient, theta, observed)
         # Delta Theta_n = N_w(dL/dTheta_n, Theta_n, x)
-        update, rest = jnp.split(network(inputs), [size(problem)], axis=-1)
+        update, rest = jnp.split(method.network(inputs), [size(problem)], axis=-1)
         return unflatten(update, theta), Seen(slope, rest)
 
     return correct
@@ -187,19 +195,14 @@ def start(problem: Problem, observed: Observation) -> Theta:
 
 
 def unroll(
-    problem: Problem,
-    network: Network,
-    observed: Observation,
-    steps: int,
-    features: Features = all_features,
-    slopes: Slopes = error_slope,
+    problem: Problem, method: Method, observed: Observation, steps: int
 ) -> tuple[Theta, Seen]:
     """Runs the steps on a batch.
 
     Returns:
       (Theta_0 .. Theta_steps: groups of [steps + 1, N, d]; what each step saw: [steps, N, ...]).
     """
-    correct = correction(problem, network, observed, features, slopes)
+    correct = correction(problem, method, observed)
     return feedback.refine_traced(correct, start(problem, observed), steps)
 
 

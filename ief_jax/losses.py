@@ -57,7 +57,7 @@ def body_loss(problem: lgd.Problem, theta: Theta, observed: Observation, truth: 
     )
 
 
-def belief_loss(belief: gauss_newton.Belief, observed: Observation, truth: Truth) -> jax.Array:
+def belief_loss(belief: gauss_newton.Belief, truth: Truth) -> jax.Array:
     """Negative log-likelihood of the truth under a belief, over the deviations alone.
 
     The body believed in is taken as given: this teaches how far off it is, not to be less so.
@@ -69,12 +69,10 @@ def belief_loss(belief: gauss_newton.Belief, observed: Observation, truth: Truth
     )
     deviations = (belief.turn_deviation.reshape(-1), belief.betas_deviation)
     error = jax.lax.stop_gradient(jnp.concatenate(errors))
-    total = _gaussian(error, jnp.concatenate(deviations)).sum()
-    missed = observed.points - truth.keypoints
-    noise = _gaussian(missed, belief.point_deviation[:, None]).sum(-1)
-    return total + jnp.where(observed.confidence > 0, noise, 0.0).sum()
+    return _surprise(error, jnp.concatenate(deviations)).sum()
 
 
-def _gaussian(error: jax.Array, deviation: jax.Array) -> jax.Array:
-    # -log N(e; 0, s^2) = log s + e^2 / (2 s^2) + const
-    return jnp.log(deviation) + 0.5 * (error / deviation) ** 2
+def _surprise(error: jax.Array, deviation: jax.Array) -> jax.Array:
+    # -log of Laplace's density, log s + |e| / s + const: its best s is the mean absolute error,
+    # so that the few bodies seen back to front do not rule it as they would a Gaussian's.
+    return jnp.log(deviation) + jnp.abs(error) / deviation

@@ -30,8 +30,16 @@ from ief_jax.configurations import Configuration
 from ief_jax.losses import Truth
 from ief_jax.parameters import Body, Theta
 
-DrawPose = Callable[[jax.Array], jax.Array]
-"""A random key to a pose [24, 3], axis-angle."""
+
+class Person(NamedTuple):
+    """Who is drawn: a pose [24, 3], axis-angle, and betas [B]."""
+
+    pose: jax.Array
+    betas: jax.Array
+
+
+Draw = Callable[[jax.Array], Person]
+"""A random key to a person."""
 
 MIRRORED = np.array(
     [
@@ -50,34 +58,47 @@ def mirror(pose: jax.Array) -> jax.Array:
     return pose[MIRRORED] * jnp.array([[1.0, -1.0, -1.0]])
 
 
-def from_prior(prior: pose_prior.PosePrior) -> DrawPose:
-    """Draws poses from the prior."""
-    return lambda key: pose_prior.sample(prior, key)
+def from_prior(prior: pose_prior.PosePrior, betas: int) -> Draw:
+    """Draws poses from the prior, and standard normal betas."""
 
-
-def from_poses(poses: jax.Array, cumulative: jax.Array) -> DrawPose:
-    """Draws from [N, 24, 3] poses, mirrored half the time.
-
-    Args:
-      poses: axis-angle, the root first.
-      cumulative: [N] running sum of the poses' probabilities.
-    """
-
-    def draw(key: jax.Array) -> jax.Array:
-        which, side = jax.random.uniform(key, (2,))
-        chosen = jnp.minimum(jnp.searchsorted(cumulative, which), len(poses) - 1)
-        return jnp.where(side < 0.5, mirror(poses[chosen]), poses[chosen])
+    def draw(key: jax.Array) -> Person:
+        pose_key, shape_key = jax.random.split(key)
+        return Person(pose_prior.sample(prior, pose_key), jax.random.normal(shape_key, (betas,)))
 
     return draw
 
 
-def mixed(first: DrawPose, second: DrawPose, share: float) -> DrawPose:
+def from_poses(poses: jax.Array, betas: jax.Array | int, shares: np.ndarray) -> Draw:
+    """Draws from [N, 24, 3] poses, mirrored half the time.
+
+    Args:
+      poses: axis-angle, the root first.
+      betas: [N, B] of the same people, or B alone for standard normal ones.
+      shares: [N] how often each pose is drawn; sums to one.
+    """
+    cumulative = jnp.asarray(np.cumsum(shares), jnp.float32)
+
+    def draw(key: jax.Array) -> Person:
+        pose_key, shape_key = jax.random.split(key)
+        which, side = jax.random.uniform(pose_key, (2,))
+        chosen = jnp.minimum(jnp.searchsorted(cumulative, which), len(poses) - 1)
+        pose = jnp.where(side < 0.5, mirror(poses[chosen]), poses[chosen])
+        if isinstance(betas, int):
+            return Person(pose, jax.random.normal(shape_key, (betas,)))
+        return Person(pose, betas[chosen])
+
+    return draw
+
+
+def mixed(first: Draw, second: Draw, share: float) -> Draw:
     """Draws from `second` in a share of the cases, else from `first`."""
 
-    def draw(key: jax.Array) -> jax.Array:
+    def draw(key: jax.Array) -> Person:
         choice, first_key, second_key = jax.random.split(key, 3)
         chosen = jax.random.uniform(choice) < share
-        return jnp.where(chosen, second(second_key), first(first_key))
+        return jax.tree.map(
+            lambda a, b: jnp.where(chosen, b, a), first(first_key), second(second_key)
+        )
 
     return draw
 
@@ -98,7 +119,7 @@ class Spoiling(NamedTuple):
 
 def example(
     key: jax.Array,
-    draw: DrawPose,
+    draw: Draw,
     model: joints.JointModel,
     selection: jax.Array,
     spoiling: Spoiling,
@@ -106,7 +127,8 @@ def example(
     """One training example: normalised keypoints, and the truth (Algorithm 1)."""
     pose_key, body_key, amount_key, noise_key = jax.random.split(key, 4)
     # theta_gt, beta_gt, R_gt, t_gt, s_gt, x_gt
-    truth = sampling.example(body_key, model, selection, draw(pose_key))
+    person = draw(pose_key)
+    truth = sampling.seen(body_key, model, selection, person.pose, person.betas)
     noisy, noise, lossy, drop = jax.random.uniform(amount_key, (4,))
     points, confidence = sampling.degrade(
         truth.points,
@@ -139,7 +161,6 @@ def loss(configuration: Configuration, task: lgd.Problem) -> Loss:
     The sum over the steps n = 1 .. N of the paper's parameter loss; with second-order steps, of
     the losses on the body and of the belief about it.
     """
-    shown = fitting.features(configuration)
 
     def of_state(
         theta: Theta, logits: jax.Array, observed: obs.Observation, truth: Truth
@@ -148,22 +169,20 @@ def loss(configuration: Configuration, task: lgd.Problem) -> Loss:
             return losses.parameter_loss(task, theta, truth)
         belief = gauss_newton.belief(task.parameterisation.body(theta), logits)
         return losses.body_loss(task, theta, observed, truth) + (
-            BELIEF_WEIGHT * losses.belief_loss(belief, observed, truth)
+            BELIEF_WEIGHT * losses.belief_loss(belief, truth)
         )
 
     def total(weights: checkpoints.Weights, observed: obs.Observation, truth: Truth) -> jax.Array:
-        states, seen = lgd.unroll(
-            task,
+        method = lgd.Method(
             fitting.applied(configuration, task, weights),
-            observed,
-            configuration.steps,
-            shown,
+            fitting.features(configuration),
             lgd.detached_slope,
         )
+        states, seen = lgd.unroll(task, method, observed, configuration.steps)
         after = jax.tree.map(lambda group: group[1:], states)
         over_batch = jax.vmap(of_state)
-        each = jax.vmap(over_batch, in_axes=(0, 0, None, None))(after, seen.rest, observed, truth)
-        return each.mean(1).sum()
+        over_steps = jax.vmap(over_batch, in_axes=(0, 0, None, None))
+        return over_steps(after, seen.rest, observed, truth).mean(1).sum()
 
     return total
 

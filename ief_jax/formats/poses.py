@@ -1,0 +1,108 @@
+"""Poses from AMASS-style npz files: `poses` [N, >= 66] axis-angle, optional `betas`, `subject`."""
+
+import os
+import zipfile
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ief_jax import smpl
+from ief_jax.files import InputError
+
+BODY = 66
+"""Numbers of a pose that SMPL, SMPL+H and SMPL-X share: the root and 21 body joints."""
+
+
+class Poses(NamedTuple):
+    """Poses of people.
+
+    Attributes:
+      poses: [N, 24, 3] float32 axis-angle, radians, the root first; the two hands are zero.
+      betas: [N, B] float32 shape coefficients, or None where a file has none.
+      subject: [N] who moved, or None where a file does not say.
+    """
+
+    poses: np.ndarray
+    betas: np.ndarray | None
+    subject: np.ndarray | None
+
+
+def read(path: str | os.PathLike[str]) -> Poses:
+    """Reads one file.
+
+    Numbers behind the first 66 (hands, face) are not SMPL's and are left out.
+
+    Raises:
+      InputError: the file is missing, is no npz, holds pickled objects, has no `poses` or ones of
+        a wrong shape, or numbers that are not finite; the message names file and field.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found = {key: file[key] for key in ("poses", "betas", "subject") if key in file}
+    except FileNotFoundError as error:
+        raise InputError(f"cannot read {path}: no such file") from error
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not an npz of plain arrays: {error}") from error
+    if "poses" not in found:
+        raise InputError(f"{path}: has no array 'poses' [N, >= {BODY}]")
+    numbers = found["poses"]
+    if numbers.ndim != 2 or numbers.shape[1] < BODY or numbers.dtype.kind != "f":
+        raise InputError(
+            f"{path}: 'poses' is {numbers.dtype} {numbers.shape}, expected floats [N, >= {BODY}]"
+        )
+    count = len(numbers)
+    if count == 0:
+        raise InputError(f"{path}: 'poses' is empty")
+    poses = np.zeros((count, smpl.JOINTS * 3), np.float32)
+    poses[:, :BODY] = numbers[:, :BODY]
+    betas = found.get("betas")
+    if betas is not None:
+        if betas.ndim == 1:
+            betas = np.broadcast_to(betas, (count, len(betas)))
+        if betas.ndim != 2 or len(betas) != count or betas.dtype.kind != "f":
+            raise InputError(
+                f"{path}: 'betas' is {betas.dtype} {betas.shape}, expected floats [B] or [{count}, B]"
+            )
+        betas = betas.astype(np.float32)
+    for name, array in (("poses", poses), ("betas", betas)):
+        if array is not None and not np.isfinite(array).all():
+            raise InputError(f"{path}: '{name}' has values that are not finite")
+    subject = found.get("subject")
+    if subject is not None and subject.shape != (count,):
+        raise InputError(f"{path}: 'subject' is {subject.shape}, expected ({count},)")
+    return Poses(poses.reshape(count, smpl.JOINTS, 3), betas, subject)
+
+
+def read_all(paths: Sequence[str | os.PathLike[str]]) -> Poses:
+    """Reads several files into one; betas and subjects stay only where every file has them."""
+    parts = [read(path) for path in paths]
+    betas = [part.betas for part in parts if part.betas is not None]
+    subjects = [part.subject for part in parts if part.subject is not None]
+    common = min((b.shape[1] for b in betas), default=0)
+    return Poses(
+        np.concatenate([part.poses for part in parts]),
+        np.concatenate([b[:, :common] for b in betas]) if len(betas) == len(parts) else None,
+        np.concatenate(subjects) if len(subjects) == len(parts) else None,
+    )
+
+
+LARGEST_SUBJECT = 2500
+"""A subject with more poses than this counts as if it had this many."""
+
+
+def shares(poses: Poses) -> np.ndarray:
+    """How often each pose should be drawn, [N], summing to one.
+
+    Where subjects are known none outweighs the rest by its sheer number of poses.
+    """
+    share = np.ones(len(poses.poses))
+    if poses.subject is not None:
+        _, member, count = np.unique(poses.subject, return_inverse=True, return_counts=True)
+        share = np.minimum(1.0, LARGEST_SUBJECT / count)[member]
+    return share / share.sum()
+
+
+def fit_betas(betas: np.ndarray, count: int) -> np.ndarray:
+    """[N, B] betas cut or filled up with zeros to [N, count]."""
+    return np.pad(betas[:, :count], ((0, 0), (0, max(0, count - betas.shape[1]))))

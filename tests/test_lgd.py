@@ -1,0 +1,165 @@
+"""Learned gradient descent: its error, its gradient, its features, its steps."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ief_jax import fitting, lgd, parameters, sampling
+from ief_jax.configurations import LIFTING, PAPER, RELEASED
+from ief_jax.joints import JointModel
+from ief_jax.observations import Observation, frame, normalise
+from ief_jax.parameters import Body
+
+
+@pytest.fixture(scope="module")
+def task(joint_model: JointModel) -> lgd.Problem:
+    return fitting.problem(PAPER, joint_model)
+
+
+def observed(task: lgd.Problem, count: int) -> tuple[Observation, sampling.Example]:
+    """Normalised keypoints of people in small random poses, and who they are."""
+    poses = 0.3 * jax.random.normal(jax.random.key(7), (count, 24, 3))
+    keys = jax.random.split(jax.random.key(8), count)
+    people = jax.vmap(lambda k, p: sampling.example(k, task.model, task.selection, p))(keys, poses)
+    pixels = Observation(people.points, people.confidence)
+    return jax.vmap(lambda o: normalise(o, frame(o)))(pixels), people
+
+
+def one(tree: object, index: int) -> object:
+    return jax.tree.map(lambda x: x[index], tree)
+
+
+def test_paper_network_has_its_4_3_million_parameters(task: lgd.Problem) -> None:
+    weights = jax.eval_shape(lambda: fitting.initial_weights(PAPER, task, jax.random.key(0)))
+    # (85 + 85 + 54) inputs, width 1000, two blocks of two layers, 85 outputs, with biases
+    expected = (224 + 1) * 1000 + 4 * 1001 * 1000 + 1001 * 85
+    assert sum(leaf.size for leaf in jax.tree.leaves(weights)) == expected == 4_314_085
+
+
+@pytest.mark.parametrize("parameterisation", [parameters.AXIS_ANGLE, parameters.SIX_D])
+def test_theta_zero_stands_facing_the_camera(
+    joint_model: JointModel, parameterisation: parameters.Parameterisation
+) -> None:
+    body = parameterisation.body(parameterisation.start(10))
+    np.testing.assert_allclose(body.local, np.broadcast_to(np.eye(3), (24, 3, 3)), atol=1e-6)
+    np.testing.assert_array_equal(body.betas, np.zeros(10))
+
+
+@pytest.mark.parametrize("parameterisation", [parameters.AXIS_ANGLE, parameters.SIX_D])
+def test_encode_is_the_inverse_of_body_and_view(
+    task: lgd.Problem, parameterisation: parameters.Parameterisation
+) -> None:
+    task = task._replace(parameterisation=parameterisation)
+    seen, people = observed(task, 1)
+    seen, person = one(seen, 0), one(people, 0)
+    square = frame(Observation(person.points, person.confidence))
+    view = person.camera._replace(
+        scale=person.camera.scale / square.half,
+        translation=(person.camera.translation - square.centre) / square.half,
+    )
+    theta = parameterisation.encode(Body(person.local, person.betas), view)
+    again = lgd.reproject(task, theta, seen)
+    np.testing.assert_allclose(again.body.local, person.local, atol=1e-5)
+    np.testing.assert_allclose(again.keypoints, seen.points, atol=2e-5)
+    assert lgd.reprojection_error(task, theta, seen) < 1e-7
+
+
+def test_gradient_by_finite_differences(task: lgd.Problem) -> None:
+    seen = one(observed(task, 1)[0], 0)
+    theta = jax.tree.map(
+        lambda g: 0.1 * jax.random.normal(jax.random.key(g.size), g.shape),
+        task.parameterisation.start(10),
+    )
+    slope = jax.jit(lambda t: lgd.error_slope(task, t, seen))(theta)
+    error = jax.jit(lambda t: lgd.reprojection_error(task, t, seen))
+    for name, index in (("pose", 47), ("shape", 0), ("rotation", 1), ("scale", 0)):
+        step = 1e-2
+        up = error({**theta, name: theta[name].at[index].add(step)})
+        down = error({**theta, name: theta[name].at[index].add(-step)})
+        assert slope.gradient[name][index] == pytest.approx((up - down) / (2 * step), rel=2e-2)
+
+
+def test_gradient_does_not_vanish_at_the_start(task: lgd.Problem) -> None:
+    seen = one(observed(task, 1)[0], 0)
+    slope = lgd.error_slope(task, task.parameterisation.start(10), seen)
+    for name, group in slope.gradient.items():
+        assert np.isfinite(group).all() and np.abs(group).max() > 1e-4, name
+
+
+def test_hidden_keypoints_have_no_say(task: lgd.Problem) -> None:
+    seen = one(observed(task, 1)[0], 0)
+    hidden = seen._replace(confidence=seen.confidence.at[4].set(0.0))
+    moved = hidden._replace(points=hidden.points.at[4].set(9.0))
+    theta = task.parameterisation.start(10)
+    np.testing.assert_array_equal(
+        lgd.flatten(lgd.error_slope(task, theta, hidden).gradient),
+        lgd.flatten(lgd.error_slope(task, theta, moved).gradient),
+    )
+
+
+def test_flatten_and_unflatten_agree(task: lgd.Problem) -> None:
+    theta = task.parameterisation.start(10)
+    vector = jnp.arange(lgd.size(task), dtype=jnp.float32)
+    groups = lgd.unflatten(vector, theta)
+    assert {k: v.shape for k, v in groups.items()} == {k: v.shape for k, v in theta.items()}
+    np.testing.assert_array_equal(lgd.flatten(groups), vector)
+
+
+def test_lifting_sees_keypoints_alone(task: lgd.Problem) -> None:
+    seen = one(observed(task, 1)[0], 0)
+    theta = task.parameterisation.start(10)
+    other = jax.tree.map(lambda g: g + 1, theta)
+    shown = fitting.features(LIFTING)
+    np.testing.assert_array_equal(shown(theta, theta, seen), shown(other, other, seen))
+
+
+def test_a_step_adds_what_the_network_says(task: lgd.Problem) -> None:
+    seen, _ = observed(task, 3)
+
+    def network(shown: jax.Array) -> jax.Array:
+        assert shown.shape == (3, 2 * lgd.size(task) + 54)
+        return jnp.full((3, lgd.size(task)), 0.01)
+
+    states, saw = jax.jit(lambda o: lgd.unroll(task, lgd.Method(network), o, 2))(seen)
+    for group in states.values():
+        np.testing.assert_allclose(group, np.arange(3)[:, None, None] * 0.01 + 0 * group, rtol=1e-6)
+    start = lgd.start(task, seen)
+    expected = jax.vmap(lambda t, o: lgd.error_slope(task, t, o))(start, seen)
+    np.testing.assert_allclose(saw.slope.error[0], expected.error, rtol=1e-5)
+
+
+def test_plain_descent_lowers_the_error(task: lgd.Problem) -> None:
+    from ief_jax import feedback
+
+    seen, _ = observed(task, 4)
+    steps = feedback.refine(lgd.descent(task, seen, 0.02), lgd.start(task, seen), 30)
+    errors = jax.vmap(
+        lambda theta: jax.vmap(lambda t, o: lgd.reprojection_error(task, t, o))(theta, seen)
+    )(steps)
+    assert (errors[-1] < 0.7 * errors[0]).all()
+
+
+def test_training_does_not_differentiate_through_the_gradient(task: lgd.Problem) -> None:
+    seen = one(observed(task, 1)[0], 0)
+    theta = task.parameterisation.start(10)
+
+    def through(slopes: lgd.Slopes) -> parameters.Theta:
+        return jax.grad(lambda t: lgd.flatten(slopes(task, t, seen).gradient).sum())(theta)
+
+    assert not lgd.flatten(through(lgd.detached_slope)).any()
+    assert lgd.flatten(through(lgd.error_slope)).any()
+
+
+def test_released_steps_settle_on_the_keypoints(joint_model: JointModel) -> None:
+    """With second-order steps even an untrained network ends closer to the keypoints."""
+    task = fitting.problem(RELEASED, joint_model)
+    seen, _ = observed(task, 4)
+    weights = fitting.initial_weights(RELEASED, task, jax.random.key(0))
+    method = lgd.Method(
+        fitting.applied(RELEASED, task, weights), settle=fitting.settle(RELEASED, task)
+    )
+    states, saw = jax.jit(lambda o: lgd.unroll(task, method, o, 1))(seen)
+    error = jax.vmap(lambda t, o: lgd.reprojection_error(task, t, o))
+    settled, proposed = error(one(states, 1), seen), error(one(saw.proposed, 0), seen)
+    assert (settled < 0.5 * proposed).all()
