@@ -15,20 +15,18 @@ import numpy as np
 from ief_jax import (
     camera,
     checkpoints,
-    feedback,
     fitting,
-    gauss_newton,
     joints,
-    lgd,
     metrics,
     pose_prior,
+    rotations,
     sampling,
     skeletons,
     smpl,
     smplify,
 )
 from ief_jax import observations as obs
-from ief_jax.parameters import Body, Theta
+from ief_jax.parameters import Body
 
 MILLIMETRES = 1000.0
 
@@ -173,36 +171,10 @@ def path(
       The start, the body after each learned step, then after each second-order step if the
       configuration has some (and `steps` is not 0).
     """
-    configuration = checkpoint.configuration
-    task = fitting.problem(configuration, model)
-    learned = fitting.learned_steps(
-        configuration, steps, checkpoint.weights, task, observed.points, observed.confidence
-    )
-
-    def of_state(theta: Theta, seen: obs.Observation, square: obs.Frame) -> Estimate:
-        again = lgd.reproject(task, theta, seen)
-        pixels = obs.camera_to_pixels(again.view, square)
-        return Estimate(again.body, camera.project_weak(pixels, task.selection @ again.points))
-
-    by_state = jax.vmap(of_state, in_axes=(0, None, None))
-    states = jax.vmap(by_state, in_axes=(1, 0, 0))(learned.states, learned.observed, learned.frame)
-    if not (configuration.second_order_steps and steps):
-        return states
-
-    def finish(body: Body, logits: jax.Array, seen: obs.Observation) -> Body:
-        belief = gauss_newton.belief(body, logits)
-        correct = gauss_newton.correction(belief, task.model, task.selection, seen)
-        visited = feedback.refine(
-            correct, gauss_newton.nowhere(model.betas), configuration.second_order_steps
-        )
-        moved = jax.vmap(gauss_newton.displaced, in_axes=(None, 0))(belief.body, visited)
-        # The loop's own start is the last learned state.
-        return jax.tree.map(lambda leaves: leaves[1:], moved)
-
-    last = jax.tree.map(lambda leaves: leaves[:, -1], states.body)
-    bodies = jax.vmap(finish)(last, learned.seen.rest[-1], learned.observed)
-    ends = jax.vmap(jax.vmap(partial(_seen, model), in_axes=(0, None)))(bodies, observed)
-    return jax.tree.map(lambda a, b: jnp.concatenate([a, b], 1), states, ends)
+    traced = fitting.trace(checkpoint, model, observed.points, observed.confidence, steps)
+    poses = traced.bodies.poses.reshape(*traced.bodies.poses.shape[:-1], smpl.JOINTS, 3)
+    local = rotations.axis_angle_to_matrix(poses)
+    return Estimate(Body(local, traced.bodies.betas), traced.bodies.keypoints)
 
 
 def joint_errors(

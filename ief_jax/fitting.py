@@ -19,7 +19,7 @@ from ief_jax import (
 )
 from ief_jax import observations as obs
 from ief_jax.configurations import Configuration
-from ief_jax.parameters import Theta
+from ief_jax.parameters import Body, Theta
 from ief_jax.update_network import UpdateNetwork
 
 PARAMETERISATIONS = {
@@ -58,11 +58,11 @@ class Bodies(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """What each of T learned steps saw and did, for N people.
+    """What each of T learned steps saw and did, for N people; then S second-order steps.
 
     Attributes:
-      bodies: after each step, the start first: leading axes [N, T + 1].
-      error: [N, T + 1] L(Theta_n) of the normalised keypoints.
+      bodies: the start, after each learned, then each second-order step: [N, T + 1 + S, ...].
+      error: [N, T + 1 + S] L(Theta_n) of the normalised keypoints.
       gradient: dL/dTheta_n by group, [N, T, d].
       update: Theta_{n+1} - Theta_n by group, [N, T, d].
       cosine: between the update and the negative gradient by group, [N, T].
@@ -158,7 +158,7 @@ def trace(
     confidence: ArrayLike,
     steps: int | None = None,
 ) -> Trace:
-    """As `fit`, with the learned steps laid open. Second-order steps are not part of it."""
+    """As `fit`, with every step laid open."""
     configuration = checkpoint.configuration
     count = configuration.steps if steps is None else steps
     return _trace(
@@ -185,17 +185,17 @@ def check(checkpoint: checkpoints.Checkpoint, model: joints.JointModel) -> None:
     checkpoints.check_weights(checkpoint.weights, expected, f"checkpoint '{configuration.name}'")
 
 
-def settle(
+def second_order_states(
     configuration: Configuration,
     task: lgd.Problem,
     theta: Theta,
     logits: jax.Array,
     observed: obs.Observation,
 ) -> Theta:
-    """The second-order steps after the learned ones, for one example.
+    """The states after each second-order step, for one example: groups of [steps, d].
 
     Args:
-      configuration: how many.
+      configuration: how many steps.
       task: the body.
       theta: where the learned steps ended.
       logits: what the network put out beyond its last update: how sure it is.
@@ -203,14 +203,25 @@ def settle(
     """
     belief = gauss_newton.belief(task.parameterisation.body(theta), logits)
     sight = gauss_newton.Sight(task.model, task.selection, observed)
-    body = gauss_newton.most_probable(sight, belief, configuration.second_order_steps)
-    points = joints.positions(task.model, body.local, body.betas)
-    view = camera.solve_weak(task.selection @ points, observed.points, observed.confidence)
-    return task.parameterisation.encode(body, view)
+
+    def encode(body: Body) -> Theta:
+        points = joints.positions(task.model, body.local, body.betas)
+        view = camera.solve_weak(task.selection @ points, observed.points, observed.confidence)
+        return task.parameterisation.encode(body, view)
+
+    bodies = gauss_newton.most_probable(sight, belief, configuration.second_order_steps)
+    return jax.vmap(encode)(bodies)
 
 
-class Learned(NamedTuple):
-    """The learned steps of a batch: all states, what they saw, and in which frame."""
+class Run(NamedTuple):
+    """A batch of N fits.
+
+    Attributes:
+      states: Theta_0, after each learned and then each second-order step: [T + 1 + S, N, d].
+      seen: what each learned step saw: [T, N, ...].
+      observed: the normalised keypoints, [N, ...].
+      frame: the squares they were normalised in, [N, ...].
+    """
 
     states: Theta
     seen: lgd.Seen
@@ -222,19 +233,24 @@ def run(
     configuration: Configuration,
     steps: int,
     weights: checkpoints.Weights,
-    task: lgd.Problem,
+    model: joints.JointModel,
     points: jax.Array,
     confidence: jax.Array,
-) -> Learned:
-    """Normalises keypoints [N, 18, 2] and runs the learned steps on them."""
+) -> Run:
+    """Normalises keypoints [N, 18, 2] and runs all steps on them; none if `steps` is 0."""
+    task = problem(configuration, model)
     pixels = obs.Observation(points, confidence)
     square = jax.vmap(obs.frame)(pixels)
     observed = jax.vmap(obs.normalise)(pixels, square)
-    method = lgd.Method(
-        applied(configuration, task, weights),
-        features(configuration),
-    )
-    return Learned(*lgd.unroll(task, method, observed, steps), observed, square)
+    method = lgd.Method(applied(configuration, task, weights), features(configuration))
+    states, seen = lgd.unroll(task, method, observed, steps)
+    if configuration.second_order_steps and steps:
+        last = jax.tree.map(lambda group: group[-1], states)
+        further = jax.vmap(partial(second_order_states, configuration, task), out_axes=1)
+        states = jax.tree.map(
+            lambda a, b: jnp.concatenate([a, b]), states, further(last, seen.rest[-1], observed)
+        )
+    return Run(states, seen, observed, square)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -248,13 +264,9 @@ def _fit(
 ) -> Bodies:
     # While tracing: once a compilation, not once a call.
     check(checkpoints.Checkpoint(configuration, weights), model)
-    task = problem(configuration, model)
-    ran = run(configuration, steps, weights, task, points, confidence)
+    ran = run(configuration, steps, weights, model, points, confidence)
     last = jax.tree.map(lambda group: group[-1], ran.states)
-    if configuration.second_order_steps and steps:
-        finish = partial(settle, configuration, task)
-        last = jax.vmap(finish)(last, ran.seen.rest[-1], ran.observed)
-    return jax.vmap(partial(_bodies, task))(last, ran.observed, ran.frame)
+    return jax.vmap(partial(_bodies, problem(configuration, model)))(last, ran.observed, ran.frame)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -269,12 +281,12 @@ def _trace(
     # While tracing: once a compilation, not once a call.
     check(checkpoints.Checkpoint(configuration, weights), model)
     task = problem(configuration, model)
-    ran = run(configuration, steps, weights, task, points, confidence)
+    ran = run(configuration, steps, weights, model, points, confidence)
 
     def of_person(
         states: Theta, gradient: Theta, observed: obs.Observation, square: obs.Frame
     ) -> Trace:
-        update = jax.tree.map(lambda group: group[1:] - group[:-1], states)
+        update = jax.tree.map(lambda group: group[1 : steps + 1] - group[:steps], states)
         return Trace(
             jax.vmap(lambda theta: _bodies(task, theta, observed, square))(states),
             jax.vmap(lambda theta: lgd.reprojection_error(task, theta, observed))(states),

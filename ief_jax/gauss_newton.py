@@ -183,17 +183,20 @@ def correction(
 
 
 def most_probable(sight: Sight, belief: Belief, steps: int) -> Body:
-    """The body after `steps` Gauss-Newton steps from the believed one, for one example.
+    """The bodies after 1 .. `steps` Gauss-Newton steps from the believed one, for one example.
 
     The noise is settled on before the first step; it is piecewise constant in the keypoints and
     taken as a constant by derivatives.
+
+    Returns:
+      A body with a leading axis of `steps`.
     """
     nowhere = Displacement(
         jnp.zeros_like(belief.turn_deviation), jnp.zeros_like(belief.betas_deviation)
     )
     noise = jax.lax.stop_gradient(most_likely_noise(linearise(sight, belief, nowhere)))
-    states = feedback.refine(correction(sight, belief, noise), nowhere, steps)
-    return displaced(belief.body, jax.tree.map(lambda d: d[-1], states))
+    visited = feedback.refine(correction(sight, belief, noise), nowhere, steps)
+    return jax.vmap(lambda d: displaced(belief.body, d))(jax.tree.map(lambda d: d[1:], visited))
 
 
 def _gram(rows: jax.Array) -> jax.Array:

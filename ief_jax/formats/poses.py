@@ -62,7 +62,8 @@ def read(path: str | os.PathLike[str]) -> Poses:
             betas = np.broadcast_to(betas, (count, len(betas)))
         if betas.ndim != 2 or len(betas) != count or betas.dtype.kind != "f":
             raise InputError(
-                f"{path}: 'betas' is {betas.dtype} {betas.shape}, expected floats [B] or [{count}, B]"
+                f"{path}: 'betas' is {betas.dtype} {betas.shape}, "
+                f"expected floats [B] or [{count}, B]"
             )
         betas = betas.astype(np.float32)
     for name, array in (("poses", poses), ("betas", betas)):
