@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def quantise_weights(weights: FloatArray) -> tuple[np.ndarray, np.ndarray]:
     return joints.astype(np.uint8), steps.astype(np.uint16)
 
 
-def compact_arrays(model: BodyModel) -> dict[str, np.ndarray]:
+def compact_arrays(model: BodyModel) -> dict[str, Any]:
     """The file's arrays.
 
     pd_rows [3 V] counts the entries in each row of posedirs [3 V, 207], pd_cols and pd_vals hold

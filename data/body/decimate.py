@@ -165,8 +165,8 @@ def decimate_symmetrically(
         for cost, v in zip(mesh.costs(u, targets), targets, strict=True):
             heapq.heappush(queue, (float(cost), u, v, int(version[u]), int(version[v])))
 
-    for u in np.nonzero(mesh.alive)[0]:
-        push(int(u))
+    for start in np.nonzero(mesh.alive)[0]:
+        push(int(start))
     count = mesh.whole_count()
     while count > target and queue:
         _, u, v, version_u, version_v = heapq.heappop(queue)

@@ -45,7 +45,7 @@ def fit_row(bodies: FloatArray, positions: FloatArray, emphasis: FloatArray) -> 
     system = np.concatenate([rows, SUM_TO_ONE * np.ones((1, count)), SPREAD * np.eye(count)])
     wanted = np.concatenate([positions.ravel() * scale, [SUM_TO_ONE], np.zeros(count)])
     # The same least-squares problem with a square system: fewer rows for the solver.
-    triangle = np.linalg.qr(np.concatenate([system, wanted[:, None]], axis=1), mode="r")
+    triangle = np.asarray(np.linalg.qr(np.concatenate([system, wanted[:, None]], axis=1), mode="r"))
     solution, _ = nnls(triangle[:, :-1], triangle[:, -1], maxiter=20_000)
     solution[solution < SMALLEST_SHARE * solution.max()] = 0
     return solution / solution.sum()
@@ -88,5 +88,3 @@ def regressor_errors(regressor: FloatArray, bodies: FloatArray, joints: FloatArr
     """Distances [N, 24] in metres between regressed and true joints."""
     found = np.einsum("jv,nvc->njc", regressor, bodies, optimize=True)
     return np.linalg.norm(found - joints, axis=2)
-
-

@@ -115,23 +115,22 @@ class MacroParameters:
             "young": 1 - self.age,
             "old": self.age,
         }
-        for words, value in (
+        triples: tuple[tuple[tuple[str, ...], FloatArray], ...] = (
             (MUSCLES, self.muscle),
             (WEIGHTS, self.weight),
             (CUPS, self.cup),
             (FIRMNESSES, self.firmness),
-        ):
+        )
+        for words, value in triples:
             factors.update(zip(words, hat_weights(value), strict=True))
-        for words, value in ((HEIGHTS, self.height), (PROPORTIONS, self.proportions)):
+        for pair, value in ((HEIGHTS, self.height), (PROPORTIONS, self.proportions)):
             low, _, high = hat_weights(value)  # the average has no target of its own
-            factors.update(zip(words, (low, high), strict=True))
+            factors.update(zip(pair, (low, high), strict=True))
         factors.update(zip(RACES, self.race.T, strict=True))
         return factors
 
 
-def macro_coefficients(
-    parameters: MacroParameters, targets: list[MacroTarget]
-) -> FloatArray:
+def macro_coefficients(parameters: MacroParameters, targets: list[MacroTarget]) -> FloatArray:
     """Coefficients [N, T] of the targets."""
     factors = parameters.factors()
     columns = [np.prod([factors[word] for word in t.factors], axis=0) for t in targets]
@@ -155,9 +154,7 @@ def sample_parameters(rng: np.random.Generator, count: int) -> MacroParameters:
     metres = rng.normal(0.02, 0.062, count)  # change of stature
     # One unit of the height macro is 1.45 m above its middle and 0.73 m below.
     height = np.clip(0.5 + metres / np.where(metres > 0, 1.45, 0.73), 0, 1)
-    return MacroParameters(
-        gender, age, muscle, weight, height, proportions, cup, firmness, race
-    )
+    return MacroParameters(gender, age, muscle, weight, height, proportions, cup, firmness, race)
 
 
 def sample_measures(rng: np.random.Generator, count: int) -> tuple[list[str], FloatArray]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sparse
-import scipy.sparse.linalg
+from scipy.sparse.linalg import spsolve
 
 from data.body.arrays import FloatArray, IntArray
 from data.body.assets import BaseMesh
@@ -44,7 +44,9 @@ def adjacency(faces: IntArray, vertex_count: int) -> sparse.csr_matrix:
     end = np.roll(faces, -1, axis=1).ravel()
     ones = np.ones(len(start))
     matrix = sparse.coo_matrix((ones, (start, end)), shape=(vertex_count, vertex_count))
-    return ((matrix + matrix.T) > 0).astype(float).tocsr()
+    both_ways = (matrix + matrix.T).tocsr()
+    both_ways.data[:] = 1
+    return both_ways
 
 
 def rings(neighbours: sparse.csr_matrix, seed: int, count: int) -> list[IntArray]:
@@ -64,7 +66,7 @@ def find_pocket(neighbours: sparse.csr_matrix, seed: int, rim_ring: int, eye: st
     # Laplace's equation: degree_i x_i - sum_j x_j = 0 for each vertex i inside.
     degrees = np.asarray(neighbours[inside].sum(axis=1)).ravel()
     system = sparse.diags(degrees) - neighbours[inside][:, inside]
-    membrane = sparse.linalg.spsolve(system.tocsc(), neighbours[inside][:, rim].tocsc())
+    membrane = spsolve(system.tocsc(), neighbours[inside][:, rim].tocsc())
     return Pocket(inside, rim, np.asarray(membrane.todense()), eye)
 
 
@@ -79,9 +81,7 @@ def find_pockets(mesh: BaseMesh) -> tuple[Pocket, ...]:
     )
 
 
-def fill_pockets(
-    vertices: FloatArray, mesh: BaseMesh, pockets: tuple[Pocket, ...]
-) -> FloatArray:
+def fill_pockets(vertices: FloatArray, mesh: BaseMesh, pockets: tuple[Pocket, ...]) -> FloatArray:
     """`vertices` [N, 3] of a whole body with the pockets closed."""
     filled = vertices.copy()
     for pocket in pockets:

@@ -116,7 +116,7 @@ def fit_blend_shapes(
         plain = np.einsum("vij,vj->vi", turns, template[fitted]) + shifts
         features.append(pose_features(rotations))
         matrices.append(turns.astype(np.float32))
-        residuals.append((reference.posed(rotations)[fitted] - plain).astype(np.float32))
+        residuals.append((reference.posed(rotations, fitted) - plain).astype(np.float32))
     phi, turns, errors = np.stack(features), np.stack(matrices, 1), np.stack(residuals, 1)
 
     half = np.zeros((len(template), 3, FEATURE_COUNT))

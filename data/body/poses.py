@@ -9,10 +9,7 @@ import numpy as np
 from data.body.arrays import FloatArray
 from data.body.rotations import about_axis, from_axis_angle, mirrored
 from data.body.skeleton import JOINT_COUNT, MIRRORED_JOINTS, joint, rest_rotations
-
-# Subjects kept out of training, the same ones as everywhere in this project.
-TEST_SUBJECTS = ("06", "08", "13", "16", "exp:soccer", "exp:jumping")
-VALIDATION_SUBJECTS = ("07", "12", "39")
+from data.cmu_split import TEST, VALIDATION
 
 Range = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 # Ranges of motion in degrees about x, y and z; rotations are applied in the order x, z, y.
@@ -92,12 +89,10 @@ class CapturedPoses:
             k = joint(name)
             scale = rng.choice([0.0, 0.6])
             rotations[k] = sample_rotation(rng, LEFT_RANGES[name], scale)
-            rotations[MIRRORED_JOINTS[k]] = mirrored(
-                sample_rotation(rng, LEFT_RANGES[name], scale)
-            )
+            rotations[MIRRORED_JOINTS[k]] = mirrored(sample_rotation(rng, LEFT_RANGES[name], scale))
         return rotations
 
 
 def training_subjects(subjects: np.ndarray) -> set[str]:
     """All subjects that are neither for validation nor for tests."""
-    return set(subjects.tolist()) - set(TEST_SUBJECTS) - set(VALIDATION_SUBJECTS)
+    return set(subjects.tolist()) - set(TEST) - set(VALIDATION)

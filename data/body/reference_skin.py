@@ -50,11 +50,9 @@ def limb_segments() -> list[tuple[Segment, tuple[str, ...]]]:
     segments: list[tuple[Segment, tuple[str, ...]]] = []
     leg: tuple[float, float, float] = (0.0, -1.0, 0.0)
     for side, end in (("left", ".L"), ("right", ".R")):
+        names = ("collar", "shoulder", "elbow", "wrist", "hand", "hip", "knee", "ankle", "foot")
         collar, shoulder, elbow, wrist, hand, hip, knee, ankle, foot = (
-            joint(f"{side}_{name}")
-            for name in (
-                "collar", "shoulder", "elbow", "wrist", "hand", "hip", "knee", "ankle", "foot",
-            )  # fmt: skip
+            joint(f"{side}_{name}") for name in names
         )
         table: list[tuple[Segment, tuple[str, ...]]] = [
             (Segment(collar, "clavicle"), ("clavicle",)),
@@ -121,7 +119,6 @@ class ReferenceSkin:
         edges = edges[np.lexsort((edges[:, 1], edges[:, 0]))]
         self._edges = edges
         degrees = np.bincount(edges[:, 0], minlength=len(rest))
-        self._first_edge = np.concatenate([[0], np.cumsum(degrees)[:-1]])
         shape = (len(rest), len(rest))
         self._average = sparse.csr_matrix(
             (1 / degrees[edges[:, 0]], (edges[:, 0], edges[:, 1])), shape=shape
@@ -157,9 +154,14 @@ class ReferenceSkin:
             self.rest, self.weights, segment_rotations, segment_translations
         )
 
-    def posed(self, rotations: FloatArray) -> FloatArray:
-        """The skin [V, 3] posed by SMPL's relative `rotations` [24, 3, 3]."""
-        return self._delta_mush(self.blended(rotations))
+    def posed(self, rotations: FloatArray, chosen: IntArray | None = None) -> FloatArray:
+        """The skin [V, 3] posed by SMPL's relative `rotations` [24, 3, 3].
+
+        With `chosen` [n] only these vertices [n, 3], which is cheaper.
+        """
+        if chosen is None:
+            chosen = np.arange(len(self.rest))
+        return self._delta_mush(self.blended(rotations), chosen)
 
     def _smoothed(self, vertices: FloatArray) -> FloatArray:
         for _ in range(SMOOTHING_STEPS):
@@ -167,20 +169,24 @@ class ReferenceSkin:
             vertices = (1 - SMOOTHING_RATE) * vertices + SMOOTHING_RATE * average
         return vertices
 
-    def _delta_mush(self, posed: FloatArray) -> FloatArray:
+    def _delta_mush(self, posed: FloatArray, chosen: IntArray) -> FloatArray:
         """Smooths `posed` [V, 3] and puts the rest pose's detail back in turned local frames."""
         smooth = self._smoothed(posed)
-        start, end = self._edges.T
+        wanted = np.zeros(len(posed), dtype=bool)
+        wanted[chosen] = True
+        start, end = self._edges[wanted[self._edges[:, 0]]].T
+        degrees = np.bincount(start, minlength=len(posed))[wanted]
+        first_edge = np.concatenate([[0], np.cumsum(degrees)[:-1]])
         rest_edges = self._smooth_rest[end] - self._smooth_rest[start]
         posed_edges = smooth[end] - smooth[start]
         products = posed_edges[:, :, None] * rest_edges[:, None, :]
-        covariance = np.add.reduceat(products, self._first_edge, axis=0)
+        covariance = np.add.reduceat(products, first_edge, axis=0)
         # Normals keep the fit of a rotation well posed where the neighbourhood is flat.
         size = 0.5 * np.sqrt((covariance**2).sum(axis=(1, 2)))
-        normals = vertex_normals(smooth, self.faces)
-        outer = normals[:, :, None] * self._rest_normals[:, None, :]
+        normals = vertex_normals(smooth, self.faces)[wanted]
+        outer = normals[:, :, None] * self._rest_normals[wanted][:, None, :]
         left, _, right = np.linalg.svd(covariance + size[:, None, None] * outer)
         left[:, :, 2] *= np.sign(np.linalg.det(left @ right))[:, None]
-        return smooth + np.einsum("vij,vj->vi", left @ right, self.rest - self._smooth_rest)
-
-
+        detail = (self.rest - self._smooth_rest)[wanted]
+        result = smooth[wanted] + np.einsum("vij,vj->vi", left @ right, detail)
+        return result[np.cumsum(wanted)[chosen] - 1]

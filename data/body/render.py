@@ -21,7 +21,9 @@ def view_rotation(azimuth_degrees: float, elevation_degrees: float = 0.0) -> Flo
     return about_x @ about_y
 
 
-def _cover(pixels: FloatArray, size: int, height: int, width: int) -> tuple[IntArray, IntArray, FloatArray]:
+def _cover(
+    pixels: FloatArray, size: int, height: int, width: int
+) -> tuple[IntArray, IntArray, FloatArray]:
     """Pixels covered by triangles `pixels` [T, 3, 3] whose bounding boxes fit in size x size.
 
     Returns triangle index, flat pixel index and barycentric coordinates [n, 3] of each hit.
@@ -32,9 +34,9 @@ def _cover(pixels: FloatArray, size: int, height: int, width: int) -> tuple[IntA
     a, b, c = (pixels[:, None, i, :2] for i in range(3))
 
     def area(p: FloatArray, q: FloatArray, r: FloatArray) -> FloatArray:
-        return (q[..., 0] - p[..., 0]) * (r[..., 1] - p[..., 1]) - (
-            q[..., 1] - p[..., 1]
-        ) * (r[..., 0] - p[..., 0])
+        return (q[..., 0] - p[..., 0]) * (r[..., 1] - p[..., 1]) - (q[..., 1] - p[..., 1]) * (
+            r[..., 0] - p[..., 0]
+        )
 
     whole = area(a, b, c)
     whole = np.where(np.abs(whole) < 1e-12, np.nan, whole)
@@ -75,12 +77,14 @@ def render(
         colours = np.broadcast_to(np.array([0.78, 0.72, 0.66]), vertices.shape)
 
     triangles = screen[faces]
-    spans = np.ceil(np.ptp(triangles[:, :, :2], axis=1).max(axis=1)).astype(int) + 2
+    low, high = triangles[:, :, :2].min(axis=1), triangles[:, :, :2].max(axis=1)
+    in_picture = (high >= 0).all(axis=1) & (low < [width, height]).all(axis=1)
+    spans = np.ceil((high - low).max(axis=1)).astype(int) + 2
     depth = np.full(height * width, -np.inf)
     image = np.ones((height * width, 3))
     hits = []
     for span in np.unique(2 ** np.ceil(np.log2(spans)).astype(int)):
-        group = np.nonzero((spans <= span) & (spans > span // 2))[0]
+        group = np.nonzero((spans <= span) & (spans > span // 2) & in_picture)[0]
         for part in np.array_split(group, 1 + len(group) * span * span // 4_000_000):
             if not len(part):
                 continue

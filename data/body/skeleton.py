@@ -39,9 +39,7 @@ def rest_rotations() -> FloatArray:
     return np.tile(np.eye(3), (JOINT_COUNT, 1, 1))
 
 
-def forward_kinematics(
-    rotations: FloatArray, joints: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+def forward_kinematics(rotations: FloatArray, joints: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Global rotations [24, 3, 3] and translations [24, 3] that move rest points to the pose.
 
     `rotations` [24, 3, 3] are each joint's rotation relative to its parent, `joints` [24, 3]

@@ -86,9 +86,9 @@ def symmetrise_weights(weights: FloatArray, mirror: IntArray) -> FloatArray:
 
 
 def prune_weights(weights: FloatArray) -> FloatArray:
-    """`weights` [V, J] reduced to the four largest of each vertex, without tiny ones."""
-    order = np.argsort(-weights, axis=1, kind="stable")
-    pruned = weights.copy()
-    np.put_along_axis(pruned, order[:, MAX_JOINTS_PER_VERTEX:], 0.0, axis=1)
+    """`weights` [V, J] reduced to at most the four largest of each vertex, without tiny ones."""
+    fifth = np.sort(weights, axis=1)[:, -1 - MAX_JOINTS_PER_VERTEX, None]
+    # Ties with the fifth go too, lest one of a mirrored pair stays on the middle line.
+    pruned = np.where(weights > fifth + 1e-9, weights, 0.0)
     pruned[pruned < SMALLEST_WEIGHT] = 0
     return pruned / pruned.sum(axis=1, keepdims=True)
