@@ -367,32 +367,52 @@ DTYPE = b"cnumpy\ndtype\n(S'%s'\nI0\nI1\ntR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntb"
 OBJECT = b"ccopy_reg\n_reconstructor\n(c%s\nNNtR"
 CHUMPY = OBJECT % b"chumpy.ch\nCh"
 SPARSE = OBJECT % b"scipy.sparse.csc\ncsc_matrix"
-# Pickles that name allowed things only and put them together in ways that make no sense.
+# Pickles that name allowed things only and put them together in ways that make no sense, and what
+# the error says.
 NONSENSE = {
-    "object dtype": NUMPY + b"(I1\n(I1\nt" + DTYPE % b"O8" + b"I00\n(lI3\natb",
-    "void dtype": NUMPY + b"(I1\n(I1\nt" + DTYPE % b"V8" + b"I00\nS'12345678'\ntb",
-    "array of another class": NUMPY.replace(b"numpy\nndarray", b"__builtin__\nset")
-    + b"(I1\n(I1\nt"
-    + DTYPE % b"f8"
-    + b"I00\nS'12345678'\ntb",
-    "array without a state": NUMPY,
-    "shape larger than the data": NUMPY
-    + b"(I1\n(I1000000000\nI1000000000\nt"
-    + DTYPE % b"f8"
-    + b"I00\nS'12345678'\ntb",
-    "a class": b"cnumpy\nndarray\n",
-    "another chumpy class": OBJECT % b"chumpy.ch\nMatVecMult" + b"(dS'x'\nI1\nsb",
-    "chumpy without a state": CHUMPY,
-    "chumpy within itself": CHUMPY + b"p1\n(dS'x'\ng1\nsb",
-    "selection out of range": OBJECT % b"chumpy.reordering\nSelect"
-    + b"(dS'a'\n(lI1\nasS'idxs'\n(lI9\nasb",
-    "sparse matrix without indices": SPARSE + b"(dS'_shape'\n(I24\nI30\ntsS'data'\n(lI1\nasb",
-    "sparse matrix out of bounds": SPARSE
-    + b"(dS'_shape'\n(I1\nI1\ntsS'data'\n(lI1\nasS'indices'\n(lI7\nasS'indptr'\n(lI0\naI1\nasb",
-    "huge sparse matrix": SPARSE + b"(dS'_shape'\n(I1000000000\nI1000000000\ntsS'data'\n(lI1\nasb",
-    "ragged list": b"(l(lI1\naa(lI1\naI2\naa",
-    "text": b"S'vertices'\n",
-    "none": b"N",
+    "object dtype": (
+        NUMPY + b"(I1\n(I1\nt" + DTYPE % b"O8" + b"I00\nS'12345678'\ntb",
+        "dtype '<O8'",
+    ),
+    "void dtype": (
+        NUMPY + b"(I1\n(I1\nt" + DTYPE % b"V8" + b"I00\nS'12345678'\ntb",
+        "dtype '<V8'",
+    ),
+    "array of another class": (
+        NUMPY.replace(b"numpy\nndarray", b"__builtin__\nset")
+        + b"(I1\n(I1\nt"
+        + DTYPE % b"f8"
+        + b"I00\nS'12345678'\ntb",
+        "_reconstruct' is not a known kind of array",
+    ),
+    "array without a state": (NUMPY, "a damaged array"),
+    "shape larger than the data": (
+        NUMPY + b"(I1\n(I1000000000\nI1000000000\nt" + DTYPE % b"f8" + b"I00\nS'12345678'\ntb",
+        "cannot reshape array of size 1",
+    ),
+    "a class": (b"cnumpy\nndarray\n", "type is not an array"),
+    "another chumpy class": (
+        OBJECT % b"chumpy.ch\nMatVecMult" + b"(dS'x'\nI1\nsb",
+        "'chumpy.ch.MatVecMult' is not a known kind of array",
+    ),
+    "chumpy without a state": (CHUMPY, "a damaged array"),
+    "chumpy within itself": (CHUMPY + b"p1\n(dS'x'\ng1\nsb", "RecursionError"),
+    "selection out of range": (
+        OBJECT % b"chumpy.reordering\nSelect" + b"(dS'a'\n(lI1\nasS'idxs'\n(lI9\nasb",
+        "index 9 is out of bounds",
+    ),
+    "sparse matrix without indices": (
+        SPARSE + b"(dS'_shape'\n(I24\nI30\ntsS'data'\n(lI1\nasb",
+        "KeyError: 'indices'",
+    ),
+    "sparse matrix out of bounds": (
+        SPARSE
+        + b"(dS'_shape'\n(I1\nI1\ntsS'data'\n(lI1\nasS'indices'\n(lI7\nas"
+        + b"S'indptr'\n(lI0\naI1\nasb",
+        "must be < 1",
+    ),
+    "ragged list": (b"(l(lI1\naa(lI1\naI2\naa", "inhomogeneous shape"),
+    "none": (b"N", "NoneType is not an array"),
 }
 
 
@@ -400,8 +420,18 @@ NONSENSE = {
 def test_damaged_array_is_an_error_that_names_the_field(tmp_path: Path, case: str) -> None:
     path = tmp_path / "smpl.pkl"
     fields = pickle.dumps({k: v for k, v in smpl_fields().items() if k != "v_template"}, 0)
-    path.write_bytes(fields[:-1] + b"S'v_template'\n" + NONSENSE[case] + b"s.")
-    with pytest.raises(BodyFileError, match=r"smpl\.pkl: 'v_template'"):
+    value, message = NONSENSE[case]
+    path.write_bytes(fields[:-1] + b"S'v_template'\n" + value + b"s.")
+    with pytest.raises(
+        BodyFileError, match=rf"smpl\.pkl: 'v_template' cannot be read: .*{message}"
+    ):
+        body_files.load(path)
+
+
+def test_sparse_matrix_too_large_to_be_made_dense(tmp_path: Path) -> None:
+    huge = scipy.sparse.coo_matrix(([1.0], ([0], [0])), (10**5, 10**5))
+    path = write_python2({**smpl_fields(), "J_regressor": OldCoo(huge)}, tmp_path / "smpl.pkl")
+    with pytest.raises(BodyFileError, match=r"'J_regressor'.* sparse matrix of shape \(100000, "):
         body_files.load(path)
 
 
@@ -431,6 +461,10 @@ SPOILED: dict[str, tuple[Callable[[Fields], object], str]] = {
     "scalar template": (
         lambda f: f.update(v_template=np.ones(())),
         r"'v_template' has shape \(\), expected \(any, 3\)",
+    ),
+    "text": (
+        lambda f: f.update(v_template=np.full((30, 3), "a")),
+        "'v_template' is of type <U1, expected real numbers",
     ),
     "no vertices": (
         lambda f: f.update(v_template=np.zeros((0, 3)), weights=np.zeros((0, 24))),
@@ -548,7 +582,11 @@ SPOILED: dict[str, tuple[Callable[[Fields], object], str]] = {
 def test_file_that_is_not_an_smpl_body(
     tmp_path: Path, case: str, write: Callable[[Fields, Path], Path]
 ) -> None:
-    if write is write_python2 and case in ("complex", *(c for c in SPOILED if "landmark" in c)):
+    if write is write_python2 and case in (
+        "complex",
+        "text",
+        *(c for c in SPOILED if "landmark" in c),
+    ):
         return
     spoil, message = SPOILED[case]
     fields = smpl_fields()
@@ -571,17 +609,17 @@ def test_missing_and_unreadable_files(tmp_path: Path) -> None:
         body_files.load(tmp_path / "absent.pkl")
     with pytest.raises(BodyFileError, match="cannot be read: Is a directory"):
         body_files.load(tmp_path)
-    for name, content in {
-        "empty.pkl": b"",
-        "empty.npz": b"",
-        "text.pkl": b"v 0 0 0\nv 1 0 0\n",
-        "text.npz": b"v 0 0 0\n",
-        "list.pkl": pickle.dumps([1, 2]),
-        "array.pkl": pickle.dumps(np.ones(3)),
-        "persistent.pkl": b"Pname\n.",
-    }.items():
+    for name, content, message in [
+        ("empty.pkl", b"", "not a complete pickle"),
+        ("empty.npz", b"", "not an .npz archive"),
+        ("text.pkl", b"v 0 0 0\nv 1 0 0\n", "not a complete pickle"),
+        ("text.npz", b"v 0 0 0\n", "not an .npz archive"),
+        ("list.pkl", pickle.dumps([1, 2]), "not a body model"),
+        ("array.pkl", pickle.dumps(np.ones(3)), "not a body model"),
+        ("persistent.pkl", b"Pname\n.", "not a complete pickle"),
+    ]:
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(BodyFileError, match=f"{name}: not a"):
+        with pytest.raises(BodyFileError, match=f"{name}: {message}"):
             body_files.load(tmp_path / name)
 
 
