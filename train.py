@@ -95,13 +95,7 @@ def lgd(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
     optimiser = training.adam(arguments.learning_rate, arguments.iterations)
     spoiling = training.Spoiling(arguments.noise, arguments.drop)
     advance = training.step(
-        partial(
-            training.example,
-            draw=draw,
-            model=model,
-            selection=task.selection,
-            spoiling=spoiling,
-        ),
+        partial(training.example, draw=draw, task=task, spoiling=spoiling),
         training.loss(configuration, task),
         optimiser,
         arguments.batch_size,

@@ -239,7 +239,9 @@ def run(
 ) -> Run:
     """Normalises keypoints [N, 18, 2] and runs all steps on them; none if `steps` is 0."""
     task = problem(configuration, model)
-    pixels = obs.Observation(points, confidence)
+    # A keypoint that the body has no point for (no landmarks, say) is as good as hidden.
+    known = (task.selection.sum(1) > 0).astype(confidence.dtype)
+    pixels = obs.Observation(points, confidence * known[None])
     square = jax.vmap(obs.frame)(pixels)
     observed = jax.vmap(obs.normalise)(pixels, square)
     method = lgd.Method(applied(configuration, task, weights), features(configuration))

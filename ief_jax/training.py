@@ -120,15 +120,14 @@ class Spoiling(NamedTuple):
 def example(
     key: jax.Array,
     draw: Draw,
-    model: joints.JointModel,
-    selection: jax.Array,
+    task: lgd.Problem,
     spoiling: Spoiling,
 ) -> tuple[obs.Observation, Truth]:
     """One training example: normalised keypoints, and the truth (Algorithm 1)."""
     pose_key, body_key, amount_key, noise_key = jax.random.split(key, 4)
     # theta_gt, beta_gt, R_gt, t_gt, s_gt, x_gt
     person = draw(pose_key)
-    truth = sampling.seen(body_key, model, selection, person.pose, person.betas)
+    truth = sampling.seen(body_key, task.model, task.selection, person.pose, person.betas)
     noisy, noise, lossy, drop = jax.random.uniform(amount_key, (4,))
     points, confidence = sampling.degrade(
         truth.points,
@@ -145,7 +144,7 @@ def example(
     )
     return obs.normalise(pixels, square), Truth(
         Body(truth.local, truth.betas),
-        joints.positions(model, truth.local, truth.betas),
+        joints.positions(task.model, truth.local, truth.betas),
         view,
         (truth.points - square.centre) / square.half,
     )

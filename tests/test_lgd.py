@@ -78,7 +78,8 @@ def test_gradient_by_finite_differences(task: lgd.Problem) -> None:
         step = 1e-2
         up = error({**theta, name: theta[name].at[index].add(step)})
         down = error({**theta, name: theta[name].at[index].add(-step)})
-        assert slope.gradient[name][index] == pytest.approx((up - down) / (2 * step), rel=2e-2)
+        expected = float(up - down) / (2 * step)
+        assert float(slope.gradient[name][index]) == pytest.approx(expected, rel=2e-2), name
 
 
 def test_gradient_does_not_vanish_at_the_start(task: lgd.Problem) -> None:
