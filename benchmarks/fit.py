@@ -1,0 +1,140 @@
+"""How fast bodies are fitted: one person, batches, the first call; beside PyTorch over smplx.
+
+    pip install -e '.[peers]'          # PyTorch and smplx, to compare with; optional
+    python -m benchmarks.fit [--configuration paper] [--batch 1024] [--repeats 10]
+
+Weights are random, ours and the others': they make no difference to the time. `paper` is the
+paper's network, 4.3 M parameters and four steps, which is also what the peers run.
+"""
+
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+
+from benchmarks import timing
+from ief_jax import body_files, checkpoints, configurations, fitting, joints, smpl
+
+
+def main(
+    configuration: Literal["paper", "released"] = "paper",
+    batch: int = 1024,
+    repeats: int = 10,
+    first_call: bool = True,
+    peers: bool = True,
+) -> None:
+    """Prints a table of times.
+
+    Args:
+      configuration: whose network and steps.
+      batch: people at once, for throughput.
+      repeats: timed calls; the fastest counts.
+      first_call: time the first call of a fresh process too, without and with JAX's compilation
+        cache.
+      peers: compare with PyTorch over smplx.
+    """
+    body = body_files.embedded()
+    ours = _ours(body, configuration)
+    cores = os.cpu_count()
+    print(f"{configuration}, {cores} cores, {jax.devices()[0].device_kind}, jax {jax.__version__}")
+    times = {}
+    for people in (1, 64, batch):
+        points, confidence = _detections(people)
+        times[people] = timing.milliseconds(lambda: ours(points, confidence), repeats)  # noqa: B023
+        _print(f"fit of {people}", times[people], people)
+    if peers and _has_peers():
+        _compare(body, times, repeats)
+    if first_call:
+        _first_calls(configuration)
+
+
+def _ours(body: smpl.BodyModel, name: str) -> timing.Fit:
+    settings = configurations.NAMED[name]
+    model = joints.fold(body)
+    task = fitting.problem(settings, model)
+    weights = fitting.initial_weights(settings, task, jax.random.key(0))
+    checkpoint = checkpoints.Checkpoint(settings, weights)
+    return lambda points, confidence: fitting.fit(checkpoint, model, points, confidence)
+
+
+def _detections(people: int) -> tuple[jax.Array, jax.Array]:
+    rng = np.random.default_rng(0)
+    points = rng.uniform(100, 400, (people, 18, 2))
+    return jnp.asarray(points, jnp.float32), jnp.ones((people, 18), jnp.float32)
+
+
+def _has_peers() -> bool:
+    missing = [name for name in ("torch", "smplx") if importlib.util.find_spec(name) is None]
+    if missing:
+        print(f"no comparison without {' and '.join(missing)}: pip install -e '.[peers]'")
+    return not missing
+
+
+def _compare(body: smpl.BodyModel, ours: dict[int, float], repeats: int) -> None:
+    import torch
+
+    from benchmarks import smplx_peers as peers
+
+    reprojection, updater = peers.Reprojection(body), peers.Updater()
+    size = sum(p.numel() for p in updater.parameters()) / 1e6
+    print(f"PyTorch {torch.__version__} over smplx, {torch.get_num_threads()} threads:")
+    for people in (1, 64):
+        points, confidence = (torch.tensor(np.array(a)) for a in _detections(people))
+        inputs = ((points - 250) / 150, confidence)
+        calls = {
+            f"LGD, {size:.1f} M parameters": lambda: peers.learned_gradient_descent(
+                reprojection,
+                updater,
+                *inputs,  # noqa: B023
+            ),
+            "Adam, 100 iterations": lambda: peers.adam(reprojection, *inputs),  # noqa: B023
+        }
+        for name, call in calls.items():
+            found = timing.milliseconds(call, max(1, repeats // 3))
+            _print(f"{name}, {people}", found, people, f"{found / ours[people]:8.1f}x ours")
+
+
+def _first_calls(configuration: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        cached = {"JAX_COMPILATION_CACHE_DIR": folder}
+        for name, settings in (
+            ("first call, fresh process", {}),
+            ("", cached),
+            ("first call, compilation cache", cached),
+        ):
+            call, process = _fresh(configuration, settings)
+            if name:
+                print(f"{name:32}{call:10.2f} s, the whole process {process:.2f} s")
+
+
+def _fresh(configuration: str, settings: dict[str, str]) -> tuple[float, float]:
+    """Seconds of the first fit of one in a new process, and of the process."""
+    code = (
+        "import time; from benchmarks import fit; from ief_jax import body_files; import jax; "
+        f"ours = fit._ours(body_files.embedded(), '{configuration}'); "
+        "inputs = fit._detections(1); start = time.perf_counter(); "
+        "jax.block_until_ready(ours(*inputs)); print(time.perf_counter() - start)"
+    )
+    environment = {**os.environ, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", **settings}
+    start = time.perf_counter()
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    return float(run.stdout), time.perf_counter() - start
+
+
+def _print(name: str, milliseconds: float, people: int, more: str = "") -> None:
+    rate = 1e3 * people / milliseconds
+    print(f"{name:32}{milliseconds:10.2f} ms{rate:10.0f} a second{more}")
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
