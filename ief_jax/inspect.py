@@ -40,9 +40,9 @@ def figure(
 ) -> Figure:
     """Draws one person's fit.
 
-    Above: the error before the first and after every step, in pixels and as the L that the
-    gradient is of; the norms of the gradient that each
-    step saw and of its update, by parameter group; the cosine between the update and the negative
+    Above: the error before the first and after every step (the second-order ones on grey), in
+    pixels and as the L that the gradient is of; the norms of the gradient that each learned step
+    saw and of its update, by parameter group; the cosine between the update and the negative
     gradient. Below: the keypoints found and the body's, step by step.
 
     Args:
@@ -54,6 +54,7 @@ def figure(
     """
     error = np.asarray(trace.bodies.error)[person]
     steps = len(error) - 1
+    learned = len(next(iter(trace.cosine.values()))[person])
     shown = np.unique(np.linspace(0, steps, min(steps + 1, MOST_SKELETONS)).round().astype(int))
     page = Figure(figsize=(max(12.5, 1.9 * len(shown)), 7.0), layout="constrained")
     page.suptitle(title, fontsize=13, x=0.02, horizontalalignment="left")
@@ -61,6 +62,8 @@ def figure(
     curves = above.subplots(1, 4)
     _curve(curves[0], {"error": error}, 0, "reprojection error (px)")
     curves[0].set_ylim(0, 1.1 * error.max())
+    if steps > learned:
+        curves[0].axvspan(learned + 0.5, steps + 0.5, color="0.93")
     loss = curves[0].twinx()
     _curve(loss, {"L": np.asarray(trace.error)[person]}, 0, "", "s--")
     loss.set_ylim(0, 1.1 * np.max(trace.error[person]))
@@ -86,9 +89,7 @@ def figure(
     bodies = np.asarray(trace.bodies.keypoints)[person]
     for axes, step in zip(panels, shown, strict=True):
         _skeletons(axes, found, seen, bodies[step])
-        axes.set_title(
-            f"step {step}: {error[step]:.1f} px" if step else f"start: {error[0]:.1f} px"
-        )
+        axes.set_title(f"{_step(step, learned)}: {error[step]:.1f} px", fontsize=10)
     everything = np.concatenate([found[seen], bodies[shown].reshape(-1, 2)])
     low, high = everything.min(0), everything.max(0)
     margin = 0.05 * (high - low).max()
@@ -106,6 +107,12 @@ def write(path: str | os.PathLike[str], page: Figure) -> None:
     """
     with replacing(path) as file:
         page.savefig(file, format=Path(path).suffix[1:].lower(), dpi=120)
+
+
+def _step(step: int, learned: int) -> str:
+    if step > learned:
+        return f"second-order {step - learned}"
+    return f"step {step}" if step else "start"
 
 
 def _norms(groups: Mapping[str, ArrayLike], person: int) -> dict[str, np.ndarray]:

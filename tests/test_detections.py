@@ -138,6 +138,7 @@ def test_coco_annotations(tmp_path: Path) -> None:
     second[:3] = [0, 0, 0]
     found = detections.read(write(tmp_path / "c.json", coco(first, second)))
     assert found.names == skeletons.COCO_17
+    assert (found.skeleton, found.evidence) == ("COCO_17", "names in the file")
     assert found.images == ("a.jpg", "sub/b.jpg")
     assert found.frame_names == ("a", "sub/b")
     assert found.frame.tolist() == [1, 1]
@@ -154,6 +155,7 @@ def test_coco_keypoints_go_by_their_names(tmp_path: Path) -> None:
     category = {"id": 1, "name": "person", "keypoints": names}
     path = write(tmp_path / "c.json", coco(numbers, categories=[category]))
     found = detections.to_coco_18(detections.read(path))
+    assert found.skeleton == "of its own"
     np.testing.assert_allclose(found.points[0], [STANDING[name] for name in skeletons.COCO_18])
     assert found.confidence.min() == 1
 

@@ -1,5 +1,6 @@
 """Writing is whole or not at all."""
 
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,16 @@ def test_replacing_writes_the_file_and_nothing_else(tmp_path: Path) -> None:
         assert not (tmp_path / "new").exists()
     assert (tmp_path / "new").read_bytes() == b"content"
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_replacing_never_touches_the_old_file(tmp_path: Path) -> None:
+    path, kept = tmp_path / "old", tmp_path / "kept"
+    path.write_bytes(b"old")
+    os.link(path, kept)  # another name of the same file
+    with files.replacing(path) as file:
+        file.write(b"new")
+    assert path.read_bytes() == b"new"
+    assert kept.read_bytes() == b"old"
 
 
 def test_a_full_disk_leaves_the_old_file_and_no_part_of_the_new(tmp_path: Path) -> None:

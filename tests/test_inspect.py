@@ -60,6 +60,7 @@ def test_a_skeleton_a_step(trace: fitting.Trace, points: np.ndarray) -> None:
 
 
 def test_of_many_steps_a_few_are_drawn(trace: fitting.Trace, points: np.ndarray) -> None:
+    # 3 learned steps as before, 27 of second order.
     long = trace._replace(
         bodies=trace.bodies._replace(
             keypoints=np.repeat(trace.bodies.keypoints[:, :1], 31, 1),
@@ -71,7 +72,9 @@ def test_of_many_steps_a_few_are_drawn(trace: fitting.Trace, points: np.ndarray)
     titles = [panel.get_title() for panel in page.subfigs[1].axes]
     assert len(titles) == inspect.MOST_SKELETONS
     assert titles[0] == "start: 0.0 px"
-    assert titles[-1] == "step 30: 30.0 px"
+    assert titles[-1] == "second-order 27: 30.0 px"
+    (grey,) = page.subfigs[0].axes[0].patches
+    assert grey.get_x() == 3.5 and grey.get_width() == 27
 
 
 @pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])

@@ -35,7 +35,7 @@ class Detections(NamedTuple):
       points: [N, K, 2] pixels, x right, y down.
       confidence: [N, K] in [0, 1]; 0 where the keypoint was not found.
       names: the K keypoints' names.
-      skeleton: where the names come from: a key of `skeletons.LAYOUTS`, or "names in the file".
+      skeleton: a key of `skeletons.LAYOUTS`, or "of its own" where the file names others.
       evidence: why this skeleton.
       frame: [N] index into the frames.
       person: [N] the person's place within its frame, in file order.
@@ -464,7 +464,8 @@ def _settle(
                 f"{path}: unknown skeleton: too few of the file's keypoint names "
                 f"({', '.join(names[:3])}, ...) are known ({', '.join(skeletons.COCO_17[:3])}, ...)"
             )
-        return names, "names in the file", f"{count} names"
+        same = (name for name, layout in skeletons.LAYOUTS.items() if layout == names)
+        return names, next(same, "of its own"), "names in the file"
     candidates = [name for name, layout in skeletons.LAYOUTS.items() if len(layout) == count]
     if not candidates:
         raise InputError(f"{path}: unknown skeleton of {count} keypoints: expected {_known()}")
