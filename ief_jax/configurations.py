@@ -4,7 +4,7 @@ Read by the scripts and the checkpoints only; the functions take plain values.
 """
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, get_type_hints
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Configuration:
       steps: N, learned steps.
       second_order_steps: Gauss-Newton steps at the end; 0 for none. With them the network also
         puts out how sure it is (`ief_jax.gauss_newton`).
+      symmetric: fit with the mean of the network's proposals for a person and its mirror image.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Configuration:
     blocks: int
     steps: int
     second_order_steps: int
+    symmetric: bool
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -43,11 +45,10 @@ class Configuration:
         names = {field.name for field in fields(cls)}
         if set(values) != names:
             raise ValueError(f"configuration has fields {sorted(values)}, expected {sorted(names)}")
-        for field in fields(cls):
-            kinds: dict[Any, Any] = {str: str, int: int}
-            expected = kinds.get(field.type, (list, tuple))
-            if not isinstance(values[field.name], expected):
-                raise ValueError(f"configuration field '{field.name}' is {values[field.name]!r}")
+        for name, hint in get_type_hints(cls).items():
+            expected = hint if hint in (str, int, bool) else (list, tuple)
+            if not isinstance(values[name], expected):
+                raise ValueError(f"configuration field '{name}' is {values[name]!r}")
         return cls(**{**values, "inputs": tuple(values["inputs"])})
 
 
@@ -59,6 +60,7 @@ PAPER = Configuration(
     blocks=2,
     steps=4,
     second_order_steps=0,
+    symmetric=False,
 )
 """Song et al. 2020 as far as the paper says: 4.3 M parameters, trained on |Theta - Theta_gt|_1."""
 
@@ -70,6 +72,7 @@ RELEASED = Configuration(
     blocks=2,
     steps=4,
     second_order_steps=3,
+    symmetric=True,
 )
 """The best we know: 6D rotations, a camera in closed form, losses on joints and reprojection
 beside the parameters, and at the end second-order steps under the network's own belief."""
@@ -82,6 +85,7 @@ LIFTING = Configuration(
     blocks=2,
     steps=1,
     second_order_steps=0,
+    symmetric=False,
 )
 """Direct lifting with the paper's network (section 4.3): one step, from the keypoints alone."""
 

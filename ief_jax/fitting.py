@@ -82,6 +82,7 @@ def problem(configuration: Configuration, model: joints.JointModel) -> lgd.Probl
         PARAMETERISATIONS[configuration.parameterisation],
         model,
         jnp.asarray(skeletons.selection(LAYOUT, model.names)),
+        skeletons.opposite(LAYOUT),
     )
 
 
@@ -98,16 +99,16 @@ def network(configuration: Configuration, task: lgd.Problem) -> UpdateNetwork:
     return UpdateNetwork(outputs, configuration.width, configuration.blocks)
 
 
-def applied(
+def proposal(
     configuration: Configuration, task: lgd.Problem, weights: checkpoints.Weights
-) -> lgd.Network:
-    """A configuration's network with weights: features [N, F] to outputs."""
+) -> lgd.Proposal:
+    """What a configuration's network proposes, as it is trained."""
     module = network(configuration, task)
 
     def apply(shown: jax.Array) -> jax.Array:
         return jnp.asarray(module.apply(weights, shown))
 
-    return apply
+    return lgd.proposal(apply, features(configuration))
 
 
 def initial_weights(
@@ -244,8 +245,10 @@ def run(
     pixels = obs.Observation(points, confidence * known[None])
     square = jax.vmap(obs.frame)(pixels)
     observed = jax.vmap(obs.normalise)(pixels, square)
-    method = lgd.Method(applied(configuration, task, weights), features(configuration))
-    states, seen = lgd.unroll(task, method, observed, steps)
+    propose = proposal(configuration, task, weights)
+    if configuration.symmetric:
+        propose = lgd.symmetric(propose, gauss_newton.mirror_logits)
+    states, seen = lgd.unroll(task, propose, observed, steps)
     if configuration.second_order_steps and steps:
         last = jax.tree.map(lambda group: group[-1], states)
         further = jax.vmap(partial(second_order_states, configuration, task), out_axes=1)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ief_jax import camera, feedback, joints, rotations, smpl
 from ief_jax.observations import Observation
-from ief_jax.parameters import Body
+from ief_jax.parameters import OPPOSITE, Body
 
 
 class Displacement(NamedTuple):
@@ -63,6 +63,12 @@ def belief(body: Body, logits: jax.Array) -> Belief:
         LEAST_DEVIATION + TYPICAL_TURN * turn.reshape(smpl.JOINTS, 3),
         LEAST_DEVIATION + TYPICAL_BETA * betas,
     )
+
+
+def mirror_logits(logits: jax.Array) -> jax.Array:
+    """What the network would say, as `belief` takes it, of the mirror image."""
+    turn, betas = jnp.split(logits, [3 * smpl.JOINTS])
+    return jnp.concatenate([turn.reshape(smpl.JOINTS, 3)[OPPOSITE].reshape(-1), betas])
 
 
 def displaced(body: Body, by: Displacement) -> Body:

@@ -30,11 +30,13 @@ class Problem(NamedTuple):
       parameterisation: what Theta stands for.
       model: the body.
       selection: [K, P] from the body's points to the keypoints (`skeletons.selection`).
+      opposite: [K] each keypoint's counterpart on the other side (`skeletons.opposite`).
     """
 
     parameterisation: Parameterisation
     model: joints.JointModel
     selection: jax.Array
+    opposite: np.ndarray
 
 
 class Reprojection(NamedTuple):
@@ -139,6 +141,53 @@ Network = Callable[[jax.Array], jax.Array]
 """[N, F] features to [N, >= D] outputs: an applied `UpdateNetwork`. The first D are the update."""
 
 
+Proposal = Callable[[Problem, Theta, Theta, Observation], tuple[Theta, jax.Array]]
+"""(problem, gradients, states, keypoints) of a batch to (updates, further outputs [N, R])."""
+
+
+def proposal(network: Network, features: Features = all_features) -> Proposal:
+    """The paper's: the network's output is the update."""
+
+    def propose(
+        problem: Problem, gradient: Theta, theta: Theta, observed: Observation
+    ) -> tuple[Theta, jax.Array]:
+        # Delta Theta_n = N_w(dL/dTheta_n, Theta_n, x)
+        output = network(jax.vmap(features)(gradient, theta, observed))
+        update, rest = jnp.split(output, [size(problem)], axis=-1)
+        return unflatten(update, theta), rest
+
+    return propose
+
+
+def symmetric(propose: Proposal, mirror_rest: Callable[[jax.Array], jax.Array]) -> Proposal:
+    """The mean of a proposal and of the mirrored proposal for the mirror image.
+
+    The result treats left and right alike, which training teaches a network only roughly.
+
+    Args:
+      propose: any proposal.
+      mirror_rest: what mirroring does to the further outputs [R].
+    """
+
+    def both(
+        problem: Problem, gradient: Theta, theta: Theta, observed: Observation
+    ) -> tuple[Theta, jax.Array]:
+        mirror = jax.vmap(problem.parameterisation.mirror)
+        image = jax.vmap(lambda seen: mirror_observation(seen, problem.opposite))(observed)
+        update, rest = propose(problem, gradient, theta, observed)
+        other, other_rest = propose(problem, mirror(gradient), mirror(theta), image)
+        mean = jax.tree.map(lambda a, b: (a + b) / 2, update, mirror(other))
+        return mean, (rest + jax.vmap(mirror_rest)(other_rest)) / 2
+
+    return both
+
+
+def mirror_observation(observed: Observation, opposite: np.ndarray) -> Observation:
+    """Normalised keypoints of the mirror image."""
+    points = observed.points[opposite] * jnp.array([[-1.0, 1.0]])
+    return Observation(points, observed.confidence[opposite])
+
+
 class Seen(NamedTuple):
     """What one step saw and said, of a batch.
 
@@ -151,38 +200,23 @@ class Seen(NamedTuple):
     rest: jax.Array
 
 
-class Method(NamedTuple):
-    """How steps are taken.
-
-    Attributes:
-      network: N_w with its weights.
-      features: what the network is shown.
-      slopes: `error_slope`, or `detached_slope` in training.
-    """
-
-    network: Network
-    features: Features = all_features
-    slopes: Slopes = error_slope
-
-
 def correction(
-    problem: Problem, method: Method, observed: Observation
+    problem: Problem, propose: Proposal, observed: Observation, slopes: Slopes = error_slope
 ) -> Callable[[Theta, jax.Array], tuple[Theta, Seen]]:
     """The update of Eq. 4 for a batch, to be run by `feedback.refine_traced`.
 
     Args:
       problem: body, keypoints, parameterisation.
-      method: the network and what surrounds it.
+      propose: what the network makes of gradient, state and keypoints.
       observed: [N, K, 2] and [N, K], normalised.
+      slopes: `error_slope`, or `detached_slope` in training.
     """
 
     def correct(theta: Theta, step: jax.Array) -> tuple[Theta, Seen]:
         del step
-        slope = jax.vmap(lambda y, x: method.slopes(problem, y, x))(theta, observed)
-        inputs = jax.vmap(method.features)(slope.gradient, theta, observed)
-        # Delta Theta_n = N_w(dL/dTheta_n, Theta_n, x)
-        update, rest = jnp.split(method.network(inputs), [size(problem)], axis=-1)
-        return unflatten(update, theta), Seen(slope, rest)
+        slope = jax.vmap(lambda y, x: slopes(problem, y, x))(theta, observed)
+        update, rest = propose(problem, slope.gradient, theta, observed)
+        return update, Seen(slope, rest)
 
     return correct
 
@@ -195,14 +229,18 @@ def start(problem: Problem, observed: Observation) -> Theta:
 
 
 def unroll(
-    problem: Problem, method: Method, observed: Observation, steps: int
+    problem: Problem,
+    propose: Proposal,
+    observed: Observation,
+    steps: int,
+    slopes: Slopes = error_slope,
 ) -> tuple[Theta, Seen]:
-    """Runs the steps on a batch.
+    """Runs the steps on a batch; arguments as for `correction`.
 
     Returns:
       (Theta_0 .. Theta_steps: groups of [steps + 1, N, d]; what each step saw: [steps, N, ...]).
     """
-    correct = correction(problem, method, observed)
+    correct = correction(problem, propose, observed, slopes)
     return feedback.refine_traced(correct, start(problem, observed), steps)
 
 

@@ -1,6 +1,6 @@
 """Theta: the numbers that are refined, and the body and camera that they stand for.
 
-A parameterisation is four pure functions of one example. Theta is a dict of vectors by group
+A parameterisation is five pure functions of one example. Theta is a dict of vectors by group
 (`pose`, `shape`, `rotation`, ...), and all zeros is always a person who stands facing the camera.
 """
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ief_jax import camera, rotations, smpl
+from ief_jax import camera, rotations, skeletons, smpl
 from ief_jax.observations import Observation
 
 Theta = dict[str, jax.Array]
@@ -34,12 +34,38 @@ class Parameterisation(NamedTuple):
       body: Theta -> `Body`.
       view: (Theta, keypoints [K, 3] of the body, what is observed) -> the camera.
       encode: (body, camera) -> Theta, the target of the parameter loss.
+      mirror: Theta (or a gradient by it) -> that of the mirror image; linear, its own inverse.
     """
 
     start: Callable[[int], Theta]
     body: Callable[[Theta], Body]
     view: Callable[[Theta, jax.Array, Observation], camera.WeakPerspective]
     encode: Callable[[Body, camera.WeakPerspective], Theta]
+    mirror: Callable[[Theta], Theta]
+
+
+OPPOSITE = skeletons.opposite(smpl.JOINT_NAMES)
+"""The joint on the other side of the body, of each of the 24."""
+
+
+def mirror_axis_angle(vectors: jax.Array) -> jax.Array:
+    """Joint rotations [24, 3] with left and right exchanged."""
+    # Reflection in x = 0 takes a rotation about (x, y, z) to one about (x, -y, -z).
+    return vectors[OPPOSITE] * jnp.array([[1.0, -1.0, -1.0]])
+
+
+def mirror_six_d(vectors: jax.Array) -> jax.Array:
+    """6D rotations [24, 6], or differences of such, with left and right exchanged."""
+    # M R M with M = diag(-1, 1, 1), of which these are the first two columns
+    return vectors[OPPOSITE] * jnp.array([[1.0, -1.0, -1.0, -1.0, 1.0, 1.0]])
+
+
+def _mirror_joints(theta: Theta, mirror: Callable[[jax.Array], jax.Array]) -> Theta:
+    """Mirrors `pose` and `rotation`, given what does so for all 24 joints."""
+    width = theta["rotation"].size
+    joints = jnp.concatenate([theta["rotation"], theta["pose"]]).reshape(smpl.JOINTS, width)
+    joints = mirror(joints)
+    return {**theta, "rotation": joints[0], "pose": joints[1:].reshape(-1)}
 
 
 def _axis_angle_start(betas: int) -> Theta:
@@ -71,8 +97,13 @@ def _axis_angle_encode(body: Body, view: camera.WeakPerspective) -> Theta:
     }
 
 
+def _axis_angle_mirror(theta: Theta) -> Theta:
+    mirrored = _mirror_joints(theta, mirror_axis_angle)
+    return {**mirrored, "translation": theta["translation"] * jnp.array([-1.0, 1.0])}
+
+
 AXIS_ANGLE = Parameterisation(
-    _axis_angle_start, _axis_angle_body, _axis_angle_view, _axis_angle_encode
+    _axis_angle_start, _axis_angle_body, _axis_angle_view, _axis_angle_encode, _axis_angle_mirror
 )
 """The paper's: axis-angle pose, betas, global rotation, translation and (here) log-scale."""
 
@@ -100,5 +131,9 @@ def _six_d_encode(body: Body, view: camera.WeakPerspective) -> Theta:
     return {"pose": vectors[1:].reshape(-1), "shape": body.betas, "rotation": vectors[0]}
 
 
-SIX_D = Parameterisation(_six_d_start, _six_d_body, _six_d_view, _six_d_encode)
+def _six_d_mirror(theta: Theta) -> Theta:
+    return _mirror_joints(theta, mirror_six_d)
+
+
+SIX_D = Parameterisation(_six_d_start, _six_d_body, _six_d_view, _six_d_encode, _six_d_mirror)
 """6D rotations (Zhou et al. 2019) less those at rest; the camera is solved in closed form."""

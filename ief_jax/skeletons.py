@@ -107,6 +107,21 @@ COMBINED: Mapping[str, tuple[str, ...]] = {
 _SMPL_ALIASES = {"smpl_neck": "neck", "smpl_head": "head"}
 
 
+def opposite(names: Sequence[str]) -> np.ndarray:
+    """The index of each name's counterpart on the other side of the body: [K].
+
+    `left_wrist` and `right_wrist` are each other's; names without a side are their own.
+    """
+    other = {"left": "right", "right": "left"}
+    index = {name: i for i, name in enumerate(names)}
+
+    def counterpart(name: str) -> str:
+        side, _, rest = name.partition("_")
+        return f"{other[side]}_{rest}" if side in other else name
+
+    return np.array([index[counterpart(name)] for name in names])
+
+
 def selection(layout: Sequence[str], points: Sequence[str]) -> np.ndarray:
     """The matrix [K, P] that takes a body's points to a layout's keypoints.
 

@@ -21,9 +21,9 @@ from ief_jax import (
     joints,
     lgd,
     losses,
+    parameters,
     pose_prior,
     sampling,
-    smpl,
 )
 from ief_jax import observations as obs
 from ief_jax.configurations import Configuration
@@ -40,22 +40,6 @@ class Person(NamedTuple):
 
 Draw = Callable[[jax.Array], Person]
 """A random key to a person."""
-
-MIRRORED = np.array(
-    [
-        smpl.JOINT_NAMES.index(
-            {"left": "right", "right": "left"}[side] + "_" + rest if rest else side
-        )
-        for side, _, rest in (name.partition("_") for name in smpl.JOINT_NAMES)
-    ]
-)
-"""The joint on the other side of the body, of each joint."""
-
-
-def mirror(pose: jax.Array) -> jax.Array:
-    """A pose [24, 3] with left and right exchanged."""
-    # Reflection in x = 0 takes a rotation about (x, y, z) to one about (x, -y, -z).
-    return pose[MIRRORED] * jnp.array([[1.0, -1.0, -1.0]])
 
 
 def from_prior(prior: pose_prior.PosePrior, betas: int) -> Draw:
@@ -82,7 +66,7 @@ def from_poses(poses: jax.Array, betas: jax.Array | int, shares: np.ndarray) -> 
         pose_key, shape_key = jax.random.split(key)
         which, side = jax.random.uniform(pose_key, (2,))
         chosen = jnp.minimum(jnp.searchsorted(cumulative, which), len(poses) - 1)
-        pose = jnp.where(side < 0.5, mirror(poses[chosen]), poses[chosen])
+        pose = jnp.where(side < 0.5, parameters.mirror_axis_angle(poses[chosen]), poses[chosen])
         if isinstance(betas, int):
             return Person(pose, jax.random.normal(shape_key, (betas,)))
         return Person(pose, betas[chosen])
@@ -172,12 +156,8 @@ def loss(configuration: Configuration, task: lgd.Problem) -> Loss:
         )
 
     def total(weights: checkpoints.Weights, observed: obs.Observation, truth: Truth) -> jax.Array:
-        method = lgd.Method(
-            fitting.applied(configuration, task, weights),
-            fitting.features(configuration),
-            lgd.detached_slope,
-        )
-        states, seen = lgd.unroll(task, method, observed, configuration.steps)
+        propose = fitting.proposal(configuration, task, weights)
+        states, seen = lgd.unroll(task, propose, observed, configuration.steps, lgd.detached_slope)
         after = jax.tree.map(lambda group: group[1:], states)
         over_batch = jax.vmap(of_state)
         over_steps = jax.vmap(over_batch, in_axes=(0, 0, None, None))

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ief_jax import fitting, lgd, parameters, sampling
+from ief_jax import fitting, gauss_newton, lgd, parameters, sampling
 from ief_jax.checkpoints import Checkpoint
-from ief_jax.configurations import LIFTING, PAPER, RELEASED
+from ief_jax.configurations import LIFTING, PAPER, RELEASED, Configuration
 from ief_jax.joints import JointModel
 from ief_jax.observations import Observation, frame, normalise
 from ief_jax.parameters import Body
@@ -123,7 +123,7 @@ def test_a_step_adds_what_the_network_says(task: lgd.Problem) -> None:
         assert shown.shape == (3, 2 * lgd.size(task) + 54)
         return jnp.full((3, lgd.size(task)), 0.01)
 
-    states, saw = jax.jit(lambda o: lgd.unroll(task, lgd.Method(network), o, 2))(seen)
+    states, saw = jax.jit(lambda o: lgd.unroll(task, lgd.proposal(network), o, 2))(seen)
     for group in states.values():
         np.testing.assert_allclose(group, np.arange(3)[:, None, None] * 0.01 + 0 * group, rtol=1e-6)
     start = lgd.start(task, seen)
@@ -151,6 +151,27 @@ def test_training_does_not_differentiate_through_the_gradient(task: lgd.Problem)
 
     assert not lgd.flatten(through(lgd.detached_slope)).any()
     assert lgd.flatten(through(lgd.error_slope)).any()
+
+
+@pytest.mark.parametrize("configuration", [PAPER, RELEASED])
+def test_symmetric_steps_treat_left_and_right_alike(
+    joint_model: JointModel, configuration: Configuration
+) -> None:
+    """The mirror image is fitted by the mirror image of the fit, whatever the weights."""
+    task = fitting.problem(configuration, joint_model)
+    seen, _ = observed(task, 2)
+    image = jax.vmap(lambda o: lgd.mirror_observation(o, task.opposite))(seen)
+    weights = fitting.initial_weights(configuration, task, jax.random.key(0))
+    propose = lgd.symmetric(
+        fitting.proposal(configuration, task, weights), gauss_newton.mirror_logits
+    )
+    if not configuration.second_order_steps:
+        propose = lgd.symmetric(fitting.proposal(configuration, task, weights), lambda rest: rest)
+    unrolled = jax.jit(lambda o: lgd.unroll(task, propose, o, 2)[0])
+    there, back = unrolled(seen), unrolled(image)
+    for n in range(3):
+        mirrored = jax.vmap(task.parameterisation.mirror)(one(back, n))
+        np.testing.assert_allclose(lgd.flatten(mirrored), lgd.flatten(one(there, n)), atol=2e-3)
 
 
 def test_second_order_steps_go_to_the_keypoints(joint_model: JointModel) -> None:

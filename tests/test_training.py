@@ -12,7 +12,17 @@ import pytest
 from jax.sharding import AxisType
 
 import train
-from ief_jax import camera, checkpoints, fitting, joints, lgd, losses, pose_prior, training
+from ief_jax import (
+    camera,
+    checkpoints,
+    fitting,
+    joints,
+    lgd,
+    losses,
+    parameters,
+    pose_prior,
+    training,
+)
 from ief_jax.configurations import PAPER, RELEASED, Configuration
 
 SMALL = {
@@ -35,8 +45,8 @@ def test_mirrored_pose_is_the_mirror_image(joint_model: joints.JointModel) -> No
     pose = pose_prior.sample(pose_prior.embedded(), jax.random.key(0))
     betas = jnp.zeros(10)
     place = lambda p: joints.positions(joint_model, rotations.axis_angle_to_matrix(p), betas)  # noqa: E731
-    image = place(pose)[:24][training.MIRRORED] * np.array([[-1, 1, 1]])
-    np.testing.assert_allclose(place(training.mirror(pose))[:24], image, atol=5e-3)
+    image = place(pose)[:24][parameters.OPPOSITE] * np.array([[-1, 1, 1]])
+    np.testing.assert_allclose(place(parameters.mirror_axis_angle(pose))[:24], image, atol=5e-3)
 
 
 def test_truth_explains_the_keypoints(joint_model: joints.JointModel) -> None:
@@ -114,7 +124,7 @@ def test_lgd_loss_is_the_sum_over_steps(joint_model: joints.JointModel) -> None:
     configuration = SMALL["paper"]
     task = fitting.problem(configuration, joint_model)
     weights = fitting.initial_weights(configuration, task, jax.random.key(0))
-    network = fitting.applied(configuration, task, weights)
+    module = fitting.network(configuration, task)
     keys = jax.random.split(jax.random.key(5), 2)
     observed, truth = jax.vmap(make(configuration, joint_model, training.Spoiling()))(keys)
     total = 0.0
@@ -125,7 +135,7 @@ def test_lgd_loss_is_the_sum_over_steps(joint_model: joints.JointModel) -> None:
         for _ in range(configuration.steps):
             gradient = jax.grad(lgd.reprojection_error, argnums=1)(task, theta, seen)
             shown = lgd.all_features(gradient, theta, seen)
-            update = lgd.unflatten(network(shown[None])[0], theta)
+            update = lgd.unflatten(module.apply(weights, shown[None])[0], theta)
             theta = {name: theta[name] + update[name] for name in theta}
             total += sum(float(jnp.abs(theta[name] - target[name]).sum()) for name in theta) / 2
     value = training.loss(configuration, task)(weights, observed, truth)

@@ -15,6 +15,7 @@ CONFIGURATION = Configuration(
     blocks=1,
     steps=3,
     second_order_steps=0,
+    symmetric=False,
 )
 
 
