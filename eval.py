@@ -30,19 +30,17 @@ from ief_jax import (
     joints,
     pose_prior,
     report,
-    rotations,
     smpl,
     smplify,
 )
 from ief_jax.evaluation import Errors, Estimate, Examples
-from ief_jax.files import InputError, OutputError, replacing
+from ief_jax.files import InputError, OutputError, output_folder, replacing
 from ief_jax.formats import poses as pose_files
-from ief_jax.observations import Observation
-from ief_jax.parameters import Body
 
 LARGEST_BATCH = 256
 FIGURE_QUANTILES = (0.1, 0.5, 0.75, 0.9, 0.99)
 """Which fits the figure shows, by their PA-MPJPE."""
+FIGURE_FORMATS = (".png", ".pdf", ".svg")
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ def lgd(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
             f"LGD, checkpoint {arguments.checkpoint}: {result.count} people",
         )
         with replacing(arguments.figure) as file:
-            page.savefig(file, format=arguments.figure.suffix.lstrip(".") or "png", dpi=130)
+            page.savefig(file, format=arguments.figure.suffix[1:], dpi=130)
 
 
 def evaluate(arguments: Arguments) -> Result:
@@ -137,7 +135,7 @@ def evaluate(arguments: Arguments) -> Result:
 
     # LGD: timed as it is used, then once more with all its states
     observed = (examples.observed,)
-    fit = partial(_fit, checkpoint, model, steps)
+    fit = partial(evaluation.learned, checkpoint, model, steps)
     _, seconds = _timed("LGD", fit, *observed)
     states, _ = _timed(
         "LGD, all steps", partial(evaluation.path, checkpoint, model, steps), *observed
@@ -178,6 +176,12 @@ def _check(arguments: Arguments) -> None:
             raise InputError(f"--{name} is {value}, expected {least} or more")
     if not arguments.drop <= 1:
         raise InputError(f"--drop is {arguments.drop}, expected a share between 0 and 1")
+    if arguments.figure and arguments.figure.suffix not in FIGURE_FORMATS:
+        raise InputError(f"--figure is {arguments.figure}, expected {', '.join(FIGURE_FORMATS)}")
+    # Better now than after minutes of work.
+    for path in (arguments.json, arguments.figure):
+        if path:
+            output_folder(path.parent)
 
 
 def _examples(
@@ -194,17 +198,6 @@ def _examples(
     )
 
 
-def _fit(
-    checkpoint: checkpoints.Checkpoint,
-    model: joints.JointModel,
-    steps: int | None,
-    observed: Observation,
-) -> Estimate:
-    found = fitting.fit(checkpoint, model, observed.points, observed.confidence, steps)
-    local = rotations.axis_angle_to_matrix(found.poses.reshape(-1, smpl.JOINTS, 3))
-    return Estimate(Body(local, found.betas), found.keypoints)
-
-
 def _baselines(
     arguments: Arguments, model: joints.JointModel, prior: pose_prior.PosePrior
 ) -> dict[str, Callable[..., Estimate] | None]:
@@ -216,7 +209,9 @@ def _baselines(
     )
     lifting: Callable[..., Estimate] | None
     try:
-        lifting = partial(_fit, checkpoints.load("lifting"), model, None)
+        checkpoint = checkpoints.load("lifting")
+        fitting.check(checkpoint, model)
+        lifting = partial(evaluation.learned, checkpoint, model, None)
     except InputError as error:
         print(f"eval.py: lifting is left out: {error}", file=sys.stderr)
         lifting = None

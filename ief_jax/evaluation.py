@@ -145,42 +145,44 @@ def optimised(
     observed: obs.Observation,
 ) -> Estimate:
     """`smplify.fit` of one person, started from each of `yaws`."""
-    square = obs.frame(observed)
-    task = smplify.Problem(
-        model, _selection(model, fitting.LAYOUT), prior, obs.normalise(observed, square)
-    )
+    # Points that are not seen cost time.
+    seen = joints.restrict(model, fitting.LAYOUT)
+    normal = obs.normalise(observed, obs.frame(observed))
+    task = smplify.Problem(seen, _selection(seen, fitting.LAYOUT), prior, normal)
     found = smplify.fit(task, settings, yaws)
     return _seen(model, Body(found.local, found.betas), observed)
+
+
+def learned(
+    checkpoint: checkpoints.Checkpoint,
+    model: joints.JointModel,
+    steps: int | None,
+    observed: obs.Observation,
+) -> Estimate:
+    """`fitting.fit` of a batch: [N, ...]."""
+    return _of_bodies(fitting.fit(checkpoint, model, *observed, steps))
 
 
 def path(
     checkpoint: checkpoints.Checkpoint,
     model: joints.JointModel,
-    steps: int,
+    steps: int | None,
     observed: obs.Observation,
 ) -> Estimate:
-    """All states of a batch of fits: [N, T + 1, ...].
+    """All states of `fitting.fit` of a batch, as `fitting.trace` has them: [N, T + 1 + S, ...]."""
+    return _of_bodies(fitting.trace(checkpoint, model, *observed, steps).bodies)
 
-    Args:
-      checkpoint: of `checkpoints.load`.
-      model: the body.
-      steps: learned steps (static).
-      observed: [N, 18, 2] and [N, 18] keypoints, pixels.
 
-    Returns:
-      The start, the body after each learned step, then after each second-order step if the
-      configuration has some (and `steps` is not 0).
-    """
-    traced = fitting.trace(checkpoint, model, observed.points, observed.confidence, steps)
-    poses = traced.bodies.poses.reshape(*traced.bodies.poses.shape[:-1], smpl.JOINTS, 3)
-    local = rotations.axis_angle_to_matrix(poses)
-    return Estimate(Body(local, traced.bodies.betas), traced.bodies.keypoints)
+def _of_bodies(bodies: fitting.Bodies) -> Estimate:
+    vectors = bodies.poses.reshape(*bodies.poses.shape[:-1], smpl.JOINTS, 3)
+    return Estimate(Body(rotations.axis_angle_to_matrix(vectors), bodies.betas), bodies.keypoints)
 
 
 def joint_errors(
     model: joints.JointModel, estimate: Estimate, example: Examples
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """(PA-MPJPE mm, MPJPE mm, reprojection) of one person's estimate, as in `Errors`."""
+    model = joints.restrict(model, ())
     evaluated = _selection(model, skeletons.EVALUATION_14)
     truth = example.truth
     found = joints.positions(model, estimate.body.local, estimate.body.betas)

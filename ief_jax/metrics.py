@@ -14,12 +14,12 @@ def procrustes_align(estimate: jax.Array, truth: jax.Array) -> jax.Array:
 
     Umeyama (1991), Eqs. 40-43; reflections are not allowed.
     """
-    estimate_mean, truth_mean = estimate.mean(0), truth.mean(0)
+    estimate_mean, truth_mean = estimate.mean(0, keepdims=True), truth.mean(0, keepdims=True)
     a, b = estimate - estimate_mean, truth - truth_mean
     u, s, vt = jnp.linalg.svd(b.T @ a)
     sign = jnp.array([1.0, 1.0, jnp.where(jnp.linalg.det(u @ vt) < 0, -1.0, 1.0)])
     # R = U diag(1, 1, +-1) V^T, c = tr(D S) / |a|^2
-    rotation = (u * sign) @ vt
+    rotation = (u * sign[None]) @ vt
     scale = (s * sign).sum() / jnp.maximum((a**2).sum(), 1e-12)
     return scale * a @ rotation.T + truth_mean
 
