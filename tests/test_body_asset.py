@@ -460,7 +460,7 @@ def test_blend_shape_fit_recovers_a_linear_correction() -> None:
 
 def test_captured_poses_come_from_the_wanted_subjects_only() -> None:
     subjects = np.array(["01", "06", "07", "02"])
-    assert training_subjects(subjects) == {"01", "02"}
+    assert training_subjects(subjects, ("06", "07")) == {"01", "02"}
     poses = np.zeros((4, 24, 3))
     poses[:, joint("left_knee"), 0] = np.arange(4) * 0.1
     captured = CapturedPoses(poses, subjects, {"02"})

@@ -43,7 +43,6 @@ from data.body.skeleton import (
 )
 from data.body.skinning import merge_weights, prune_weights, symmetrise_weights
 from data.body.t_pose import to_t_pose
-from data.cmu_split import VALIDATION
 
 VERTEX_COUNT = 6890
 HIDDEN_IMPORTANCE = 0.03
@@ -312,8 +311,11 @@ def _fit_posedirs(
     if poses_file is None:
         training = [random_pose(rng) for _ in range(pose_count)]
     else:
+        # Only here: the split needs more than NumPy and SciPy.
+        from data.cmu_split import TEST, VALIDATION
+
         poses, subjects = load_captured(poses_file)
-        seen = CapturedPoses(poses, subjects, training_subjects(subjects))
+        seen = CapturedPoses(poses, subjects, training_subjects(subjects, TEST + VALIDATION))
         unseen = CapturedPoses(poses, subjects, set(VALIDATION))
         training = [seen.sample(rng) for _ in range(pose_count // 2)]
         training += [random_pose(rng) for _ in range(pose_count - len(training))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,6 @@ import numpy as np
 from data.body.arrays import FloatArray
 from data.body.rotations import about_axis, from_axis_angle, mirrored
 from data.body.skeleton import JOINT_COUNT, MIRRORED_JOINTS, joint, rest_rotations
-from data.cmu_split import TEST, VALIDATION
 
 Range = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 # Ranges of motion in degrees about x, y and z; rotations are applied in the order x, z, y.
@@ -93,6 +93,6 @@ class CapturedPoses:
         return rotations
 
 
-def training_subjects(subjects: np.ndarray) -> set[str]:
-    """All subjects that are neither for validation nor for tests."""
-    return set(subjects.tolist()) - set(TEST) - set(VALIDATION)
+def training_subjects(subjects: np.ndarray, held_out: Iterable[str]) -> set[str]:
+    """All of `subjects` [N] that are not held out."""
+    return set(subjects.tolist()) - set(held_out)
