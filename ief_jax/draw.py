@@ -215,11 +215,19 @@ def _body(
 def _from_the_side(place: np.ndarray, crop: _Crop) -> np.ndarray:
     """The body turned by a quarter about the vertical, as seen from the image's right.
 
-    Whoever faces the camera comes to face left.
+    Whoever faces the camera comes to face left. Height and scale are those of the other panels
+    if the whole body fits into the panel so; else it is made to fit.
     """
     x, y, z = place.T
-    middle = (z.min() + z.max()) / 2
-    return np.stack([crop.size[0] / 2 - (z - middle), y, x - x.mean()], 1)
+    turned = np.stack([-z, y, x], 1)
+    low, high = turned.min(0), turned.max(0)
+    panel = np.array(crop.size)
+    across = high[0] - low[0] <= panel[0]
+    if across and low[1] >= 0 and high[1] <= panel[1]:
+        return turned + [(panel[0] - low[0] - high[0]) / 2, 0, 0]
+    shrink = (0.92 * panel / (high - low)[:2]).min()
+    shift = panel / 2 - shrink * (low + high)[:2] / 2
+    return shrink * turned + [*shift, 0]
 
 
 def _framed(panels: Sequence[Image.Image], fit: Fit) -> Image.Image:

@@ -78,6 +78,17 @@ def test_from_the_side_the_body_faces_left(standing: draw.Fit, body: smpl.BodyMo
     assert toes < ankles - 0.02 * height
 
 
+def test_from_the_side_the_whole_body_is_seen(standing: draw.Fit, body: smpl.BodyModel) -> None:
+    # Only the head was found: the other panels show no more than that, and a little.
+    head = [name in ("nose", "left_eye", "right_eye", "neck") for name in skeletons.COCO_18]
+    fit = standing._replace(confidence=np.where(head, 1.0, 0.0))
+    _, mesh, side = panels(draw.picture(fit, np.asarray(body.faces), None))
+    assert drawn(mesh)[-1].any(), "the body goes on below"
+    covered = drawn(side)
+    assert not covered[[0, -1]].any() and not covered[:, [0, -1]].any()
+    assert covered.any(1).sum() > 0.85 * len(covered)
+
+
 def test_the_photograph_is_behind_and_in_place(standing: draw.Fit, body: smpl.BodyModel) -> None:
     # The photograph is red to the left of the person's middle and green to the right of it.
     photograph = Image.new("RGB", (300, 400), (200, 0, 0))
