@@ -118,7 +118,7 @@ def linearise(sight: Sight, belief: Belief, at: Displacement) -> Linearised:
     by_turn = rotations.compose(by_world, axes[None]).swapaxes(1, 2).reshape(count, 2, -1)
     by_betas = jnp.tensordot(selection, points.shape_jacobian[:, :2], 1)
     spread = jnp.concatenate([belief.turn_deviation.reshape(-1), belief.betas_deviation])
-    by_all = jnp.concatenate([by_turn, by_betas], -1) * spread
+    by_all = jnp.concatenate([by_turn, by_betas], -1) * spread[None, None]
     jacobian = view.scale * jnp.asarray(camera.FLIP)[None, :, None] * by_all
     offset = jnp.concatenate([at.turn.reshape(-1), at.betas]) / spread
     estimate = camera.project_weak(view, keypoints)
@@ -215,12 +215,12 @@ def _camera_directions(estimate: jax.Array, root: jax.Array) -> jax.Array:
     """Orthonormal directions [2K, 3] in which weighted keypoints move with the camera."""
     count = len(estimate)
     one, zero = jnp.ones((count, 1)), jnp.zeros((count, 1))
-    mean = (root**2 * estimate).sum(0) / jnp.maximum((root**2).sum(), 1e-9)
+    mean = (root**2 * estimate).sum(0, keepdims=True) / jnp.maximum((root**2).sum(), 1e-9)
     # d x^ / d t_x, d x^ / d t_y, d x^ / d log s: orthogonal, the last being centred
     columns = [jnp.concatenate(c, 1) for c in ([one, zero], [zero, one])]
     columns.append(estimate - mean)
     matrix = jnp.stack([(root * c).reshape(-1) for c in columns], -1)
-    return matrix * jax.lax.rsqrt((matrix**2).sum(0) + 1e-9)
+    return matrix * jax.lax.rsqrt((matrix**2).sum(0, keepdims=True) + 1e-9)
 
 
 def _without(directions: jax.Array, rows: jax.Array) -> jax.Array:
