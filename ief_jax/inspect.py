@@ -64,6 +64,8 @@ def figure(
     curves[0].set_ylim(0, 1.1 * error.max())
     if steps > learned:
         curves[0].axvspan(learned + 0.5, steps + 0.5, color="0.93")
+        middle = (learned + steps + 1) / 2
+        curves[0].text(middle, error.max(), "second-order", fontsize=8, ha="center", va="bottom")
     loss = curves[0].twinx()
     _curve(loss, {"L": np.asarray(trace.error)[person]}, 0, "", "s--")
     loss.set_ylim(0, 1.1 * np.max(trace.error[person]))
