@@ -210,7 +210,8 @@ def test_asset_eyes_are_closed_balls(model: BodyModel) -> None:
         around = np.linalg.norm(model.v_template[:, :2] - front[:2], axis=1) < 0.008
         near = around & (model.v_template[:, 2] > front[2] - 0.05)
         assert near.sum() >= 5
-        assert model.v_template[near, 2].min() > front[2] - 0.008
+        depths = front[2] - model.v_template[near, 2]
+        assert -0.005 < depths.min() < depths.max() < 0.008
 
 
 @pytest.mark.parametrize("closing", [20.0, 40.0, 60.0])
@@ -450,7 +451,8 @@ def test_joint_regressor_finds_a_convex_combination() -> None:
 def test_blend_shape_fit_recovers_a_linear_correction() -> None:
     rng = np.random.default_rng(0)
     features = rng.normal(size=(200, 9))
-    matrices = from_axis_angle(rng.normal(size=(200, 3)))
+    # Blended ones as in skinning, which are no rotations.
+    matrices = from_axis_angle(rng.normal(size=(2, 200, 3))).mean(axis=0)
     true = rng.normal(size=(3, 9))
     residuals = np.einsum("nij,jf,nf->ni", matrices, true, features)
     np.testing.assert_allclose(fit_vertex(features, matrices, residuals, 1e-9), true, atol=1e-8)
