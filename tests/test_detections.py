@@ -111,6 +111,11 @@ def test_every_layout_gives_the_same_18_keypoints(tmp_path: Path, layout: str) -
     np.testing.assert_allclose(found.confidence, 0.9, rtol=1e-6)
 
 
+def test_old_openpose_files(tmp_path: Path) -> None:
+    content = {"version": 1.0, "people": [{"pose_keypoints": person("COCO_18")}]}
+    assert detections.read(write(tmp_path / "f.json", content)).skeleton == "COCO_18"
+
+
 def test_a_folder_is_read_in_the_order_of_its_numbers(tmp_path: Path) -> None:
     for number in (10, 9, 100):
         people = [person("BODY_25", shift=number), person("BODY_25", shift=-number)]
@@ -254,6 +259,7 @@ BAD_JSON = {
         {"people": [{"face_keypoints_2d": []}]},
         r"people\[0\].pose_keypoints_2d is missing",
     ),
+    "person is a number": ({"people": [5]}, r"people\[0\].*is missing.*it is a number"),
     "no triples": (openpose([1.0, 2.0]), r"is a list of 2, expected \[x, y, confidence"),
     "text": (openpose(changed("BODY_25", 4, "5")), "something that is not a number"),
     "null": (openpose(changed("BODY_25", 4, None)), "something that is not a number"),

@@ -166,11 +166,17 @@ def _from_frames(
         if not isinstance(people, list):
             raise InputError(f"{path}: 'people' is {_kind(people)}, expected a list")
         for number, entry in enumerate(people):
-            field = f"people[{number}].pose_keypoints_2d"
-            if not isinstance(entry, dict) or "pose_keypoints_2d" not in entry:
-                raise InputError(f"{path}: {field} is missing: expected [x, y, confidence, ...]")
-            places.append(f"{path}: {field}")
-            rows.append(_triples(entry["pose_keypoints_2d"], places[-1]))
+            field = f"people[{number}]"
+            # OpenPose before 1.2 had the shorter name.
+            names = ("pose_keypoints_2d", "pose_keypoints")
+            keys = [name for name in names if isinstance(entry, dict) and name in entry]
+            if not keys:
+                raise InputError(
+                    f"{path}: {field}.pose_keypoints_2d is missing: expected [x, y, confidence, "
+                    f"...]{_has(entry)}"
+                )
+            places.append(f"{path}: {field}.{keys[0]}")
+            rows.append(_triples(entry[keys[0]], places[-1]))
             frame.append(index)
             person.append(number)
     where = paths[0] if len(paths) == 1 else paths[0].parent
