@@ -49,6 +49,7 @@ class Arguments:
       steps: learned steps N; the configuration's own by default.
       noise: largest keypoint noise, as a share of the person's box.
       drop: largest share of keypoints hidden.
+      clean: share of the examples without noise, and (independently) with nothing hidden.
       seed: of weights and examples.
       initial: checkpoint to start the weights from (released, paper, lifting, or a folder).
       log_every: steps between two lines of metrics.
@@ -68,6 +69,7 @@ class Arguments:
     steps: int | None = None
     noise: float = 0.02
     drop: float = 0.3
+    clean: float = 0.35
     seed: int = 0
     initial: str | None = None
     log_every: int = 50
@@ -93,7 +95,7 @@ def lgd(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
 
     # The step
     optimiser = training.adam(arguments.learning_rate, arguments.iterations)
-    spoiling = training.Spoiling(arguments.noise, arguments.drop)
+    spoiling = training.Spoiling(arguments.noise, arguments.drop, arguments.clean)
     advance = training.step(
         partial(training.example, draw=draw, task=task, spoiling=spoiling),
         training.loss(configuration, task),

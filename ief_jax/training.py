@@ -98,7 +98,7 @@ class Spoiling(NamedTuple):
 
     noise: float = 0.02
     drop: float = 0.3
-    clean: float = 0.4
+    clean: float = 0.35
 
 
 def example(
