@@ -134,20 +134,21 @@ def test_derivative_by_the_keypoints(
     along = jax.random.normal(jax.random.key(1), (24, 3))
 
     @jax.jit
+    @jax.value_and_grad
     def height(points: jax.Array) -> jax.Array:
         return (fitting.fit(checkpoint, joint_model, points, confidence).joints[0] * along).sum()
 
-    gradient = jax.jit(jax.grad(height))(points)
+    _, gradient = height(points)
     assert jnp.isfinite(gradient).all()
     # A hidden keypoint does not move the body.
     np.testing.assert_array_equal(gradient[0, [3, 16]], 0)
     for seed in (2, 3):
-        direction = jax.random.normal(jax.random.key(seed), points.shape)
-        numeric = (height(points + 0.5 * direction) - height(points - 0.5 * direction)) / 1.0
+        direction = 0.05 * jax.random.normal(jax.random.key(seed), points.shape)
+        numeric = (height(points + direction)[0] - height(points - direction)[0]) / 2
         analytic = (gradient * direction).sum()
         size = float(jnp.linalg.norm(gradient) * jnp.linalg.norm(direction))
-        assert abs(float(analytic)) > 1e-3 * size  # the comparison below means something
-        np.testing.assert_allclose(analytic, numeric, atol=0.01 * size)
+        assert abs(float(analytic)) > 0.02 * size  # the comparison below means something
+        np.testing.assert_allclose(analytic, numeric, atol=5e-3 * size)
 
 
 def test_body_with_another_number_of_vertices(
