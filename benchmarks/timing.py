@@ -10,14 +10,14 @@ Fit = Callable[[jax.Array, jax.Array], Any]
 """(points [N, 18, 2], confidence [N, 18]) to fitted bodies."""
 
 
-def milliseconds(call: Callable[[], Any], repeats: int) -> float:
-    """The fastest of `repeats` calls after two that do not count.
+def milliseconds(call: Callable[[], Any], repeats: int, warm: int = 2) -> float:
+    """The fastest of `repeats` calls after `warm` ones that do not count.
 
     The fastest, because whatever else the machine does only ever adds to a time.
     """
     times = []
-    for _ in range(repeats + 2):
+    for _ in range(repeats + warm):
         start = time.perf_counter()
         jax.block_until_ready(call())
         times.append(time.perf_counter() - start)
-    return 1e3 * min(times[2:])
+    return 1e3 * min(times[warm:])
