@@ -146,6 +146,7 @@ def evaluate(arguments: Arguments) -> Result:
     by_state = report.Steps(*(np.asarray(leaf, np.float64).mean(0).tolist() for leaf in errors))
 
     # Baselines
+    measure = jax.jit(jax.vmap(partial(evaluation.joint_errors, model)))
     baselines: dict[str, float | None] = {}
     baseline_seconds: dict[str, float] = {}
     for name, method in _baselines(arguments, model, prior).items() if arguments.baselines else ():
@@ -153,10 +154,9 @@ def evaluate(arguments: Arguments) -> Result:
             baselines[name] = None
             continue
         estimates, baseline_seconds[name] = _timed(name, method, *observed)
-        measured, _ = _timed(
-            "", jax.vmap(partial(evaluation.joint_errors, model)), estimates, examples
-        )
-        baselines[name] = float(np.mean(measured[0]))
+        size = _batch_size(count)
+        pa_mpjpe, _, _ = evaluation.in_chunks(measure, size, estimates, examples)
+        baselines[name] = float(np.mean(pa_mpjpe))
 
     return Result(
         _state_names(steps, states.keypoints.shape[1]),
@@ -223,13 +223,17 @@ def _baselines(
     }
 
 
+def _batch_size(count: int) -> int:
+    return min(LARGEST_BATCH, count)
+
+
 def _timed(name: str, function: Callable[..., Any], *arrays: Any) -> tuple[Any, float]:
     """(a batched function's results for all people, seconds without compiling)."""
     count = len(jax.tree.leaves(arrays)[0])
-    size = min(LARGEST_BATCH, count)
+    size = _batch_size(count)
     first = jax.tree.map(lambda leaf: leaf[:size], arrays)
     compiled = jax.jit(function).lower(*first).compile()
-    with tqdm(total=count, desc=name, unit="fit", leave=False, disable=not name) as bar:
+    with tqdm(total=count, desc=name, unit="fit", leave=False) as bar:
         began = time.perf_counter()
         results = evaluation.in_chunks(compiled, size, *arrays, advance=bar.update)
         return results, time.perf_counter() - began

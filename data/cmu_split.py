@@ -2,8 +2,9 @@
 
     python -m data.cmu_split POSES.npz OUTPUT_DIR
 
-POSES.npz holds `poses` [N, >= 66] (SMPL axis-angle, root first) and `subject` [N] (strings). OUTPUT_DIR
-gets train.npz, validation.npz and test.npz, AMASS-style: `poses` [N, 72] float32 and `subject` [N].
+POSES.npz holds `poses` [N, >= 66] (SMPL axis-angle, root first) and `subject` [N] (strings).
+OUTPUT_DIR gets train.npz, validation.npz and test.npz, AMASS-style: `poses` [N, 72] float32 and
+`subject` [N].
 No subject is in two of them. The data is from mocap.cs.cmu.edu.
 """
 

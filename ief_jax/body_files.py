@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ief_jax import inert_pickle
+from ief_jax.files import InputError
 from ief_jax.smpl import JOINT_NAMES, JOINTS, BodyModel
 
 PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
@@ -52,7 +53,7 @@ SMPL_LANDMARKS = {
 _OTHER_MODELS = {55: "SMPL-X", 52: "SMPL-H", 16: "MANO", 5: "FLAME", 33: "SMAL", 35: "SMAL"}
 
 
-class BodyFileError(ValueError):
+class BodyFileError(InputError):
     """A file that cannot be read as an SMPL-format body model; the message names the file."""
 
 

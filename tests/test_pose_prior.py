@@ -131,15 +131,14 @@ def test_gaussian_energy_is_scipys_mahalanobis(small: pose_prior.PosePrior) -> N
     np.testing.assert_allclose(found, distance**2 / 2, rtol=1e-4)
 
 
-def test_embedded_prior_is_mirror_symmetric(embedded: pose_prior.PosePrior) -> None:
+def test_embedded_prior_is_nearly_mirror_symmetric(embedded: pose_prior.PosePrior) -> None:
     keys = jax.random.split(jax.random.key(2), 500)
     drawn = values(jax.vmap(lambda key: pose_prior.sample(embedded, key))(keys))
     mirrored = build.mirror(drawn)
     density = jax.jit(jax.vmap(lambda x: pose_prior.log_density(embedded, x)))
     there, back = (density(jnp.asarray(x[:, : pose_prior.BODY])) for x in (drawn, mirrored))
-    # A sample's estimate of the divergence between the prior and its mirror image, in nats; the
-    # densities themselves spread over more than ten.
-    assert abs(float(jnp.mean(there - back))) < 5
+    # In nats; the densities themselves spread over more than ten.
+    assert abs(float(jnp.median(there - back))) < 4
     spread = drawn.std(0)
     assert np.abs((drawn.mean(0) - mirrored.mean(0)) / spread).max() < 0.35
 
