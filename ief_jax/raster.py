@@ -40,13 +40,13 @@ def shade(
     layer[visible, :3] = _lit(normal, np.asarray(colour))
     layer[visible, 3] = 1
     shifts = range(supersampling)
-    layer = layer.reshape(height, width, 4)
-    layer = sum(
-        (layer[i::supersampling, j::supersampling] for i in shifts for j in shifts),
+    samples = layer.reshape(height, width, 4)
+    picture = sum(
+        (samples[i::supersampling, j::supersampling] for i in shifts for j in shifts),
         np.zeros((size[1], size[0], 4), np.float32),
     ) / np.float32(supersampling**2)
-    layer[..., :3] /= np.maximum(layer[..., 3:], 1e-6)
-    return layer
+    picture[..., :3] /= np.maximum(picture[..., 3:], 1e-6)
+    return picture
 
 
 def _nearest(
