@@ -108,7 +108,7 @@ def _curves(
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter("{x:.0f}")
     axes.yaxis.set_minor_formatter("{x:.0f}")
-    axes.tick_params(axis="y", which="minor", labelsize=7)
+    axes.tick_params(axis="y", which="both", labelsize=8)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xticks(numbers, names, rotation=45, ha="right", fontsize=8)
     axes.set_ylabel("error (mm); dashed: PA-MPJPE of baselines")
