@@ -130,7 +130,7 @@ def example(
         Body(truth.local, truth.betas),
         joints.positions(task.model, truth.local, truth.betas),
         view,
-        (truth.points - square.centre) / square.half,
+        (truth.points - square.centre[None]) / square.half,
     )
 
 
