@@ -60,7 +60,9 @@ def test_left_is_blue_and_on_the_viewers_right(standing: draw.Fit, body: smpl.Bo
 
 def test_keypoints_not_found_are_not_drawn(standing: draw.Fit, body: smpl.BodyModel) -> None:
     left = [name.startswith("left") for name in skeletons.COCO_18]
-    fit = standing._replace(confidence=np.where(left, 0.0, 1.0))
+    fit = standing._replace(
+        confidence=np.where(left, 0.0, 1.0), reprojected=standing.reprojected + 1e4
+    )
     keypoints = panels(draw.picture(fit, np.asarray(body.faces), None))[0]
     assert not (np.abs(keypoints - draw.LEFT) < 8).all(-1).any()
     assert (np.abs(keypoints - draw.RIGHT) < 8).all(-1).any()
