@@ -91,6 +91,13 @@ def test_from_the_side_the_whole_body_is_seen(standing: draw.Fit, body: smpl.Bod
     assert covered.any(1).sum() > 0.85 * len(covered)
 
 
+def test_from_the_side_a_long_body_is_seen_whole(standing: draw.Fit, body: smpl.BodyModel) -> None:
+    fit = standing._replace(vertices=standing.vertices * [1, 1, 12])
+    covered = drawn(panels(draw.picture(fit, np.asarray(body.faces), None))[2])
+    assert not covered[:, [0, -1]].any()
+    assert covered.any(0).sum() > 0.85 * covered.shape[1]
+
+
 def test_the_photograph_is_behind_and_in_place(standing: draw.Fit, body: smpl.BodyModel) -> None:
     # The photograph is red to the left of the person's middle and green to the right of it.
     photograph = Image.new("RGB", (300, 400), (200, 0, 0))
