@@ -26,13 +26,8 @@ def refine(correct: Callable[[State, jax.Array], State], start: State, steps: in
       y_0 .. y_T stacked: the structure of `start` with a leading axis of `steps + 1`.
     """
 
-    def step(y: State, t: jax.Array) -> tuple[State, State]:
-        # y_{t+1} = y_t + e_t
-        y = jax.tree.map(jnp.add, y, correct(y, t))
-        return y, y
-
-    _, visited = jax.lax.scan(step, start, jnp.arange(steps))
-    return jax.tree.map(lambda a, b: jnp.concatenate([jnp.asarray(a)[None], b]), start, visited)
+    states, _ = refine_traced(lambda y, t: (correct(y, t), None), start, steps)
+    return states
 
 
 def refine_traced(
@@ -51,6 +46,7 @@ def refine_traced(
 
     def step(y: State, t: jax.Array) -> tuple[State, tuple[State, Any]]:
         correction, seen = correct(y, t)
+        # y_{t+1} = y_t + e_t
         y = jax.tree.map(jnp.add, y, correction)
         return y, (y, seen)
 

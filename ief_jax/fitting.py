@@ -140,16 +140,7 @@ def fit(
     Returns:
       `Bodies` with one leading axis; pure and differentiable, compiled once a batch size.
     """
-    configuration = checkpoint.configuration
-    count = configuration.steps if steps is None else steps
-    return _fit(
-        configuration,
-        count,
-        checkpoint.weights,
-        model,
-        jnp.asarray(points),
-        jnp.asarray(confidence),
-    )
+    return _fit(*_arguments(checkpoint, model, points, confidence, steps))
 
 
 def trace(
@@ -160,9 +151,20 @@ def trace(
     steps: int | None = None,
 ) -> Trace:
     """As `fit`, with every step laid open."""
+    return _trace(*_arguments(checkpoint, model, points, confidence, steps))
+
+
+def _arguments(
+    checkpoint: checkpoints.Checkpoint,
+    model: joints.JointModel,
+    points: ArrayLike,
+    confidence: ArrayLike,
+    steps: int | None,
+) -> tuple[Configuration, int, checkpoints.Weights, joints.JointModel, jax.Array, jax.Array]:
+    """What the compiled functions take: static first, arrays as arrays."""
     configuration = checkpoint.configuration
     count = configuration.steps if steps is None else steps
-    return _trace(
+    return (
         configuration,
         count,
         checkpoint.weights,

@@ -38,6 +38,7 @@ def parameter_loss(problem: lgd.Problem, theta: Theta, truth: Truth) -> jax.Arra
 JOINT_WEIGHT = 5.0
 REPROJECTION_WEIGHT = 0.04
 PARAMETER_WEIGHT = 0.065
+BELIEF_WEIGHT = 0.005
 
 
 def body_loss(problem: lgd.Problem, theta: Theta, observed: Observation, truth: Truth) -> jax.Array:

@@ -46,6 +46,13 @@ def normalise(observed: Observation, square: Frame) -> Observation:
     )
 
 
+def camera_to_frame(view: camera.WeakPerspective, square: Frame) -> camera.WeakPerspective:
+    """A camera of pixels to the one of normalised coordinates."""
+    return camera.WeakPerspective(
+        view.scale / square.half, (view.translation - square.centre) / square.half
+    )
+
+
 def camera_to_pixels(view: camera.WeakPerspective, square: Frame) -> camera.WeakPerspective:
     """A camera of normalised coordinates to the one of the pixels."""
     return camera.WeakPerspective(

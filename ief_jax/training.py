@@ -14,7 +14,6 @@ from flax import struct
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from ief_jax import (
-    camera,
     checkpoints,
     fitting,
     gauss_newton,
@@ -122,15 +121,11 @@ def example(
     )
     pixels = obs.Observation(points, confidence)
     square = obs.frame(pixels)
-    view = camera.WeakPerspective(
-        truth.camera.scale / square.half,
-        (truth.camera.translation - square.centre) / square.half,
-    )
     return obs.normalise(pixels, square), Truth(
         Body(truth.local, truth.betas),
         joints.positions(task.model, truth.local, truth.betas),
-        view,
-        (truth.points - square.centre[None]) / square.half,
+        obs.camera_to_frame(truth.camera, square),
+        obs.normalise(obs.Observation(truth.points, truth.confidence), square).points,
     )
 
 
@@ -152,7 +147,7 @@ def loss(configuration: Configuration, task: lgd.Problem) -> Loss:
             return losses.parameter_loss(task, theta, truth)
         belief = gauss_newton.belief(task.parameterisation.body(theta), logits)
         return losses.body_loss(task, theta, observed, truth) + (
-            BELIEF_WEIGHT * losses.belief_loss(belief, truth)
+            losses.BELIEF_WEIGHT * losses.belief_loss(belief, truth)
         )
 
     def total(weights: checkpoints.Weights, observed: obs.Observation, truth: Truth) -> jax.Array:
@@ -164,9 +159,6 @@ def loss(configuration: Configuration, task: lgd.Problem) -> Loss:
         return over_steps(after, seen.rest, observed, truth).mean(1).sum()
 
     return total
-
-
-BELIEF_WEIGHT = 0.005
 
 
 @struct.dataclass
