@@ -1,164 +1,16 @@
-"""Training LGD: examples made on the device, the loss through the unrolled steps, the step.
+"""Training anything: the state of a run, its optimiser, and one step over all devices.
 
-Nothing here reads files or keeps state: `train.py` runs these functions.
+Nothing here reads files or keeps state: the commands of `train.py` run these functions.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from flax import struct
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
-
-from ief_jax import (
-    checkpoints,
-    fitting,
-    gauss_newton,
-    joints,
-    lgd,
-    losses,
-    parameters,
-    pose_prior,
-    sampling,
-)
-from ief_jax import observations as obs
-from ief_jax.configurations import Configuration
-from ief_jax.losses import Truth
-from ief_jax.parameters import Body, Theta
-
-
-class Person(NamedTuple):
-    """Who is drawn: a pose [24, 3], axis-angle, and betas [B]."""
-
-    pose: jax.Array
-    betas: jax.Array
-
-
-Draw = Callable[[jax.Array], Person]
-"""A random key to a person."""
-
-
-def from_prior(prior: pose_prior.PosePrior, betas: int) -> Draw:
-    """Draws poses from the prior, and standard normal betas."""
-
-    def draw(key: jax.Array) -> Person:
-        pose_key, shape_key = jax.random.split(key)
-        return Person(pose_prior.sample(prior, pose_key), jax.random.normal(shape_key, (betas,)))
-
-    return draw
-
-
-def from_poses(poses: jax.Array, betas: jax.Array | int, shares: np.ndarray) -> Draw:
-    """Draws from [N, 24, 3] poses, mirrored half the time.
-
-    Args:
-      poses: axis-angle, the root first.
-      betas: [N, B] of the same people, or B alone for standard normal ones.
-      shares: [N] how often each pose is drawn; sums to one.
-    """
-    cumulative = jnp.asarray(np.cumsum(shares), jnp.float32)
-
-    def draw(key: jax.Array) -> Person:
-        pose_key, shape_key = jax.random.split(key)
-        which, side = jax.random.uniform(pose_key, (2,))
-        chosen = jnp.minimum(jnp.searchsorted(cumulative, which), len(poses) - 1)
-        pose = jnp.where(side < 0.5, parameters.mirror_axis_angle(poses[chosen]), poses[chosen])
-        if isinstance(betas, int):
-            return Person(pose, jax.random.normal(shape_key, (betas,)))
-        return Person(pose, betas[chosen])
-
-    return draw
-
-
-def mixed(first: Draw, second: Draw, share: float) -> Draw:
-    """Draws from `second` in a share of the cases, else from `first`."""
-
-    def draw(key: jax.Array) -> Person:
-        choice, first_key, second_key = jax.random.split(key, 3)
-        chosen = jax.random.uniform(choice) < share
-        return jax.tree.map(
-            lambda a, b: jnp.where(chosen, b, a), first(first_key), second(second_key)
-        )
-
-    return draw
-
-
-class Spoiling(NamedTuple):
-    """How training keypoints differ from true ones.
-
-    Attributes:
-      noise: largest standard deviation, as a share of the person's box.
-      drop: largest probability that a keypoint is hidden.
-      clean: share of the examples without noise, and (independently) without hidden keypoints.
-    """
-
-    noise: float = 0.02
-    drop: float = 0.3
-    clean: float = 0.35
-
-
-def example(
-    key: jax.Array,
-    draw: Draw,
-    task: lgd.Problem,
-    spoiling: Spoiling,
-) -> tuple[obs.Observation, Truth]:
-    """One training example: normalised keypoints, and the truth (Algorithm 1)."""
-    pose_key, body_key, amount_key, noise_key = jax.random.split(key, 4)
-    # theta_gt, beta_gt, R_gt, t_gt, s_gt, x_gt
-    person = draw(pose_key)
-    truth = sampling.seen(body_key, task.model, task.selection, person.pose, person.betas)
-    noisy, noise, lossy, drop = jax.random.uniform(amount_key, (4,))
-    points, confidence = sampling.degrade(
-        truth.points,
-        truth.confidence,
-        noise_key,
-        jnp.where(noisy < spoiling.clean, 0.0, noise * spoiling.noise),
-        jnp.where(lossy < spoiling.clean, 0.0, drop * spoiling.drop),
-    )
-    pixels = obs.Observation(points, confidence)
-    square = obs.frame(pixels)
-    return obs.normalise(pixels, square), Truth(
-        Body(truth.local, truth.betas),
-        joints.positions(task.model, truth.local, truth.betas),
-        obs.camera_to_frame(truth.camera, square),
-        obs.normalise(obs.Observation(truth.points, truth.confidence), square).points,
-    )
-
-
-Loss = Callable[[checkpoints.Weights, obs.Observation, Truth], jax.Array]
-"""(weights, observed [B], truth [B]) to the mean loss."""
-
-
-def loss(configuration: Configuration, task: lgd.Problem) -> Loss:
-    """The training loss of a configuration.
-
-    The sum over the steps n = 1 .. N of the paper's parameter loss; with second-order steps, of
-    the losses on the body and of the belief about it.
-    """
-
-    def of_state(
-        theta: Theta, logits: jax.Array, observed: obs.Observation, truth: Truth
-    ) -> jax.Array:
-        if not configuration.second_order_steps:
-            return losses.parameter_loss(task, theta, truth)
-        belief = gauss_newton.belief(task.parameterisation.body(theta), logits)
-        return losses.body_loss(task, theta, observed, truth) + (
-            losses.BELIEF_WEIGHT * losses.belief_loss(belief, truth)
-        )
-
-    def total(weights: checkpoints.Weights, observed: obs.Observation, truth: Truth) -> jax.Array:
-        propose = fitting.proposal(configuration, task, weights)
-        states, seen = lgd.unroll(task, propose, observed, configuration.steps, lgd.detached_slope)
-        after = jax.tree.map(lambda group: group[1:], states)
-        over_batch = jax.vmap(of_state)
-        over_steps = jax.vmap(over_batch, in_axes=(0, 0, None, None))
-        return over_steps(after, seen.rest, observed, truth).mean(1).sum()
-
-    return total
 
 
 @struct.dataclass
@@ -171,9 +23,7 @@ class TrainState:
     key: jax.Array
 
 
-def start(
-    weights: checkpoints.Weights, optimiser: optax.GradientTransformation, seed: int
-) -> TrainState:
+def start(weights: Any, optimiser: optax.GradientTransformation, seed: int) -> TrainState:
     """The state before the first step. The key is kept as raw data, which any file can hold."""
     key = jax.random.key_data(jax.random.key(seed))
     return TrainState(jnp.int32(0), weights, optimiser.init(weights), key)
@@ -187,36 +37,45 @@ def adam(learning_rate: float, iterations: int) -> optax.GradientTransformation:
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
 
 
-MakeExample = Callable[[jax.Array], tuple[obs.Observation, Truth]]
-Step = Callable[[TrainState], tuple[TrainState, jax.Array]]
+Make = Callable[[jax.Array, Any], tuple[Any, ...]]
+"""(a random key, an item from outside or None) to one example."""
+Objective = Callable[..., jax.Array]
+"""(weights, and an example's parts, batched) to the mean loss."""
+Step = Callable[[TrainState, Any], tuple[TrainState, jax.Array]]
+"""(state, items with a leading axis [B], or None) to (state, loss)."""
 
 
 def step(
-    make: MakeExample,
-    objective: Loss,
+    make: Make,
+    objective: Objective,
     optimiser: optax.GradientTransformation,
     batch_size: int,
     mesh: Mesh,
 ) -> Step:
-    """One training step, compiled for all devices of a mesh: state in, (state, loss) out.
+    """One training step, compiled for all devices of a mesh.
 
-    Examples are made and seen where they are needed: the batch is split over the mesh's axis
-    `batch`, the state is everywhere the same. `batch_size` must be a multiple of its devices.
-    The state that goes in is given up to the one that comes out.
+    Examples are made where they are needed, each from a key of its own and its item: the batch is
+    split over the mesh's axis `batch`, the state is everywhere the same. `batch_size` must be a
+    multiple of its devices. The state that goes in is given up to the one that comes out.
     """
     split = NamedSharding(mesh, PartitionSpec("batch"))
     everywhere = NamedSharding(mesh, PartitionSpec())
 
-    def advance(state: TrainState) -> tuple[TrainState, jax.Array]:
+    def advance(state: TrainState, items: Any) -> tuple[TrainState, jax.Array]:
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
         keys = jax.lax.with_sharding_constraint(jax.random.split(key, batch_size), split)
-        observed, truth = jax.vmap(make)(keys)
-        value, gradient = jax.value_and_grad(objective)(state.weights, observed, truth)
+        batch = jax.vmap(make)(keys, items)
+        value, gradient = jax.value_and_grad(objective)(state.weights, *batch)
         update, memory = optimiser.update(gradient, state.optimiser, state.weights)
         weights = optax.apply_updates(state.weights, update)
         return TrainState(state.step + 1, weights, memory, state.key), value
 
-    return jax.jit(advance, donate_argnums=0, in_shardings=everywhere, out_shardings=everywhere)
+    return jax.jit(
+        advance,
+        donate_argnums=0,
+        in_shardings=(everywhere, split),
+        out_shardings=everywhere,
+    )
 
 
 def device_mesh() -> Mesh:

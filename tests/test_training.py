@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +19,7 @@ from ief_jax import (
     fitting,
     joints,
     lgd,
+    lgd_training,
     losses,
     parameters,
     pose_prior,
@@ -31,11 +34,11 @@ SMALL = {
 
 
 def make(
-    configuration: Configuration, model: joints.JointModel, spoiling: training.Spoiling
-) -> training.MakeExample:
+    configuration: Configuration, model: joints.JointModel, spoiling: lgd_training.Spoiling
+) -> Callable[..., Any]:
     task = fitting.problem(configuration, model)
-    draw = training.from_prior(pose_prior.embedded(), model.betas)
-    return partial(training.example, draw=draw, task=task, spoiling=spoiling)
+    draw = lgd_training.from_prior(pose_prior.embedded(), model.betas)
+    return partial(lgd_training.example, item=None, draw=draw, task=task, spoiling=spoiling)
 
 
 def test_mirrored_pose_is_the_mirror_image(joint_model: joints.JointModel) -> None:
@@ -50,7 +53,7 @@ def test_mirrored_pose_is_the_mirror_image(joint_model: joints.JointModel) -> No
 
 def test_truth_explains_the_keypoints(joint_model: joints.JointModel) -> None:
     """Without spoiling, the true body and camera give the observed keypoints."""
-    clean = training.Spoiling(0.0, 0.0)
+    clean = lgd_training.Spoiling(0.0, 0.0)
     observed, truth = make(PAPER, joint_model, clean)(jax.random.key(1))
     task = fitting.problem(PAPER, joint_model)
     again = camera.project_weak(truth.view, task.selection @ truth.points)
@@ -62,7 +65,7 @@ def test_truth_explains_the_keypoints(joint_model: joints.JointModel) -> None:
 @pytest.mark.parametrize("name", ["paper", "released"])
 def test_losses_vanish_at_the_truth(name: str, joint_model: joints.JointModel) -> None:
     task = fitting.problem(SMALL[name], joint_model)
-    clean = training.Spoiling(0.0, 0.0)
+    clean = lgd_training.Spoiling(0.0, 0.0)
     observed, truth = make(SMALL[name], joint_model, clean)(jax.random.key(2))
     theta = task.parameterisation.encode(truth.body, truth.view)
     assert float(losses.parameter_loss(task, theta, truth)) < 1e-4
@@ -71,13 +74,15 @@ def test_losses_vanish_at_the_truth(name: str, joint_model: joints.JointModel) -
 
 def test_draws_follow_the_shares() -> None:
     poses = jnp.arange(3.0)[:, None, None] * jnp.ones((3, 24, 3))
-    draw = training.from_poses(poses, 10, np.array([0.2, 0.0, 0.8]))
+    draw = lgd_training.from_poses(poses, 10, np.array([0.2, 0.0, 0.8]))
     drawn = jax.vmap(draw)(jax.random.split(jax.random.key(0), 2000))
     which = np.abs(drawn.pose[:, 0, 0])
     assert (which == 1).sum() == 0 and (which == 2).mean() == pytest.approx(0.8, abs=0.04)
     mirrored = drawn.pose[which == 2][:, 0, 1] < 0
     assert mirrored.mean() == pytest.approx(0.5, abs=0.05)
-    kept = training.from_poses(poses, jnp.arange(30.0).reshape(3, 10), np.array([0.0, 1.0, 0.0]))
+    kept = lgd_training.from_poses(
+        poses, jnp.arange(30.0).reshape(3, 10), np.array([0.0, 1.0, 0.0])
+    )
     np.testing.assert_array_equal(kept(jax.random.key(1)).betas, np.arange(10.0, 20.0))
 
 
@@ -89,15 +94,15 @@ def test_the_loss_falls(joint_model: joints.JointModel) -> None:
         fitting.initial_weights(configuration, task, jax.random.key(0)), optimiser, 0
     )
     step = training.step(
-        make(configuration, joint_model, training.Spoiling()),
-        training.loss(configuration, task),
+        lambda key, item: make(configuration, joint_model, lgd_training.Spoiling())(key),
+        lgd_training.loss(configuration, task),
         optimiser,
         32,
         training.device_mesh(),
     )
     values = []
     for _ in range(60):
-        state, value = step(state)
+        state, value = step(state, None)
         values.append(float(value))
     assert np.mean(values[-10:]) < 0.75 * np.mean(values[:5])
 
@@ -106,10 +111,10 @@ def test_pmap_gives_the_same_losses(joint_model: joints.JointModel) -> None:
     """The loss under pmap against the loss under jit, of the same examples."""
     configuration = SMALL["paper"]
     task = fitting.problem(configuration, joint_model)
-    objective = training.loss(configuration, task)
+    objective = lgd_training.loss(configuration, task)
     weights = fitting.initial_weights(configuration, task, jax.random.key(0))
     keys = jax.random.split(jax.random.key(5), 8)
-    observed, truth = jax.vmap(make(configuration, joint_model, training.Spoiling()))(keys)
+    observed, truth = jax.vmap(make(configuration, joint_model, lgd_training.Spoiling()))(keys)
     one = jax.tree.map(lambda x: x[None], (observed, truth))
     by_pmap = jax.pmap(objective, in_axes=(None, 0, 0))(weights, *one)
     by_jit = jax.jit(objective)(weights, observed, truth)
@@ -123,7 +128,7 @@ def test_lgd_loss_is_the_sum_over_steps(joint_model: joints.JointModel) -> None:
     weights = fitting.initial_weights(configuration, task, jax.random.key(0))
     module = fitting.network(configuration, task)
     keys = jax.random.split(jax.random.key(5), 2)
-    observed, truth = jax.vmap(make(configuration, joint_model, training.Spoiling()))(keys)
+    observed, truth = jax.vmap(make(configuration, joint_model, lgd_training.Spoiling()))(keys)
     total = 0.0
     for n in range(2):
         seen, real = jax.tree.map(lambda x, n=n: x[n], (observed, truth))
@@ -135,7 +140,7 @@ def test_lgd_loss_is_the_sum_over_steps(joint_model: joints.JointModel) -> None:
             update = lgd.unflatten(module.apply(weights, shown[None])[0], theta)
             theta = {name: theta[name] + update[name] for name in theta}
             total += sum(float(jnp.abs(theta[name] - target[name]).sum()) for name in theta) / 2
-    value = training.loss(configuration, task)(weights, observed, truth)
+    value = lgd_training.loss(configuration, task)(weights, observed, truth)
     assert float(value) == pytest.approx(total, rel=1e-4)
 
 

@@ -1,0 +1,1 @@
+"""The commands of train.py and eval.py, one module each."""

@@ -1,0 +1,154 @@
+"""A training run in its folder: what it is, its steps, its metrics, its checkpoints.
+
+config.json, metrics.jsonl, TensorBoard events, checkpoints/ (from which it goes on after a break)
+and whatever `publish` writes.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+from tensorboardX import SummaryWriter
+from tqdm import tqdm
+
+from ief_jax import training
+from ief_jax.files import InputError, output_folder, replacing
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a run goes.
+
+    Attributes:
+      workdir: its folder.
+      name: shown beside the progress bar.
+      iterations: steps to its end.
+      batch_size: examples a step.
+      log_every: steps between two lines of metrics.
+      save_every: steps between two checkpoints.
+    """
+
+    workdir: Path
+    name: str
+    iterations: int
+    batch_size: int
+    log_every: int
+    save_every: int
+
+
+def claim(workdir: Path, wanted: Mapping[str, Mapping[str, Any]]) -> None:
+    """Makes the folder and writes what the run is; a folder of another run is left alone.
+
+    Args:
+      workdir: the folder.
+      wanted: sections of named values that must be the same when the run goes on.
+
+    Raises:
+      InputError: the folder holds another run; names the first value that differs.
+      OutputError: the folder cannot be written.
+    """
+    output_folder(workdir)
+    path = workdir / "config.json"
+    wanted = json.loads(json.dumps(wanted, default=str))
+    if not path.exists():
+        with replacing(path) as file:
+            file.write(json.dumps({**wanted, "commit": _commit()}, indent=2).encode())
+        return
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not the config.json of a run: {error}") from error
+    for part in wanted:
+        for name, value in wanted[part].items():
+            if found.get(part, {}).get(name) != value:
+                raise InputError(
+                    f"{path}: this run has {name} = {found.get(part, {}).get(name)!r}, not "
+                    f"{value!r}; take another --workdir"
+                )
+
+
+def run(
+    plan: Plan,
+    advance: training.Step,
+    state: training.TrainState,
+    feed: Callable[[int], Iterator[Any]],
+    publish: Callable[[Any], None],
+) -> training.TrainState:
+    """Steps to the end, from the last checkpoint if there is one.
+
+    Args:
+      plan: how the run goes.
+      advance: the step.
+      state: before the first step.
+      feed: from the number of steps done to the items of the steps that follow.
+      publish: writes the weights for those who use them; called with every checkpoint.
+
+    Raises:
+      FloatingPointError: the loss is no longer finite; the last checkpoint stays.
+    """
+    with (
+        ocp.CheckpointManager(
+            (plan.workdir / "checkpoints").absolute(),
+            options=ocp.CheckpointManagerOptions(max_to_keep=2, create=True),
+        ) as manager,
+        SummaryWriter(str(plan.workdir)) as events,
+        open(plan.workdir / "metrics.jsonl", "a", encoding="utf-8") as metrics,
+    ):
+        if manager.latest_step() is not None:
+            state = manager.restore(manager.latest_step(), args=ocp.args.StandardRestore(state))
+            say(f"going on from step {int(state.step)} of {plan.workdir}")
+        first = int(state.step)
+        items = feed(first)
+        waiting: list[jax.Array] = []
+        since = time.perf_counter()
+        with tqdm(total=plan.iterations, initial=first, unit="step", desc=plan.name) as bar:
+            for number in range(first + 1, plan.iterations + 1):
+                state, loss = advance(state, next(items))
+                waiting.append(loss)
+                last = number == plan.iterations
+                if number % plan.log_every == 0 or last:
+                    mean, now = float(jnp.stack(waiting).mean()), time.perf_counter()
+                    if not np.isfinite(mean):
+                        raise FloatingPointError(f"the loss at step {number} is {mean}")
+                    rate = len(waiting) * plan.batch_size / (now - since)
+                    line = {"step": number, "loss": mean, "examples_per_second": rate}
+                    metrics.write(json.dumps(line) + "\n")
+                    metrics.flush()
+                    events.add_scalar("loss", mean, number)
+                    events.add_scalar("examples_per_second", rate, number)
+                    bar.update(len(waiting))
+                    bar.set_postfix(loss=f"{mean:.4g}", examples=f"{rate:.0f}/s")
+                    waiting, since = [], now
+                if number % plan.save_every == 0 or last:
+                    manager.save(number, args=ocp.args.StandardSave(jax.device_get(state)))
+                    manager.wait_until_finished()
+                    publish(state.weights)
+    return state
+
+
+def say(text: str) -> None:
+    """A line beside the progress bar."""
+    tqdm.write(text, file=sys.stderr)
+
+
+def _commit() -> str | None:
+    """The commit of this checkout, if it is one."""
+    try:
+        return subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
