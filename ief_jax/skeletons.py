@@ -70,6 +70,32 @@ BODY_25B = (
     "right_small_toe",
     "right_heel",
 )
+LSP_14 = (
+    "right_ankle",
+    "right_knee",
+    "right_hip",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "right_wrist",
+    "right_elbow",
+    "right_shoulder",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "upper_neck",
+    "head_top",
+)
+"""Leeds Sports Pose, in the order of its `joints.mat`; left and right are the person's."""
+MPII_16 = (
+    *LSP_14[:6],
+    "pelvis",
+    "thorax",
+    "upper_neck",
+    "head_top",
+    *LSP_14[6:12],
+)
+"""MPII Human Pose: LSP's joints and two of the torso, ids 0 to 15."""
 EVALUATION_14 = (
     "left_ankle",
     "left_knee",
@@ -93,12 +119,16 @@ LAYOUTS: Mapping[str, tuple[str, ...]] = {
     "COCO_18": COCO_18,
     "BODY_25": BODY_25,
     "BODY_25B": BODY_25B,
+    "LSP_14": LSP_14,
+    "MPII_16": MPII_16,
 }
 
 COMBINED: Mapping[str, tuple[str, ...]] = {
     # OpenPose labels the neck half-way between the shoulders and mid-hip between the hips.
     "neck": ("left_shoulder", "right_shoulder"),
     "mid_hip": ("left_hip", "right_hip"),
+    # MPII's thorax lies between the shoulders too.
+    "thorax": ("left_shoulder", "right_shoulder"),
     # The upper end of the neck: between SMPL's neck and head joints.
     "upper_neck": ("smpl_neck", "smpl_head"),
 }
