@@ -39,7 +39,7 @@ NOT_IN_PCKH = ("pelvis", "thorax")
 _SIDES = ("right", "left")
 LIMBS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "torso": (("left_hip", "right_hip"), ("left_shoulder", "right_shoulder")),
-    "head": (("neck",), ("head_top",)),
+    "head": (("upper_neck",), ("head_top",)),
     **{f"{side}_upper_arm": ((f"{side}_shoulder",), (f"{side}_elbow",)) for side in _SIDES},
     **{f"{side}_forearm": ((f"{side}_elbow",), (f"{side}_wrist",)) for side in _SIDES},
     **{f"{side}_upper_leg": ((f"{side}_hip",), (f"{side}_knee",)) for side in _SIDES},

@@ -4,17 +4,9 @@ import numpy as np
 import pytest
 
 from ief_jax import keypoint_metrics as metrics
+from ief_jax import skeletons
 
-NAMES = (
-    *(f"right_{part}" for part in ("ankle", "knee", "hip")),
-    *(f"left_{part}" for part in ("hip", "knee", "ankle")),
-    *(f"right_{part}" for part in ("wrist", "elbow", "shoulder")),
-    *(f"left_{part}" for part in ("shoulder", "elbow", "wrist")),
-    "neck",
-    "head_top",
-)
-"""LSP's 14 joints in its order."""
-
+NAMES = skeletons.LSP_14
 AT = {name: i for i, name in enumerate(NAMES)}
 
 
@@ -32,9 +24,9 @@ def moved(points: np.ndarray, name: str, by: tuple[float, float]) -> np.ndarray:
 
 def test_a_joint_is_right_up_to_its_reach() -> None:
     truth = np.zeros((3, 14, 2))
-    estimate = moved(truth, "neck", (3.0, 4.0))
+    estimate = moved(truth, "upper_neck", (3.0, 4.0))
     found = metrics.within(estimate, truth, np.array([4.999, 5.0, np.nan]))
-    assert found[:, AT["neck"]].tolist() == [False, True, False]
+    assert found[:, AT["upper_neck"]].tolist() == [False, True, False]
     assert found[:, AT["head_top"]].tolist() == [True, True, False]
 
 
@@ -96,7 +88,7 @@ def test_sides_are_mistaken_where_the_other_joint_is_nearer_and_within_reach() -
     mistaken, comparable = metrics.mistaken_sides(estimate, truth, annotated, reach, NAMES)
     assert mistaken[:, AT["right_wrist"]].tolist() == [True, True, False, False]
     assert not np.delete(mistaken, AT["right_wrist"], 1).any()
-    assert not comparable[:, [AT["neck"], AT["head_top"]]].any()
+    assert not comparable[:, [AT["upper_neck"], AT["head_top"]]].any()
     assert comparable.sum() == 4 * 12
     annotated[0, AT["left_wrist"]] = False
     _, comparable = metrics.mistaken_sides(estimate, truth, annotated, reach, NAMES)
