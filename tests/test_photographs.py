@@ -52,6 +52,52 @@ def test_grey_and_transparent_photographs_become_rgb(tmp_path: Path) -> None:
         assert photographs.read(tmp_path / "a.png").mode == "RGB"
 
 
+def test_what_is_transparent_is_white(tmp_path: Path) -> None:
+    pixels = np.array([[[255, 0, 0, 255], [0, 0, 0, 0], [0, 0, 0, 51]]], np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    found = np.asarray(photographs.read(tmp_path / "a.png"))
+    assert found.tolist() == [[[255, 0, 0], [255, 255, 255], [204, 204, 204]]]
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([0, 0, 255, 9, 9, 9])
+    palette.putpixel((1, 0), 1)
+    palette.save(tmp_path / "b.png", transparency=1)
+    found = np.asarray(photographs.read(tmp_path / "b.png"))
+    assert found.tolist() == [[[0, 0, 255], [255, 255, 255]]]
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize("bits", [8, 10, 12, 16])
+def test_more_than_eight_bits_are_scaled(tmp_path: Path, suffix: str, bits: int) -> None:
+    full = 2**bits - 1
+    grey = np.array([[0, full // 4, full // 2, full]], np.uint16)
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(grey).save(path)
+    found = np.asarray(photographs.read(path))
+    assert found.shape == (1, 4, 3)
+    np.testing.assert_allclose(found[0, :, 1], [0, 63.75, 127.5, 255], atol=1)
+
+
+def test_fractions_and_an_entirely_black_photograph(tmp_path: Path) -> None:
+    for name, values in (("a", [[0.0, 0.5, 1.0, np.nan]]), ("b", [[0.0, 0.0, 0.0, 0.0]])):
+        Image.fromarray(np.array(values, np.float32)).save(tmp_path / f"{name}.tif")
+    half = np.asarray(photographs.read(tmp_path / "a.tif"))[0, :, 0]
+    assert half.tolist() == [0, 128, 255, 0]
+    assert np.asarray(photographs.read(tmp_path / "b.tif")).max() == 0
+
+
+def test_listing_takes_a_file_or_the_photographs_of_a_folder(tmp_path: Path) -> None:
+    two, one = make(tmp_path / "b.JPG"), make(tmp_path / "a.png")
+    make(tmp_path / "below" / "c.png")
+    (tmp_path / "a.json").write_text("{}")
+    assert photographs.listed(tmp_path) == [one, two]
+    assert photographs.listed(one) == [one]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"empty: no photographs \(\.jpg"):
+        photographs.listed(tmp_path / "empty")
+    with pytest.raises(InputError, match=r"none\.png: no such photograph or folder"):
+        photographs.listed(tmp_path / "none.png")
+
+
 @pytest.mark.parametrize("content", [b"", b"text", "half"])
 def test_what_is_no_image_is_named(tmp_path: Path, content: bytes | str) -> None:
     path = tmp_path / "a.png"
