@@ -1,14 +1,15 @@
-"""The two ways to run LGD that are released: as in the paper, and the best we know.
+"""How LGD is run: as in the paper, the best we know, and direct lifting.
 
-Read by the scripts and the checkpoints only; the functions take plain values.
+Read by the commands and the checkpoints; what computes takes plain values.
 """
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any, get_type_hints
+from dataclasses import dataclass
+
+from ief_jax.described import Described
 
 
 @dataclass(frozen=True)
-class Configuration:
+class Configuration(Described):
     """What must be known to rebuild a fitter from its weights.
 
     Attributes:
@@ -30,26 +31,6 @@ class Configuration:
     steps: int
     second_order_steps: int
     symmetric: bool
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Configuration":
-        """The inverse of `to_dict`.
-
-        Raises:
-          ValueError: a field is missing, unknown or of another type; the message names it.
-        """
-        names = {field.name for field in fields(cls)}
-        if set(values) != names:
-            raise ValueError(f"configuration has fields {sorted(values)}, expected {sorted(names)}")
-        for name, hint in get_type_hints(cls).items():
-            expected = hint if hint in (str, int, bool) else (list, tuple)
-            if not isinstance(values[name], expected):
-                raise ValueError(f"configuration field '{name}' is {values[name]!r}")
-        return cls(**{**values, "inputs": tuple(values["inputs"])})
 
 
 PAPER = Configuration(

@@ -16,6 +16,7 @@ from ief_jax import (
     parameters,
     rotations,
     skeletons,
+    weight_files,
 )
 from ief_jax import observations as obs
 from ief_jax.configurations import Configuration
@@ -100,7 +101,7 @@ def network(configuration: Configuration, task: lgd.Problem) -> UpdateNetwork:
 
 
 def proposal(
-    configuration: Configuration, task: lgd.Problem, weights: checkpoints.Weights
+    configuration: Configuration, task: lgd.Problem, weights: weight_files.Weights
 ) -> lgd.Proposal:
     """What a configuration's network proposes, as it is trained."""
     module = network(configuration, task)
@@ -113,7 +114,7 @@ def proposal(
 
 def initial_weights(
     configuration: Configuration, task: lgd.Problem, key: jax.Array
-) -> checkpoints.Weights:
+) -> weight_files.Weights:
     """Random weights of a configuration's network."""
     theta = task.parameterisation.start(task.model.betas)
     observed = obs.Observation(jnp.zeros((len(LAYOUT), 2)), jnp.ones(len(LAYOUT)))
@@ -160,7 +161,7 @@ def _arguments(
     points: ArrayLike,
     confidence: ArrayLike,
     steps: int | None,
-) -> tuple[Configuration, int, checkpoints.Weights, joints.JointModel, jax.Array, jax.Array]:
+) -> tuple[Configuration, int, weight_files.Weights, joints.JointModel, jax.Array, jax.Array]:
     """What the compiled functions take: static first, arrays as arrays."""
     configuration = checkpoint.configuration
     count = configuration.steps if steps is None else steps
@@ -185,7 +186,7 @@ def check(checkpoint: checkpoints.Checkpoint, model: joints.JointModel) -> None:
     expected = jax.eval_shape(
         lambda key: initial_weights(configuration, task, key), jax.random.key(0)
     )
-    checkpoints.check_weights(checkpoint.weights, expected, f"checkpoint '{configuration.name}'")
+    weight_files.check(checkpoint.weights, expected, f"checkpoint '{configuration.name}'")
 
 
 def second_order_states(
@@ -235,7 +236,7 @@ class Run(NamedTuple):
 def run(
     configuration: Configuration,
     steps: int,
-    weights: checkpoints.Weights,
+    weights: weight_files.Weights,
     model: joints.JointModel,
     points: jax.Array,
     confidence: jax.Array,
@@ -264,7 +265,7 @@ def run(
 def _fit(
     configuration: Configuration,
     steps: int,
-    weights: checkpoints.Weights,
+    weights: weight_files.Weights,
     model: joints.JointModel,
     points: jax.Array,
     confidence: jax.Array,
@@ -280,7 +281,7 @@ def _fit(
 def _trace(
     configuration: Configuration,
     steps: int,
-    weights: checkpoints.Weights,
+    weights: weight_files.Weights,
     model: joints.JointModel,
     points: jax.Array,
     confidence: jax.Array,

@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from ief_jax import (
-    checkpoints,
     fitting,
     gauss_newton,
     joints,
@@ -20,6 +19,7 @@ from ief_jax import (
     parameters,
     pose_prior,
     sampling,
+    weight_files,
 )
 from ief_jax import observations as obs
 from ief_jax.configurations import Configuration
@@ -127,7 +127,7 @@ def example(
     )
 
 
-Loss = Callable[[checkpoints.Weights, obs.Observation, Truth], jax.Array]
+Loss = Callable[[weight_files.Weights, obs.Observation, Truth], jax.Array]
 """(weights, observed [B], truth [B]) to the mean loss."""
 
 
@@ -148,7 +148,7 @@ def loss(configuration: Configuration, task: lgd.Problem) -> Loss:
             losses.BELIEF_WEIGHT * losses.belief_loss(belief, truth)
         )
 
-    def total(weights: checkpoints.Weights, observed: obs.Observation, truth: Truth) -> jax.Array:
+    def total(weights: weight_files.Weights, observed: obs.Observation, truth: Truth) -> jax.Array:
         propose = fitting.proposal(configuration, task, weights)
         states, seen = lgd.unroll(task, propose, observed, configuration.steps, lgd.detached_slope)
         after = jax.tree.map(lambda group: group[1:], states)

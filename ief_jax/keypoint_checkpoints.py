@@ -1,0 +1,68 @@
+"""Trained networks of IEF: shipped by name, or written by `train.py ief`."""
+
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ief_jax import weight_files
+from ief_jax.files import InputError
+from ief_jax.ief_configurations import Configuration
+from ief_jax.weight_files import Weights
+
+FORMAT = "ief_jax-ief-1"
+FILE_NAME = "model.npz"
+SHIPPED = {"released": "keypoints.npz"}
+"""Names of the shipped checkpoints, and their files in the package's assets."""
+
+
+class Checkpoint(NamedTuple):
+    """A trained keypoint estimator.
+
+    Attributes:
+      configuration: how it is run.
+      weights: `network`, the backbone's parameters, and `start`, y_0 [K, 2] in pixels of the crop.
+    """
+
+    configuration: Configuration
+    weights: Weights
+
+
+def load(name: str | Path) -> Checkpoint:
+    """Loads a shipped checkpoint by name, or one that `train.py ief` wrote.
+
+    Args:
+      name: `released`; or a folder that holds `model.npz`; or such a file.
+
+    Raises:
+      InputError: there is none, it is truncated, or is no checkpoint of IEF.
+    """
+    if str(name) in SHIPPED:
+        source = resources.files("ief_jax") / "assets" / SHIPPED[str(name)]
+        with resources.as_file(source) as path:
+            return read(path)
+    path = Path(name)
+    path = path / FILE_NAME if path.is_dir() else path
+    if not path.exists():
+        raise InputError(
+            f"{path}: no such checkpoint; expected {', '.join(SHIPPED)}, "
+            f"or a folder with {FILE_NAME} in it"
+        )
+    return read(path)
+
+
+def read(path: Path) -> Checkpoint:
+    """Reads one checkpoint file; raises `InputError` as `load` does."""
+    values, weights = weight_files.read(path, FORMAT, "IEF")
+    try:
+        return Checkpoint(Configuration.from_dict(values), weights)
+    except ValueError as error:
+        raise InputError(f"{path}: field 'configuration': {error}") from error
+
+
+def write(path: Path, checkpoint: Checkpoint, dtype: Any = np.float32) -> None:
+    """Writes a checkpoint as `weight_files.write` does."""
+    weight_files.write(
+        path, FORMAT, checkpoint.configuration.to_dict(), checkpoint.weights, dtype
+    )
