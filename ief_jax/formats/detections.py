@@ -180,6 +180,8 @@ def _from_frames(
             frame.append(index)
             person.append(number)
     where = paths[0] if len(paths) == 1 else paths[0].parent
+    if skeleton is None:
+        skeleton = _stated(paths, contents)
     if not rows:
         frames = "'people' is empty" if len(paths) == 1 else "'people' is empty in every file"
         raise InputError(f"{where}: {frames}: nobody was detected")
@@ -194,6 +196,20 @@ def _from_frames(
         tuple(path.stem.removesuffix("_keypoints") for path in paths),
         (None,) * len(paths),
     )
+
+
+def _stated(paths: Sequence[Path], contents: Sequence[Mapping[str, Any]]) -> str | None:
+    """The skeleton that the files themselves name: those of `keypoints.write` do."""
+    stated = {
+        content["skeleton"]: path
+        for path, content in zip(paths, contents, strict=True)
+        if isinstance(content.get("skeleton"), str)
+    }
+    for name, path in stated.items():
+        if name not in skeletons.LAYOUTS or len(stated) > 1:
+            others = "" if len(stated) == 1 else f"; the files name {', '.join(sorted(stated))}"
+            raise InputError(f"{path}: 'skeleton' is '{name}', expected {_known()}{others}")
+    return next(iter(stated), None)
 
 
 # COCO
