@@ -14,6 +14,7 @@ import trimesh
 from PIL import Image
 
 from ief_jax import cli, joints, rotations, skeletons, smpl
+from ief_jax.cli import fitting
 
 
 @pytest.fixture(autouse=True)
@@ -135,16 +136,16 @@ def test_fit_without_pictures_and_again(
 
 
 def test_a_batch_is_filled_up_and_cut_again() -> None:
-    assert [rows.tolist() for rows in cli._batches(5, 4)] == [[0, 1, 2, 3], [4, 4, 4, 4]]
-    assert [rows.tolist() for rows in cli._batches(3, 256)] == [[0, 1, 2, 2]]
-    assert [rows.tolist() for rows in cli._batches(1, 256)] == [[0]]
+    assert [rows.tolist() for rows in fitting._batches(5, 4)] == [[0, 1, 2, 3], [4, 4, 4, 4]]
+    assert [rows.tolist() for rows in fitting._batches(3, 256)] == [[0, 1, 2, 2]]
+    assert [rows.tolist() for rows in fitting._batches(1, 256)] == [[0]]
 
 
 def test_more_people_than_a_batch(
     tmp_path: Path, standing: np.ndarray, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Five people in batches of four, the second filled up; then the last of them alone.
-    monkeypatch.setattr(cli, "_FIT_BATCH", 4)
+    monkeypatch.setattr(fitting, "_FIT_BATCH", 4)
     shift = np.random.default_rng(0).normal(0, 3, (5, 25, 2))
     people = np.stack([standing] * 5)
     people[..., :2] += shift

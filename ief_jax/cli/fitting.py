@@ -1,14 +1,8 @@
-"""The command `ief-jax`: fits bodies to files of keypoint detections, and shows how.
-
-Whatever needs jax is imported inside the functions, so that help and errors in the input come at
-once.
-"""
+"""`ief-jax fit` and `ief-jax inspect`: bodies fitted to files of keypoint detections, and how."""
 
 import functools
-import os
 import re
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
@@ -17,7 +11,8 @@ import tyro
 from tqdm import tqdm
 
 from ief_jax import files
-from ief_jax.files import InputError, OutputError
+from ief_jax.cli.shared import counted, keep_compilations, say
+from ief_jax.files import InputError
 from ief_jax.formats import detections, photographs
 from ief_jax.formats.detections import Detections, Skipped
 from ief_jax.formats.meshes import MeshFormat
@@ -29,7 +24,7 @@ if TYPE_CHECKING:
     from ief_jax.fitting import Bodies
     from ief_jax.smpl import BodyModel
 
-Skeleton = Literal["COCO_17", "COCO_18", "BODY_25", "BODY_25B"]
+Skeleton = Literal["COCO_17", "COCO_18", "BODY_25", "BODY_25B", "LSP_14", "MPII_16"]
 
 T = TypeVar("T")
 
@@ -67,7 +62,7 @@ def fit(
     """
     people, skipped = _usable(_read(keypoints, skeleton), keypoints)
     album = photographs.catalogue(images) if images else {}
-    _keep_compilations()
+    keep_compilations()
     model = _load_body(body)
     trained = _load_checkpoint(checkpoint, model)
     files.output_folder(output)
@@ -108,7 +103,7 @@ def inspect(
         raise InputError(f"{output}: the figure's name must end in .png, .pdf or .svg")
     found = detections.to_coco_18(_read(keypoints, skeleton))
     row = _row(found, keypoints, frame, person)
-    _keep_compilations()
+    keep_compilations()
     from ief_jax import fitting, joints
     from ief_jax import inspect as inspection
 
@@ -119,24 +114,7 @@ def inspect(
     trace = fitting.trace(trained, joints.fold(model), one.points, one.confidence)
     title = f"{found.frame_names[frame]}, person {person}"
     inspection.write(output, inspection.figure(trace, one.points, one.confidence, title))
-    _say(f"wrote {output}")
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; returns the exit status: 2 if the input or the output was no good."""
-    commands: dict[str, Callable[..., None]] = {"fit": fit, "inspect": inspect}
-    description = "Fits 3D bodies to 2D keypoints by learned gradient descent."
-    try:
-        tyro.extras.subcommand_cli_from_dict(
-            commands, prog="ief-jax", description=description, args=arguments
-        )
-    except (InputError, OutputError) as error:
-        _say(f"ief-jax: error: {error}")
-        return 2
-    except KeyboardInterrupt:
-        _say("ief-jax: interrupted")
-        return 130
-    return 0
+    say(f"wrote {output}")
 
 
 # Reading
@@ -144,9 +122,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _read(path: Path, skeleton: Skeleton | None) -> Detections:
     found = detections.read(path, skeleton)
-    people = _count(len(found.points), "person", "people")
-    frames = _count(len(found.frame_names), "frame", "frames")
-    _say(f"{path}: {people} in {frames}, skeleton {found.skeleton} ({found.evidence})")
+    people = counted(len(found.points), "person", "people")
+    frames = counted(len(found.frame_names), "frame", "frames")
+    say(f"{path}: {people} in {frames}, skeleton {found.skeleton} ({found.evidence})")
     return found
 
 
@@ -159,11 +137,11 @@ def _usable(found: Detections, path: Path) -> tuple[Detections, list[Skipped]]:
 
 def _list(skipped: Sequence[Skipped], found: Detections, path: Path) -> None:
     for frame, person, reason in skipped[:_LISTED]:
-        _say(f"skipped {found.frame_names[frame]}, person {person}: {reason}")
+        say(f"skipped {found.frame_names[frame]}, person {person}: {reason}")
     if len(skipped) > _LISTED:
-        _say(f"skipped {len(skipped) - _LISTED} more; bodies.npz lists them (skipped_...)")
+        say(f"skipped {len(skipped) - _LISTED} more; bodies.npz lists them (skipped_...)")
     if len(skipped) == len(found.points):
-        people = _count(len(skipped), "person", "people")
+        people = counted(len(skipped), "person", "people")
         raise InputError(f"{path}: of {people}, none can be fitted: {skipped[0].reason}")
 
 
@@ -197,21 +175,6 @@ def _load_checkpoint(name: str, body: "BodyModel") -> "Checkpoint":
     checkpoint = checkpoints.load(name)
     fitting.check(checkpoint, joints.fold(body))
     return checkpoint
-
-
-def _keep_compilations() -> None:
-    """Lets jax keep what it compiles, so that the next run starts at once."""
-    import jax
-
-    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
-        return
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ief_jax"
-    try:
-        files.output_folder(cache)
-    except OutputError:
-        return
-    jax.config.update("jax_compilation_cache_dir", str(cache))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 # Fitting
@@ -264,9 +227,9 @@ def _write_bodies(
     from ief_jax.formats import bodies
 
     bodies.write(path, fitted, people, skipped)
-    count = _count(len(fitted.error), "body", "bodies")
-    _say(
-        f"{path}: {count}, reprojection error {np.median(fitted.error):.1f} px (median), "
+    bodies_written = counted(len(fitted.error), "body", "bodies")
+    say(
+        f"{path}: {bodies_written}, reprojection error {np.median(fitted.error):.1f} px (median), "
         f"{np.max(fitted.error):.1f} px (largest)"
     )
 
@@ -279,7 +242,7 @@ def _write_meshes(
     faces = np.asarray(body.faces)
     for name, vertices in _each("meshes", _file_names(people), _vertices(body, fitted)):
         meshes.write(folder / f"{name}.{kind}", vertices, faces, kind)
-    _say(f"{folder}: {_count(len(people.points), 'mesh', 'meshes')}")
+    say(f"{folder}: {counted(len(people.points), 'mesh', 'meshes')}")
 
 
 def _write_pictures(
@@ -310,7 +273,7 @@ def _write_pictures(
         image = draw.picture(one, faces, photograph(frame))
         with files.replacing(folder / f"{name}.png") as file:
             image.save(file, "png")
-    _say(f"{folder}: {_count(len(people.points), 'picture', 'pictures')}")
+    say(f"{folder}: {counted(len(people.points), 'picture', 'pictures')}")
 
 
 def _photograph(album: Mapping[str, Path], people: Detections, frame: int) -> "Image | None":
@@ -319,12 +282,12 @@ def _photograph(album: Mapping[str, Path], people: Detections, frame: int) -> "I
         return None
     path = photographs.find(album, people.frame_names[frame], people.images[frame])
     if path is None:
-        _say(f"{people.frame_names[frame]}: no photograph of this name; drawn on a plain canvas")
+        say(f"{people.frame_names[frame]}: no photograph of this name; drawn on a plain canvas")
         return None
     try:
         return photographs.read(path)
     except InputError as error:
-        _say(f"{error}; drawn on a plain canvas")
+        say(f"{error}; drawn on a plain canvas")
         return None
 
 
@@ -359,15 +322,3 @@ def _file_names(people: Detections) -> list[str]:
     if len(set(plain)) < len(plain):
         plain = [f"{index:06d}_{name}" for index, name in enumerate(plain)]
     return [f"{plain[f]}_{p}" for f, p in zip(people.frame, people.person, strict=True)]
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
-
-
-def _say(text: str) -> None:
-    tqdm.write(text, file=sys.stderr)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,22 @@
+"""The command `ief-jax`.
+
+Whatever needs jax is imported inside the commands, so that help and errors in the input come at
+once.
+"""
+
+from collections.abc import Callable, Sequence
+
+from ief_jax import command_line
+from ief_jax.cli.fitting import fit, inspect
+
+COMMANDS: dict[str, Callable[..., None]] = {"fit": fit, "inspect": inspect}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; returns the exit status: 2 if the input or the output was no good."""
+    return command_line.run(
+        "ief-jax",
+        COMMANDS,
+        arguments,
+        description="Keypoints of people in photographs, and 3D bodies fitted to keypoints.",
+    )

@@ -1,0 +1,35 @@
+"""What the commands share."""
+
+import os
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ief_jax import files
+from ief_jax.files import OutputError
+
+
+def say(text: str) -> None:
+    """A line on the error stream, beside whatever bar is there."""
+    tqdm.write(text, file=sys.stderr)
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """\"1 person\", \"2 people\"."""
+    return f"{number} {one if number == 1 else many}"
+
+
+def keep_compilations() -> None:
+    """Lets jax keep what it compiles, so that the next run starts at once."""
+    import jax
+
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ief_jax"
+    try:
+        files.output_folder(cache)
+    except OutputError:
+        return
+    jax.config.update("jax_compilation_cache_dir", str(cache))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
