@@ -73,41 +73,51 @@ class Scores(NamedTuple):
 
 def scores(
     estimates: np.ndarray,
+    joints: Sequence[str],
     truth: np.ndarray,
     annotated: np.ndarray,
-    head_size: np.ndarray,
     names: Sequence[str],
+    head_size: np.ndarray,
 ) -> Scores:
     """All measures of N people after each of T + 1 steps.
 
     Args:
-      estimates: [N, T + 1, K, 2] in the same pixels as the truth.
+      estimates: [N, T + 1, J, 2] in the same pixels as the truth.
+      joints: names of the J joints that were estimated, all of them among `names`.
       truth: [N, K, 2].
       annotated: [N, K] bool; other joints' truth is not looked at.
+      names: of the K joints of the truth.
       head_size: [N] pixels as MPII defines it; nan where it is not known.
-      names: the K joints'.
     """
-    names = tuple(names)
-    truth, annotated = truth[:, None], annotated[:, None]
+    joints = tuple(joints)
+    own = rows(joints, names)
+    right, known = truth[:, None, own], annotated[:, None, own]
+    torso = torso_diameter(truth, annotated, names)[:, None]
     head_size = head_size[:, None]
     pck = pckh = pcp = sides = None
-    if all(name in names for name in TORSO):
-        reach = PCK_SHARE * torso_diameter(truth, annotated, names)
-        counted = annotated & np.isfinite(reach)[..., None]
-        pck = _rates(names, within(estimates, truth, reach), counted)
-        mistaken, comparable = mistaken_sides(estimates, truth, annotated, reach, names)
-        sides = _rates(names, mistaken, comparable & counted)
+    if np.isfinite(torso).any():
+        reach = PCK_SHARE * torso
+        counted = known & np.isfinite(reach)[..., None]
+        pck = _rates(joints, within(estimates, right, reach), counted)
+        other = skeletons.opposite(names)[own]
+        mistaken = mistaken_sides(estimates, right, truth[:, None, other], reach)
+        sides = _rates(joints, mistaken, counted & annotated[:, None, other] & (other != own))
     if np.isfinite(head_size).any():
-        counted = annotated & np.isfinite(head_size)[..., None]
-        found = within(estimates, truth, PCKH_SHARE * head_size)
-        pckh = _rates(names, found, counted, left_out=NOT_IN_PCKH)
-    if all(name in names for limb in LIMBS.values() for end in limb for name in end):
-        pcp = _rates(
-            tuple(LIMBS), limbs_found(estimates, truth, names), limbs_annotated(annotated, names)
-        )
+        counted = known & np.isfinite(head_size)[..., None]
+        found = within(estimates, right, PCKH_SHARE * head_size)
+        pckh = _rates(joints, found, counted, left_out=NOT_IN_PCKH)
+    if all(name in joints for limb in LIMBS.values() for end in limb for name in end):
+        found = limbs_found(estimates, right, joints)
+        pcp = _rates(tuple(LIMBS), found, limbs_annotated(known, joints))
         # Limbs weigh the same, however many are annotated: all of them are in LSP.
         pcp = pcp._replace(mean=_mean_of_known(pcp.each))
     return Scores(pck, pckh, pcp, sides)
+
+
+def rows(joints: Sequence[str], names: Sequence[str]) -> np.ndarray:
+    """Where each of `joints` is among `names`: [J]."""
+    index = {name: i for i, name in enumerate(names)}
+    return np.array([index[joint] for joint in joints])
 
 
 def within(estimate: np.ndarray, truth: np.ndarray, reach: np.ndarray) -> np.ndarray:
@@ -125,7 +135,9 @@ def within(estimate: np.ndarray, truth: np.ndarray, reach: np.ndarray) -> np.nda
 
 def torso_diameter(truth: np.ndarray, annotated: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """From left shoulder to right hip: [..., K, 2] to [...]; nan where one is not annotated."""
-    first, second = (list(names).index(name) for name in TORSO)
+    if not all(name in names for name in TORSO):
+        return np.full(truth.shape[:-2], np.nan)
+    first, second = rows(TORSO, names)
     length = _distance(truth[..., first, :], truth[..., second, :])
     return np.where(annotated[..., first] & annotated[..., second], length, np.nan)
 
@@ -147,38 +159,28 @@ def limbs_found(estimate: np.ndarray, truth: np.ndarray, names: Sequence[str]) -
 
 def limbs_annotated(annotated: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """Which of `LIMBS` have all their joints annotated: bool [..., K] to [..., 10]."""
-    index = {name: i for i, name in enumerate(names)}
-    rows = [[index[name] for end in limb for name in end] for limb in LIMBS.values()]
-    return np.stack([annotated[..., row].all(-1) for row in rows], -1)
+    ends = [rows((*first, *second), names) for first, second in LIMBS.values()]
+    return np.stack([annotated[..., end].all(-1) for end in ends], -1)
 
 
 def mistaken_sides(
-    estimate: np.ndarray,
-    truth: np.ndarray,
-    annotated: np.ndarray,
-    reach: np.ndarray,
-    names: Sequence[str],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Joints that were put where the other side's joint is.
+    estimate: np.ndarray, truth: np.ndarray, other: np.ndarray, reach: np.ndarray
+) -> np.ndarray:
+    """Whether each joint was put where the other side's joint is.
 
     A left wrist is mistaken if it is within reach of the right wrist, and nearer to it than to
     the left one.
 
     Args:
       estimate, truth: [..., K, 2] pixels.
-      annotated: bool [..., K].
+      other: [..., K, 2] pixels, the truth of each joint's counterpart on the other side.
       reach: [...] pixels.
-      names: the K joints'.
 
     Returns:
-      (mistaken, comparable), bool [..., K] each: comparable are joints that have another side and
-      are annotated on both.
+      bool [..., K].
     """
-    other = skeletons.opposite(names)
-    to_own, to_other = _distance(estimate, truth), _distance(estimate, truth[..., other, :])
-    mistaken = (to_other < to_own) & (to_other <= reach[..., None])
-    has_side = other != np.arange(len(other))
-    return mistaken & has_side, annotated & annotated[..., other] & has_side
+    to_own, to_other = _distance(estimate, truth), _distance(estimate, other)
+    return (to_other < to_own) & (to_other <= reach[..., None])
 
 
 def percent(hits: np.ndarray, counted: np.ndarray, axis: int | tuple[int, ...]) -> np.ndarray:
@@ -210,8 +212,7 @@ def _mean_of_known(values: np.ndarray) -> np.ndarray:
 
 def _limb_ends(points: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """[..., K, 2] to [..., 10, 2 ends, 2]."""
-    index = {name: i for i, name in enumerate(names)}
-    ends = [[points[..., [index[n] for n in end], :].mean(-2) for end in e] for e in LIMBS.values()]
+    ends = [[points[..., rows(end, names), :].mean(-2) for end in e] for e in LIMBS.values()]
     return np.stack([np.stack(pair, -2) for pair in ends], -3)
 
 

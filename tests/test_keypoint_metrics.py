@@ -78,22 +78,30 @@ def test_a_limb_needs_all_its_joints() -> None:
 
 
 def test_sides_are_mistaken_where_the_other_joint_is_nearer_and_within_reach() -> None:
-    truth = np.zeros((4, 14, 2))
-    truth[:, AT["left_wrist"], 0] = 100.0
-    estimate = truth.copy()
-    # The right wrist, truly at 0: on the left one, near it, between the two, far beyond.
-    estimate[:, AT["right_wrist"], 0] = [100.0, 91.0, 60.0, 120.0]
-    annotated = np.ones((4, 14), bool)
-    reach = np.full(4, 10.0)
-    mistaken, comparable = metrics.mistaken_sides(estimate, truth, annotated, reach, NAMES)
-    assert mistaken[:, AT["right_wrist"]].tolist() == [True, True, False, False]
-    assert not np.delete(mistaken, AT["right_wrist"], 1).any()
-    assert not comparable[:, [AT["upper_neck"], AT["head_top"]]].any()
-    assert comparable.sum() == 4 * 12
+    left, right = np.zeros((5, 1, 2)), np.zeros((5, 1, 2))
+    right[..., 0] = 100.0
+    # The left wrist, truly at 0: on the right one, near it, between the two, beyond, in its place.
+    estimate = left.copy()
+    estimate[:, 0, 0] = [100.0, 91.0, 60.0, 120.0, 1.0]
+    reach = np.array([10.0] * 4 + [200.0])
+    found = metrics.mistaken_sides(estimate, left, right, reach)
+    assert found[:, 0].tolist() == [True, True, False, False, False]
+
+
+def test_swapped_people_are_all_mistaken(people: np.ndarray) -> None:
+    annotated = np.ones((5, 14), bool)
     annotated[0, AT["left_wrist"]] = False
-    _, comparable = metrics.mistaken_sides(estimate, truth, annotated, reach, NAMES)
-    assert not comparable[0, [AT["left_wrist"], AT["right_wrist"]]].any()
-    assert comparable.sum() == 4 * 12 - 2
+    swapped = people[:, None, skeletons.opposite(NAMES)]
+    none = np.full(5, np.nan)
+    sides = metrics.scores(swapped, NAMES, people, annotated, NAMES, none).mistaken_sides
+    assert sides is not None
+    assert np.isnan(sides.each[0, [AT["upper_neck"], AT["head_top"]]]).all()
+    assert np.nansum(sides.each[0]) == 1200
+    assert sides.mean[0] == 100
+    # The other wrist of the first person has nothing to be mistaken for.
+    swapped[0, 0, AT["right_wrist"]] += 500
+    sides = metrics.scores(swapped, NAMES, people, annotated, NAMES, none).mistaken_sides
+    assert sides is not None and sides.mean[0] == 100
 
 
 def test_percentages_count_what_is_annotated() -> None:
@@ -113,7 +121,7 @@ def test_scores_by_step(people: np.ndarray) -> None:
     annotated[3:, AT["left_wrist"]] = False
     spoiled = np.where(annotated[..., None], people, np.nan)
     head = np.array([*(0.41 * torso[:4]), np.nan])
-    found = metrics.scores(estimates, spoiled, annotated, head, NAMES)
+    found = metrics.scores(estimates, NAMES, spoiled, annotated, NAMES, head)
     assert found.pck is not None and found.pckh is not None and found.pcp is not None
     wrist = AT["left_wrist"]
     assert found.pck.each[:, wrist].tolist() == [0.0, 100.0]
@@ -134,7 +142,7 @@ def test_pcp_weighs_limbs_alike(people: np.ndarray) -> None:
     annotated = np.ones((2, 14), bool)
     annotated[1, AT["head_top"]] = False
     estimates = moved(truth, "head_top", (500.0, 0.0))[:, None]
-    found = metrics.scores(estimates, truth, annotated, np.full(2, np.nan), NAMES)
+    found = metrics.scores(estimates, NAMES, truth, annotated, NAMES, np.full(2, np.nan))
     assert found.pckh is None
     assert found.pcp is not None
     np.testing.assert_allclose(found.pcp.mean, [90.0])
@@ -144,17 +152,31 @@ def test_pelvis_and_thorax_are_not_in_the_mean_of_pckh() -> None:
     names = ("pelvis", "thorax", "head_top")
     truth = np.zeros((1, 3, 2))
     estimates = np.array([[[[9.0, 0.0], [9.0, 0.0], [0.0, 0.0]]]])
-    found = metrics.scores(estimates, truth, np.ones((1, 3), bool), np.array([10.0]), names)
+    found = metrics.scores(estimates, names, truth, np.ones((1, 3), bool), names, np.array([10.0]))
     assert found.pckh is not None
     assert found.pckh.each.tolist() == [[0, 0, 100]]
     assert found.pckh.mean.tolist() == [100]
     assert found.pck is None and found.pcp is None and found.mistaken_sides is None
 
 
+def test_some_joints_of_the_truth(people: np.ndarray) -> None:
+    # One joint alone, in a skeleton that holds its counterpart and the torso.
+    annotated = np.ones((5, 14), bool)
+    head = np.full(5, np.nan)
+    for name, right, mistaken in (("left_knee", 100, 0), ("right_knee", 0, 100)):
+        estimates = people[:, None, [AT[name]]]
+        found = metrics.scores(estimates, ("left_knee",), people, annotated, NAMES, head)
+        assert found.pck is not None and found.mistaken_sides is not None
+        assert found.pck.names == ("left_knee",)
+        assert found.pck.mean.tolist() == [right]
+        assert found.mistaken_sides.mean.tolist() == [mistaken]
+        assert found.pcp is None
+
+
 def test_nobody_annotated_is_no_number(people: np.ndarray) -> None:
-    found = metrics.scores(
-        people[:, None], people, np.zeros((5, 14), bool), np.full(5, 10.0), NAMES
-    )
-    for rates in found:
-        assert rates is not None
+    annotated = np.zeros((5, 14), bool)
+    found = metrics.scores(people[:, None], NAMES, people, annotated, NAMES, np.full(5, 10.0))
+    assert found.pck is None and found.mistaken_sides is None
+    assert found.pckh is not None and found.pcp is not None
+    for rates in (found.pckh, found.pcp):
         assert np.isnan(rates.each).all() and np.isnan(rates.mean).all()
