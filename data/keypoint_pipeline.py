@@ -101,10 +101,14 @@ def central(size: int) -> Callable[[Person, np.random.Generator], Example]:
     """What makes an example for testing: the central window of a box of 1.2 times the height."""
 
     def example(person: Person, _: np.random.Generator) -> Example:
-        box = Box(*person.marked.tolist(), PERSON * person.height)
-        return _cut(person, decode(person.image, person.name), window(box), size)
+        return _cut(person, decode(person.image, person.name), _fitted(person), size)
 
     return example
+
+
+def central_points(person: Person, size: int) -> np.ndarray:
+    """The points [K, 2] of a person in the crop that `central` makes, without the image."""
+    return to_crop(person.points, _fitted(person), size)
 
 
 def augmented(
@@ -152,6 +156,7 @@ def batches(
     seed: int,
     epochs: int | None = None,
     threads: int = 2,
+    first: int = 0,
 ) -> grain.IterDataset:
     """Shuffled batches of examples, prepared in threads ahead of their use.
 
@@ -162,6 +167,7 @@ def batches(
       seed: fixes the order and all that is random.
       epochs: how often each entry is seen; None: without end.
       threads: how many.
+      first: number of the batch to begin with, to go on where an earlier run ended.
 
     Returns:
       An iterable of batches; its iterator has `get_state` and `set_state`.
@@ -179,8 +185,13 @@ def batches(
         .repeat(epochs)
         .random_map(example)
         .batch(batch_size, drop_remainder=True)
+        .slice(slice(first, None))
         .to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads))
     )
+
+
+def _fitted(person: Person) -> Box:
+    return window(Box(*person.marked.tolist(), PERSON * person.height))
 
 
 def _cut(person: Person, image: Image.Image, box: Box, size: int) -> Example:

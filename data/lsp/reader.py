@@ -7,9 +7,9 @@ import numpy as np
 from data.matlab import leeds_joints
 from data.people import Person, decode, height
 from data.releases import folder, images
-from ief_jax.files import InputError
 from ief_jax.skeletons import LSP_14
 
+LAYOUT = LSP_14
 COUNT = 2000
 SPLITS = ("train", "validation", "test")
 HOW = (
@@ -44,8 +44,6 @@ def read(data_dir: Path, chosen: str) -> list[Person]:
     Raises:
       InputError: something is missing, or is not what the release holds.
     """
-    if chosen not in SPLITS:
-        raise InputError(f"LSP has no split '{chosen}': one of {', '.join(SPLITS)}")
     where = folder(data_dir, "lsp", ("joints.mat", "images"), HOW)
     # 3 x 14 x 2000: x, y and "occluded", each of every joint, of every image
     joints = leeds_joints(where / "joints.mat", (3, 14, COUNT)).transpose(2, 1, 0)

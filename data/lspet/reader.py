@@ -7,9 +7,9 @@ import numpy as np
 from data.matlab import leeds_joints
 from data.people import Person, height, middle
 from data.releases import folder, images
-from ief_jax.files import InputError
 from ief_jax.skeletons import LSP_14
 
+LAYOUT = LSP_14
 COUNT = 10000
 SPLITS = ("train", "validation")
 HOW = (
@@ -42,8 +42,6 @@ def read(data_dir: Path, chosen: str) -> list[Person]:
     Raises:
       InputError: something is missing, or is not what the release holds.
     """
-    if chosen not in SPLITS:
-        raise InputError(f"LSPET has no split '{chosen}': one of {', '.join(SPLITS)}")
     where = folder(data_dir, "lspet", ("joints.mat", "images"), HOW)
     # 14 x 3 x 10000: x, y and "annotated" of every joint, of every image
     joints = leeds_joints(where / "joints.mat", (14, 3, COUNT)).transpose(2, 0, 1)
