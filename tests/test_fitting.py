@@ -71,5 +71,5 @@ def test_weights_of_another_configuration_are_refused(
 ) -> None:
     paper, released = (untrained(SMALL[name], joint_model) for name in ("paper", "released"))
     mixed = Checkpoint(released.configuration, paper.weights)
-    with pytest.raises(InputError, match="another configuration.*Dense_0/kernel"):
+    with pytest.raises(InputError, match="another configuration.*Dense_0/weight"):
         fitting.fit(mixed, joint_model, people.points, people.confidence)
