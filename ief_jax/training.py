@@ -29,6 +29,14 @@ def start(weights: Any, optimiser: optax.GradientTransformation, seed: int) -> T
     return TrainState(jnp.int32(0), weights, optimiser.init(weights), key)
 
 
+def place(state: TrainState, mesh: Mesh) -> TrainState:
+    """A copy of the state on every device of the mesh, where `step` leaves it.
+
+    A step that is first given a state from elsewhere compiles once for it and once for its own.
+    """
+    return jax.device_put(state, NamedSharding(mesh, PartitionSpec()), may_alias=False)
+
+
 def adam(learning_rate: float, iterations: int) -> optax.GradientTransformation:
     """Adam, its rate warmed up and then lowered to nothing along a cosine; clipped gradients."""
     schedule = optax.warmup_cosine_decay_schedule(
