@@ -10,14 +10,16 @@ from ief_jax.files import InputError, read_bytes
 
 
 def load(path: Path) -> dict[str, Any]:
-    """The variables of a `.mat` file (versions 4 to 7), as `scipy.io.loadmat` gives them.
+    """The variables of a `.mat` file (versions 4 to 7).
+
+    A struct is a dict, an array of structs a list of them; axes of length 1 are left out.
 
     Raises:
       InputError: the file is missing, damaged, or of another kind.
     """
     read_bytes(path)
     try:
-        return scipy.io.loadmat(path, squeeze_me=False)
+        return scipy.io.loadmat(path, simplify_cells=True)
     except Exception as error:  # loadmat fails in many ways on what is no .mat file
         raise InputError(f"{path}: not a MATLAB file that can be read ({error})") from error
 

@@ -35,13 +35,21 @@ class Person:
     head_size: float = float("nan")
 
 
-# Shares of a standing person's height (Drillis & Contini 1966), measured between these keypoints.
-_SHARES = {
-    ("ankle", "knee"): 0.246,
-    ("knee", "hip"): 0.245,
-    ("hip", "upper_neck"): 0.31,
-    ("upper_neck", "head_top"): 0.17,
-}
+# Shares of a standing person's height (Drillis & Contini 1966), measured between these keypoints;
+# those of the second group are used where none of the first is to be had.
+_SHARES = (
+    {
+        ("ankle", "knee"): 0.246,
+        ("knee", "hip"): 0.245,
+        ("hip", "upper_neck"): 0.31,
+        ("upper_neck", "head_top"): 0.17,
+    },
+    {
+        ("hip", "shoulder"): 0.288,
+        ("shoulder", "elbow"): 0.186,
+        ("elbow", "wrist"): 0.146,
+    },
+)
 
 
 def height(points: np.ndarray, annotated: np.ndarray, names: tuple[str, ...]) -> float:
@@ -53,20 +61,23 @@ def height(points: np.ndarray, annotated: np.ndarray, names: tuple[str, ...]) ->
 
     Args:
       points: [K, 2] px.
-      annotated: [K] which of them count; two at least.
-      names: the K keypoints' names, LSP's among them.
+      annotated: [K] which of them count; one at least.
+      names: the K keypoints' names.
     """
     known = points[annotated]
     extent = float((known.max(0) - known.min(0)).max())
-    index = {name: i for i, name in enumerate(names)}
-    length = share = 0.0
-    for (lower, upper), part in _SHARES.items():
-        for side in ("left_", "right_"):
-            ends = [index.get(side + end, index.get(end, -1)) for end in (lower, upper)]
-            if min(ends) >= 0 and annotated[ends].all():
-                length += float(np.linalg.norm(points[ends[0]] - points[ends[1]]))
-                share += part
-    return max(extent, length / share if share else 0.0)
+    by_name = dict(zip(np.array(names)[annotated].tolist(), known, strict=True))
+    for shares in _SHARES:
+        length = share = 0.0
+        for ends, part in shares.items():
+            for side in ("left_", "right_"):
+                found = [by_name.get(side + end, by_name.get(end)) for end in ends]
+                if found[0] is not None and found[1] is not None:
+                    length += float(np.linalg.norm(found[0] - found[1]))
+                    share += part
+        if share:
+            return max(extent, length / share)
+    return extent
 
 
 def middle(points: np.ndarray, annotated: np.ndarray) -> np.ndarray:
