@@ -1,0 +1,152 @@
+"""What all backbones have in common: an image and heatmaps in, numbers out."""
+
+from typing import ClassVar, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ief_jax.backbones import layers
+
+
+class Entry(NamedTuple):
+    """A place where the heatmaps can come in: before a stage."""
+
+    stage: str
+    """What the stage holds, in the words of its paper."""
+    stride: int
+    """Image pixels for each pixel of the stage's input, along an axis."""
+    channels: int
+    """Of the stage's input."""
+
+
+class Backbone(nn.Module):
+    """f of IEF's equation 2, y_(t+1) = y_t + f(x_t) with x_t = I (+) g(y_t), for any network.
+
+    A network is a first convolution and stages. The heatmaps' share is added to what a stage
+    takes in. With `enters` 0 that is conv-1's result, and the share is conv-1's convolution of the
+    heatmaps: the sum is conv-1 of image and heatmaps stacked, as in the paper. With a later stage
+    it is a 1 x 1 convolution, at first zero, of the heatmaps averaged to the stage's resolution:
+    the paper's closing idea, for which the stages before it run once for all steps.
+
+    `correct(see(image), rows, columns)` gives what `__call__(image, maps)` does, and the part
+    that does not change from step to step is computed once:
+
+        seen = see(image)
+        for each step: corrections = correct(seen, rows, columns)
+
+    Attributes:
+      outputs: numbers to put out, 2 K for K keypoints.
+      maps: heatmaps, M.
+      enters: the index, in `ENTRIES`, of the stage before which the heatmaps come in.
+      cells: the last map is averaged to cells x cells before the last dense layer.
+    """
+
+    outputs: int
+    maps: int
+    enters: int = 0
+    cells: int = 1
+
+    ENTRIES: ClassVar[tuple[Entry, ...]]
+    """One for each stage."""
+    MEAN: ClassVar[tuple[float, float, float]]
+    """Of red, green and blue, in [0, 1], as the pretrained weights expect them."""
+    DEVIATION: ClassVar[tuple[float, float, float]]
+
+    @classmethod
+    def normalise(cls, images: jax.Array) -> jax.Array:
+        """uint8 [..., 3] RGB to the float32 that the network takes in."""
+        shape = (1,) * (images.ndim - 1) + (3,)
+        mean, deviation = (np.reshape(v, shape).astype(np.float32) for v in (cls.MEAN, cls.DEVIATION))
+        return (images.astype(jnp.float32) / 255 - mean) / deviation
+
+    def first(self) -> layers.Convolution:
+        """The first convolution, with its bias and without what follows."""
+        raise NotImplementedError
+
+    def rest(self) -> list[nn.Module]:
+        """The stages; the first of them begins with conv-1's activation."""
+        raise NotImplementedError
+
+    def neck(self) -> list[nn.Module]:
+        """What comes between the flattened last map and the last dense layer."""
+        return []
+
+    def setup(self) -> None:
+        if not 0 <= self.enters < len(self.ENTRIES):
+            raise ValueError(f"enters is {self.enters}, expected 0 to {len(self.ENTRIES) - 1}")
+        if self.cells < 1:
+            raise ValueError(f"cells is {self.cells}, expected at least 1")
+        self.conv1 = self.first()
+        self.stages = self.rest()
+        self.dense = self.neck()
+        # Small at first: an untrained head hardly moves the keypoints.
+        small = nn.initializers.variance_scaling(0.01, "fan_in", "truncated_normal")
+        self.head = nn.Dense(self.outputs, kernel_init=small)
+        if self.enters == 0:
+            size = self.conv1.size
+            # conv-1 sees inputs + maps channels, whatever their kernels are kept in.
+            fan_in = size**2 * (self.conv1.inputs + self.maps)
+            initial = nn.initializers.normal((2 / fan_in) ** 0.5)
+            shape = (size, size, self.maps, self.conv1.outputs)
+        else:
+            initial = nn.initializers.zeros
+            shape = (1, 1, self.maps, self.ENTRIES[self.enters].channels)
+        self.maps_kernel = self.param("maps_kernel", initial, shape)
+
+    def __call__(self, image: jax.Array, maps: jax.Array) -> jax.Array:
+        """The plain form, with the heatmaps as images.
+
+        Args:
+          image: [B, H, W, 3], of `normalise`.
+          maps: [B, H, W, M].
+
+        Returns:
+          [B, outputs].
+        """
+        if self.enters == 0:
+            x = jnp.concatenate([image, maps], -1)
+            kernel = jnp.concatenate([self.conv1.weights(), self.maps_kernel], 2)
+            x = layers.convolution(x, kernel, self.conv1.stride, self.conv1.padding)
+            return self._finish(x + self.conv1.bias.reshape(1, 1, 1, -1))
+        seen = self.see(image)
+        pooled = layers.average_pool(maps, *seen.shape[1:3])
+        return self._finish(seen + layers.convolution(pooled, self.maps_kernel, 1, "SAME"))
+
+    def see(self, image: jax.Array) -> jax.Array:
+        """All that does not depend on the keypoints: [B, H, W, 3] to [B, h, w, C]."""
+        x = self.conv1(image)
+        for stage in self.stages[: self.enters]:
+            x = stage(x)
+        return x
+
+    def correct(self, seen: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
+        """The rest, for heatmaps that are products of profiles.
+
+        Args:
+          seen: of `see`.
+          rows: [B, M, H], the heatmaps' profiles along y.
+          columns: [B, M, W], and along x.
+
+        Returns:
+          [B, outputs].
+        """
+        if self.enters == 0:
+            stride, padding = self.conv1.stride, self.conv1.padding
+        else:
+            stride, padding = 1, "SAME"
+            # The average over a rectangle of a product is the product of the averages.
+            rows = rows @ layers.averaging(rows.shape[-1], seen.shape[1]).T
+            columns = columns @ layers.averaging(columns.shape[-1], seen.shape[2]).T
+        share = layers.separable(rows, columns, self.maps_kernel, stride, padding)
+        return self._finish(seen + share)
+
+    def _finish(self, x: jax.Array) -> jax.Array:
+        for stage in self.stages[self.enters :]:
+            x = stage(x)
+        x = layers.average_pool(x, self.cells, self.cells)
+        x = x.reshape(len(x), -1)
+        for layer in self.dense:
+            x = layer(x)
+        return self.head(x)
