@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 import tyro
 
 from commands import eval_lgd, runs
+from data import amass, cmu, pose_pipeline
 from ief_jax import body_files, checkpoints, fitting, joints, lgd_training, pose_prior, training
 from ief_jax.configurations import NAMED, Configuration
 from ief_jax.files import InputError
@@ -26,8 +28,12 @@ class Arguments:
     Attributes:
       workdir: folder for all that is written; a run in it that was cut off goes on.
       configuration: released (the best we know), paper, or lifting (the paper's baseline).
-      poses: AMASS-style npz files (`poses` [N, >= 66]); without any, the pose prior alone.
-      prior_share: share of the examples that still come from the pose prior beside `poses`.
+      dataset: where poses come from: the pose prior, or amass or cmu as prepared by
+        `python -m data.prepare_poses`, streamed from disk.
+      data_dir: the folder that the data set was prepared in.
+      split: which part of the data set; train, or for amass also paper (the paper's subsets).
+      poses: AMASS-style npz files (`poses` [N, >= 66]) to hold in memory instead of a data set.
+      prior_share: share of the examples that still come from the pose prior beside the others.
       body: SMPL body file (.pkl or .npz) instead of the embedded body.
       iterations: training steps.
       batch_size: examples a step, over all devices.
@@ -46,6 +52,9 @@ class Arguments:
 
     workdir: Path = Path("runs/lgd")
     configuration: Literal["released", "paper", "lifting"] = "released"
+    dataset: Literal["prior", "amass", "cmu"] = "prior"
+    data_dir: Path | None = None
+    split: str = "train"
     poses: tuple[Path, ...] = ()
     prior_share: float = 0.5
     body: Path | None = None
@@ -76,7 +85,7 @@ def lgd(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
     body = body_files.load_or_embedded(arguments.body)
     model = joints.fold(body)
     task = fitting.problem(configuration, model)
-    draw = _people(arguments, model.betas)
+    draw, feed = _people(arguments, model.betas)
     weights = _first_weights(arguments, configuration, task, model)
     runs.claim(arguments.workdir, _description(arguments, configuration))
 
@@ -99,8 +108,8 @@ def lgd(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
             arguments.save_every,
         ),
         advance,
-        training.start(weights, optimiser, arguments.seed),
-        lambda done: itertools.repeat(None),
+        training.place(training.start(weights, optimiser, arguments.seed), mesh),
+        feed,
         lambda weights: checkpoints.write(
             arguments.workdir / checkpoints.FILE_NAME,
             checkpoints.Checkpoint(configuration, weights),
@@ -121,16 +130,42 @@ def _configuration(arguments: Arguments) -> Configuration:
     return dataclasses.replace(configuration, **changes)
 
 
-def _people(arguments: Arguments, betas: int) -> lgd_training.Draw:
-    """Where training poses come from: the prior, or files and a share of the prior."""
+Feed = Callable[[int], Iterator[Any]]
+"""From the number of steps done to the items of the steps that follow."""
+
+
+def _people(arguments: Arguments, betas: int) -> tuple[lgd_training.Draw, Feed]:
+    """Where poses come from: the prior, or a data set or files beside a share of the prior."""
     prior = lgd_training.from_prior(pose_prior.embedded(), betas)
+    if arguments.dataset != "prior":
+        prepared = _prepared(arguments)
+        runs.say(f"{prepared.count} poses of {arguments.dataset}, {arguments.split}")
+        feed = partial(pose_pipeline.stream, prepared, arguments.batch_size, arguments.seed)
+        return lgd_training.mixed(
+            lgd_training.from_items(betas), prior, arguments.prior_share
+        ), feed
     if not arguments.poses:
-        return prior
+        return prior, _nothing
     found = poses.read_all(arguments.poses)
     runs.say(f"{len(found.poses)} poses of {len(arguments.poses)} files")
     shapes = betas if found.betas is None else jnp.asarray(poses.fit_betas(found.betas, betas))
     drawn = lgd_training.from_poses(jnp.asarray(found.poses), shapes, poses.shares(found))
-    return lgd_training.mixed(drawn, prior, arguments.prior_share)
+    return lgd_training.mixed(drawn, prior, arguments.prior_share), _nothing
+
+
+def _nothing(done: int) -> Iterator[None]:
+    return itertools.repeat(None)
+
+
+def _prepared(arguments: Arguments) -> pose_pipeline.Prepared:
+    if arguments.poses:
+        raise InputError("--poses and --dataset are two sources of poses; give one of them")
+    if arguments.data_dir is None:
+        raise InputError(
+            f"--dataset {arguments.dataset} needs --data-dir, the folder that it was prepared in"
+        )
+    of = {"amass": amass, "cmu": cmu}[arguments.dataset]
+    return of.prepared(arguments.data_dir, arguments.split)
 
 
 def _first_weights(

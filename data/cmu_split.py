@@ -16,15 +16,22 @@ import numpy as np
 from ief_jax.files import InputError, output_folder, replacing
 from ief_jax.formats import poses as pose_files
 
+SPLITS = ("train", "validation", "test")
 TEST = ("06", "08", "13", "16", "exp:soccer", "exp:jumping")
 VALIDATION = ("07", "12", "39")
 
 
+def split_of(subject: str) -> str:
+    """The part that a subject belongs to: "train", "validation" or "test"."""
+    if subject in TEST:
+        return "test"
+    return "validation" if subject in VALIDATION else "train"
+
+
 def split(poses: np.ndarray, subject: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The (poses, subject) of each part, by its name."""
-    test, validation = np.isin(subject, TEST), np.isin(subject, VALIDATION)
-    parts = {"train": ~test & ~validation, "validation": validation, "test": test}
-    return {name: (poses[chosen], subject[chosen]) for name, chosen in parts.items()}
+    part = np.array([split_of(name) for name in subject])
+    return {name: (poses[part == name], subject[part == name]) for name in SPLITS}
 
 
 def main() -> None:

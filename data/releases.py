@@ -6,6 +6,7 @@ from pathlib import Path
 from ief_jax.files import InputError
 
 _NAMED = 5
+ARCHIVES = (".zip", ".tar", ".tar.bz2", ".tar.gz", ".tar.xz", ".tgz", ".7z", ".rar")
 
 
 def folder(data_dir: Path, name: str, contents: Sequence[str], how: str) -> Path:
@@ -34,9 +35,36 @@ def images(where: Path, names: Iterable[str], how: str) -> list[Path]:
     present = {path.name for path in where.iterdir()}
     missing = [name for name in dict.fromkeys(names) if name not in present]
     if missing:
-        more = ", ..." if len(missing) > _NAMED else ""
         raise InputError(
             f"{where}: {len(missing)} of {len(set(names))} images are missing "
-            f"({', '.join(missing[:_NAMED])}{more}); {how}"
+            f"({some(missing)}); {how}"
         )
     return [where / name for name in names]
+
+
+def files_below(where: Path, how: str) -> list[Path]:
+    """All files in a folder and those below it, in order; hidden ones are left out.
+
+    Raises:
+      InputError: there is no such folder; the message says `how` it is to be had.
+    """
+    if not where.is_dir():
+        raise InputError(f"{where}: no such folder; make it and {how}")
+    paths = (path for path in where.rglob("*") if path.is_file())
+    return sorted(path for path in paths if not path.name.startswith("."))
+
+
+def nothing_found(where: Path, files: Sequence[Path], wanted: str, how: str) -> InputError:
+    """The error of a folder in which there is nothing of what was wanted; says what there is."""
+    archives = [path for path in files if path.name.endswith(ARCHIVES)]
+    if archives:
+        packed = some(path.name for path in archives)
+        return InputError(f"{where}: has no {wanted}, but archives ({packed}): unpack them")
+    names = some(str(path.relative_to(where)) for path in files)
+    return InputError(f"{where}: has no {wanted}; it has {names or 'no files'}; {how}")
+
+
+def some(names: Iterable[str]) -> str:
+    """The first few of many names, for a message."""
+    names = list(names)
+    return ", ".join(names[:_NAMED]) + (f", ... ({len(names)})" if len(names) > _NAMED else "")

@@ -4,7 +4,7 @@ Nothing here reads files or keeps state: `train.py lgd` runs these functions.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ from ief_jax import (
 )
 from ief_jax import observations as obs
 from ief_jax.configurations import Configuration
+from ief_jax.formats.poses import Poses
 from ief_jax.losses import Truth
 from ief_jax.parameters import Body, Theta
 
@@ -34,14 +35,14 @@ class Person(NamedTuple):
     betas: jax.Array
 
 
-Draw = Callable[[jax.Array], Person]
-"""A random key to a person."""
+Draw = Callable[[jax.Array, Any], Person]
+"""(a random key, an item from outside or None) to a person."""
 
 
 def from_prior(prior: pose_prior.PosePrior, betas: int) -> Draw:
     """Draws poses from the prior, and standard normal betas."""
 
-    def draw(key: jax.Array) -> Person:
+    def draw(key: jax.Array, item: Any) -> Person:
         pose_key, shape_key = jax.random.split(key)
         return Person(pose_prior.sample(prior, pose_key), jax.random.normal(shape_key, (betas,)))
 
@@ -58,7 +59,7 @@ def from_poses(poses: jax.Array, betas: jax.Array | int, shares: np.ndarray) -> 
     """
     cumulative = jnp.asarray(np.cumsum(shares), jnp.float32)
 
-    def draw(key: jax.Array) -> Person:
+    def draw(key: jax.Array, item: Any) -> Person:
         pose_key, shape_key = jax.random.split(key)
         which, side = jax.random.uniform(pose_key, (2,))
         chosen = jnp.minimum(jnp.searchsorted(cumulative, which), len(poses) - 1)
@@ -70,14 +71,34 @@ def from_poses(poses: jax.Array, betas: jax.Array | int, shares: np.ndarray) -> 
     return draw
 
 
+def from_items(betas: int) -> Draw:
+    """Takes the poses that come from outside, mirrored half the time.
+
+    Items are `formats.poses.Poses` of one pose [24, 3]; where they have no betas, those are
+    standard normal.
+    """
+
+    def draw(key: jax.Array, item: Poses) -> Person:
+        side_key, shape_key = jax.random.split(key)
+        pose = jnp.asarray(item.poses)
+        mirrored = parameters.mirror_axis_angle(pose)
+        pose = jnp.where(jax.random.uniform(side_key) < 0.5, mirrored, pose)
+        if item.betas is None:
+            return Person(pose, jax.random.normal(shape_key, (betas,)))
+        known = jnp.asarray(item.betas)[:betas]
+        return Person(pose, jnp.pad(known, (0, betas - len(known))))
+
+    return draw
+
+
 def mixed(first: Draw, second: Draw, share: float) -> Draw:
     """Draws from `second` in a share of the cases, else from `first`."""
 
-    def draw(key: jax.Array) -> Person:
+    def draw(key: jax.Array, item: Any) -> Person:
         choice, first_key, second_key = jax.random.split(key, 3)
         chosen = jax.random.uniform(choice) < share
         return jax.tree.map(
-            lambda a, b: jnp.where(chosen, b, a), first(first_key), second(second_key)
+            lambda a, b: jnp.where(chosen, b, a), first(first_key, item), second(second_key, item)
         )
 
     return draw
@@ -99,7 +120,7 @@ class Spoiling(NamedTuple):
 
 def example(
     key: jax.Array,
-    item: None,
+    item: Any,
     draw: Draw,
     task: lgd.Problem,
     spoiling: Spoiling,
@@ -107,7 +128,7 @@ def example(
     """One training example: normalised keypoints, and the truth (Algorithm 1)."""
     pose_key, body_key, amount_key, noise_key = jax.random.split(key, 4)
     # theta_gt, beta_gt, R_gt, t_gt, s_gt, x_gt
-    person = draw(pose_key)
+    person = draw(pose_key, item)
     truth = sampling.seen(body_key, task.model, task.selection, person.pose, person.betas)
     noisy, noise, lossy, drop = jax.random.uniform(amount_key, (4,))
     points, confidence = sampling.degrade(

@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -42,7 +43,14 @@ def read(path: str | os.PathLike[str]) -> Poses:
             found = {key: file[key] for key in ("poses", "betas", "subject") if key in file}
     except FileNotFoundError as error:
         raise InputError(f"cannot read {path}: no such file") from error
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        AttributeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise InputError(f"{path}: not an npz of plain arrays: {error}") from error
     if "poses" not in found:
         raise InputError(f"{path}: has no array 'poses' [N, >= {BODY}]")

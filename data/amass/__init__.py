@@ -1,0 +1,26 @@
+"""AMASS: motion capture of many laboratories as SMPL poses."""
+
+from functools import partial
+from pathlib import Path
+
+from data import pose_pipeline
+from data.amass import reader
+from ief_jax.formats.poses import Poses
+
+
+def prepared(data_dir: Path, split: str = "train") -> pose_pipeline.Prepared:
+    """The prepared poses of a split, on disk.
+
+    Args:
+      data_dir: where `python -m data.prepare_poses amass` wrote them.
+      split: train, validation, test, paper, or names of data sets joined by "+".
+
+    Raises:
+      InputError: they are not prepared, or a data set of the split is missing.
+    """
+    return pose_pipeline.open_prepared(data_dir, "amass", partial(reader.chosen, split))
+
+
+def load(data_dir: Path, split: str) -> Poses:
+    """The same, in memory."""
+    return pose_pipeline.load(prepared(data_dir, split))

@@ -1,0 +1,26 @@
+"""CMU motion capture, retargeted to SMPL's joints."""
+
+from functools import partial
+from pathlib import Path
+
+from data import pose_pipeline
+from data.cmu import clips
+from ief_jax.formats.poses import Poses
+
+
+def prepared(data_dir: Path, split: str = "train") -> pose_pipeline.Prepared:
+    """The prepared poses of a split, on disk.
+
+    Args:
+      data_dir: where `python -m data.prepare_poses cmu` wrote them.
+      split: train, validation or test.
+
+    Raises:
+      InputError: they are not prepared, or none of the split's subjects is among them.
+    """
+    return pose_pipeline.open_prepared(data_dir, "cmu", partial(clips.chosen, split))
+
+
+def load(data_dir: Path, split: str) -> Poses:
+    """The same, in memory."""
+    return pose_pipeline.load(prepared(data_dir, split))

@@ -1,0 +1,180 @@
+"""CMU's clips as poses of SMPL, whichever release they come from.
+
+The database is released as ASF/AMC (https://mocap.cs.cmu.edu): a skeleton `02.asf` for each subject
+and a file `02_01.amc` for each clip. The BVH files `02_01.bvh` are Bruce Hahne's
+MotionBuilder-friendly conversion (cgspeed.com, 2008 and 2010): every file has a T-pose that faces
++z added as its first frame.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from data.cmu import asf_amc, bvh
+from data.cmu.motion import Motion
+from data.cmu.retarget import retarget
+from data.cmu_split import SPLITS, TEST, VALIDATION, split_of
+from data.pose_preparation import Clip, Recording
+from data.releases import files_below, nothing_found, some
+from ief_jax.files import InputError
+
+HOW = (
+    "download the clips and skeletons from https://mocap.cs.cmu.edu (allasfamc.zip), or the "
+    "MotionBuilder-friendly BVH conversion from cgspeed.com, and unpack them there"
+)
+
+BVH_BONES = {
+    "pelvis": "Hips",
+    "left_hip": "LeftUpLeg",
+    "right_hip": "RightUpLeg",
+    "spine1": "LowerBack",
+    "left_knee": "LeftLeg",
+    "right_knee": "RightLeg",
+    "spine2": "Spine",
+    "left_ankle": "LeftFoot",
+    "right_ankle": "RightFoot",
+    "spine3": "Spine1",
+    "left_foot": "LeftToeBase",
+    "right_foot": "RightToeBase",
+    "neck": "Neck Neck1",
+    "left_collar": "LeftShoulder",
+    "right_collar": "RightShoulder",
+    "head": "Head",
+    "left_shoulder": "LeftArm",
+    "right_shoulder": "RightArm",
+    "left_elbow": "LeftForeArm",
+    "right_elbow": "RightForeArm",
+    "left_wrist": "LeftFingerBase",
+    "right_wrist": "RightFingerBase",
+}
+"""The joint of cgspeed's BVH that stands for each of SMPL's; the hand turns at the finger base."""
+ASF_BONES = {
+    "pelvis": "root",
+    "left_hip": "lfemur",
+    "right_hip": "rfemur",
+    "spine1": "lowerback",
+    "left_knee": "ltibia",
+    "right_knee": "rtibia",
+    "spine2": "upperback",
+    "left_ankle": "lfoot",
+    "right_ankle": "rfoot",
+    "spine3": "thorax",
+    "left_foot": "ltoes",
+    "right_foot": "rtoes",
+    "neck": "lowerneck upperneck",
+    "left_collar": "lclavicle",
+    "right_collar": "rclavicle",
+    "head": "head",
+    "left_shoulder": "lhumerus",
+    "right_shoulder": "rhumerus",
+    "left_elbow": "lradius",
+    "right_elbow": "rradius",
+    "left_wrist": "lhand",
+    "right_wrist": "rhand",
+}
+"""The bone of CMU's skeletons that stands for each of SMPL's."""
+T_POSE = {
+    **{bone: ("z", -21.0) for bone in ("lfemur", "ltibia", "lfoot", "ltoes")},
+    **{bone: ("z", 21.0) for bone in ("rfemur", "rtibia", "rfoot", "rtoes")},
+    "lowerneck": ("x", -16.0),
+    "upperneck": ("x", 5.0),
+    "head": ("x", 16.0),
+}
+"""How cgspeed's T-pose differs from CMU's zero pose: turns in the world, axis and degrees.
+
+CMU's legs stand 20 degrees apart, and its zero pose looks up.
+"""
+
+
+def read_bvh(path: Path, rate: float) -> Recording:
+    """A clip of the BVH conversion, thinned to about `rate` frames a second.
+
+    Raises:
+      InputError: the file is broken, or of another conversion (other joints); says what it lacks.
+    """
+    motion = bvh.read(path, rate)
+    _check(path, motion, BVH_BONES)
+    if len(motion.rotations) < 2:
+        raise InputError(f"{path}: has no frame behind the T-pose")
+    t_pose, frames = motion.rotations[0], motion.rotations[1:]
+    return Recording(retarget(motion._replace(rotations=frames), t_pose, BVH_BONES), None)
+
+
+def read_amc(path: Path, skeleton: Path, rate: float) -> Recording:
+    """A clip of CMU's own release, thinned to about `rate` frames a second.
+
+    Raises:
+      InputError: the file or its skeleton's is broken, or they do not belong together.
+    """
+    motion = asf_amc.read(path, asf_amc.read_skeleton(skeleton), rate)
+    _check(path, motion, ASF_BONES)
+    t_pose = np.tile(np.eye(3), (len(motion.names), 1, 1))
+    for bone, (axis, degrees) in T_POSE.items():
+        turn = Rotation.from_euler(axis, degrees, degrees=True)
+        t_pose[motion.names.index(bone)] = turn.as_matrix()
+    return Recording(retarget(motion, t_pose, ASF_BONES), None)
+
+
+def find(folder: Path) -> list[Clip]:
+    """All clips below a folder; one that is there in both releases is taken from the ASF/AMC.
+
+    Raises:
+      InputError: there are none, or skeletons are missing; says which, and what was found.
+    """
+    files = files_below(folder, HOW)
+    skeletons = {path.stem: path for path in files if path.suffix == ".asf"}
+    clips = {path.stem: path for path in files if path.suffix == ".bvh"}
+    clips |= {path.stem: path for path in files if path.suffix == ".amc"}
+    if not clips:
+        raise nothing_found(folder, files, "clips (02_01.amc or 02_01.bvh)", HOW)
+    bare = [p for p in clips.values() if p.suffix == ".amc" and subject(p) not in skeletons]
+    if bare:
+        lacking = dict.fromkeys(f"{subject(path)}.asf" for path in bare)
+        raise InputError(
+            f"{folder}: has {len(bare)} clips without their skeletons: {some(lacking)} missing, "
+            f"for {some(path.name for path in bare)}; {HOW}"
+        )
+    return [
+        Clip(
+            path,
+            split_of(subject(path)),
+            partial(read_bvh, path)
+            if path.suffix == ".bvh"
+            else partial(read_amc, path, skeletons[subject(path)]),
+        )
+        for _, path in sorted(clips.items())
+    ]
+
+
+def chosen(split: str, present: Sequence[str]) -> list[str]:
+    """The TFDS splits that make up a split: itself.
+
+    Raises:
+      InputError: there is no such split, or it was prepared without any of its subjects.
+    """
+    if split not in SPLITS:
+        raise InputError(f"cmu has no split '{split}': one of {', '.join(SPLITS)}")
+    if split not in present:
+        raise InputError(
+            f"cmu was prepared without any subject of its {split} split (validation: "
+            f"{', '.join(VALIDATION)}; test: {', '.join(TEST)}); there is {', '.join(present)}"
+        )
+    return [split]
+
+
+def subject(path: Path) -> str:
+    """Who moves in a clip, by its file's name: "02" of 02_01.amc."""
+    return path.stem.rpartition("_")[0]
+
+
+def _check(path: Path, motion: Motion, bones: dict[str, str]) -> None:
+    wanted = {bone for names in bones.values() for bone in names.split()}
+    missing = sorted(wanted - set(motion.names))
+    if missing:
+        raise InputError(
+            f"{path}: its skeleton has no {', '.join(missing)}; expected CMU's own, or cgspeed's "
+            "MotionBuilder-friendly conversion"
+        )

@@ -1,0 +1,173 @@
+"""Writes data sets of poses as TFDS shards, with TensorFlow Datasets but without TensorFlow.
+
+A record holds a chunk of poses, not one: at one pose a record the decoding alone would take a
+trainer's time many times over.
+"""
+
+import abc
+import contextlib
+import shutil
+import sys
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+from tqdm import tqdm
+
+from data import pose_preparation as preparation
+from data.pose_preparation import Clip
+from ief_jax.files import InputError, OutputError, output_folder
+from ief_jax.formats import poses as pose_files
+
+SHARD = 2**30
+"""Bytes of clips that go into one shard."""
+
+
+class PoseBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
+    """A data set of poses, prepared from the clips in a folder (TFDS's `manual_dir`).
+
+    Its metadata say what is in the records: `lengths`, the poses of each record by split; `rate`,
+    the frames a second that were kept; `skipped`, what was wrong with files that are left out.
+    """
+
+    VERSION = tfds.core.Version(preparation.VERSION)
+    BETAS: ClassVar[int]
+    """Shape coefficients of each pose; 0 where the data set knows none."""
+
+    def __init__(
+        self, *, rate: float = preparation.RATE, strict: bool = False, **options: Any
+    ) -> None:
+        """`rate`: frames a second to keep; `strict`: a file that cannot be read is an error."""
+        self.rate = rate
+        self.strict = strict
+        super().__init__(**options)
+
+    @abc.abstractmethod
+    def find(self, folder: Path) -> list[Clip]:
+        """The clips in a folder."""
+
+    def describe(self, description: str, homepage: str, citation: str) -> tfds.core.DatasetInfo:
+        """What TFDS wants to know. The features are the same for all such data sets."""
+        columns = {"poses": pose_files.BODY, "betas": self.BETAS}
+        return self.dataset_info_from_configs(
+            description=description,
+            homepage=homepage,
+            citation=citation,
+            features=tfds.features.FeaturesDict(
+                {
+                    name: tfds.features.Tensor(
+                        shape=(None, width), dtype=np.float16, encoding="bytes"
+                    )
+                    for name, width in columns.items()
+                    if width
+                }
+            ),
+            disable_shuffling=True,  # the reader draws records at random
+            metadata=tfds.core.MetadataDict(rate=self.rate, lengths={}, skipped=[]),
+        )
+
+    def _shard_iterators_per_split(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> Mapping[str, Sequence[Callable[[], Iterator[tuple[int, dict[str, np.ndarray]]]]]]:
+        clips = self.find(Path(dl_manager.manual_dir))
+        # In an order that has nothing to do with subjects or takes, so that each pool is varied.
+        clips.sort(key=lambda clip: (zlib.crc32(clip.path.name.encode()), str(clip.path)))
+        offsets = preparation.rest_offsets()
+        bar = tqdm(total=len(clips), unit="clip", desc=self.name)
+        shards: dict[str, list[list[Clip]]] = {}
+        room: dict[str, int] = {}
+        for clip in clips:
+            size = clip.path.stat().st_size
+            if room.get(clip.split, 0) < size:
+                shards.setdefault(clip.split, []).append([])
+                room[clip.split] = SHARD
+            shards[clip.split][-1].append(clip)
+            room[clip.split] -= size
+        return {
+            split: [partial(self._records, split, part, offsets, bar) for part in parts]
+            for split, parts in sorted(shards.items())
+        }
+
+    def _records(
+        self, split: str, clips: Sequence[Clip], offsets: np.ndarray, bar: tqdm
+    ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+        lengths = self.info.metadata["lengths"].setdefault(split, [])
+        recordings = self._recordings(clips, offsets, bar)
+        parts = (preparation.chunk(recording, self.BETAS) for recording in recordings)
+        for chunk in preparation.mixed(parts, np.random.default_rng(0)):
+            lengths.append(len(chunk.poses))
+            record = {"poses": chunk.poses, "betas": chunk.betas}
+            yield len(lengths), {name: record[name] for name in self.info.features}
+
+    def _recordings(
+        self, clips: Sequence[Clip], offsets: np.ndarray, bar: tqdm
+    ) -> Iterator[preparation.Recording]:
+        for clip in clips:
+            try:
+                recording = clip.read(self.rate)
+            except InputError as error:
+                if self.strict:
+                    raise
+                tqdm.write(f"skipped: {error}", file=sys.stderr)
+                self.info.metadata["skipped"].append(str(error))
+            else:
+                kept = preparation.distinct(recording.poses, offsets)
+                yield recording._replace(poses=recording.poses[kept])
+            bar.update()
+
+
+def prepare(
+    builder: type[PoseBuilder],
+    source: Path,
+    data_dir: Path,
+    *,
+    rate: float = preparation.RATE,
+    strict: bool = False,
+    overwrite: bool = False,
+) -> Path:
+    """Prepares a data set: reads the clips in `source`, writes shards to `data_dir`.
+
+    All is written to a folder of its own and moved into place at the end, so that what was
+    prepared before stays until then, and nothing is left of a preparation that fails.
+
+    Returns:
+      The folder of the shards.
+
+    Raises:
+      InputError: `source` is not what the data set's reader expects, or nothing in it can be read,
+        or (if strict) something cannot; or it is prepared already, without `overwrite`.
+      OutputError: the shards cannot be written.
+    """
+    output_folder(data_dir)
+    target = data_dir / builder.name / preparation.VERSION
+    replaced = target.with_name(f".{target.name}.replaced")
+    work = data_dir / f".{builder.name}.preparing"
+    if replaced.exists() and not target.exists():  # cut off between the two renames below
+        replaced.rename(target)
+    if target.exists() and not overwrite:
+        raise InputError(f"{target}: is prepared already; --overwrite prepares it anew")
+    shutil.rmtree(work, ignore_errors=True)  # of a preparation that was cut off
+    try:
+        made = builder(data_dir=work, rate=rate, strict=strict)
+        with contextlib.redirect_stdout(None):  # TFDS speaks of downloads and of `work`
+            made.download_and_prepare(
+                file_format="array_record",
+                download_config=tfds.download.DownloadConfig(manual_dir=source),
+            )
+        if not any(map(sum, made.info.metadata["lengths"].values())):
+            skipped = made.info.metadata["skipped"]
+            raise InputError(f"{source}: none of its {len(skipped)} clips can be read")
+        target.parent.mkdir(exist_ok=True)
+        if target.exists():
+            target.rename(replaced)
+        Path(made.data_dir).rename(target)
+    except OSError as error:
+        raise OutputError(f"cannot write to {data_dir}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    shutil.rmtree(replaced, ignore_errors=True)
+    return target
