@@ -8,8 +8,13 @@ from collections.abc import Callable, Sequence
 
 from ief_jax import command_line
 from ief_jax.cli.fitting import fit, inspect
+from ief_jax.cli.photographs import keypoints
 
-COMMANDS: dict[str, Callable[..., None]] = {"fit": fit, "inspect": inspect}
+COMMANDS: dict[str, Callable[..., None]] = {
+    "keypoints": keypoints,
+    "fit": fit,
+    "inspect": inspect,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,281 @@
+"""`eval.py ief`: finds the keypoints of annotated people and measures how often they are right.
+
+The measures are `ief_jax.keypoint_metrics`'s. A person is looked at through the box that the scale
+selector picks, about the marked point that the data set gives (LSP: the image's centre).
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import tyro
+from PIL import Image
+from tqdm import tqdm
+
+from data import keypoint_sets
+from data.people import Person, decode
+from ief_jax import (
+    crops,
+    estimation,
+    keypoint_checkpoints,
+    keypoint_metrics,
+    keypoint_report,
+)
+from ief_jax.crops import Box
+from ief_jax.files import InputError, output_folder, replacing
+from ief_jax.keypoint_checkpoints import Checkpoint
+from ief_jax.keypoint_metrics import Rates, Scores
+from ief_jax.keypoint_report import Corrections
+
+BATCH = 32
+"""Crops that the network computes at a time."""
+FIGURE_QUANTILES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
+"""Whose corrections the figure shows, by their mean error: the best, the median, the worst."""
+FIGURE_FORMATS = (".png", ".pdf", ".svg")
+
+PUBLISHED = {
+    ("lsp", "PCP"): {"torso": 95.3, "upper_arm": 66.7, "mean": 72.5},
+    ("mpii", "PCKh@0.5"): {"mean": 81.0},
+}
+"""What the paper reports, in percent: on LSP's test set, and on MPII's validation set."""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Evaluate iterative error feedback.
+
+    Attributes:
+      dataset: which people; the synthetic set is made where it is not there.
+      data_dir: the folder that holds lsp/, lspet/, ... as they were released.
+      split: test where the release has it annotated, and validation.
+      checkpoint: released, or a folder that train.py wrote.
+      steps: corrections; the checkpoint's own number by default.
+      scale: selector for the box that the scale selector picks, truth for the one that the
+        person's true height gives.
+      views: looks at each person, of which the median is taken: once as in the paper, several
+        as ief-jax keypoints does.
+      count: people to take, chosen at random; all by default.
+      seed: of the choice.
+      json: file for the figures.
+      figure: file for a picture (.png, .pdf, .svg).
+    """
+
+    dataset: Literal["lsp", "lspet", "mpii", "coco", "synthetic"] = "synthetic"
+    data_dir: Path = Path("downloads")
+    split: Literal["train", "validation", "test"] | None = None
+    checkpoint: str = "released"
+    steps: int | None = None
+    scale: Literal["selector", "truth"] = "selector"
+    views: Literal["once", "several"] = "once"
+    count: int | None = None
+    seed: int = 0
+    json: Path | None = None
+    figure: Path | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """An evaluation: what is printed, written and drawn."""
+
+    scores: Scores
+    count: int
+    seconds: float
+    sequences: list[Corrections]
+
+    @property
+    def rates(self) -> dict[str, Rates]:
+        """The measures that there are, by name; the data set's own first."""
+        found = {"PCKh@0.5": self.scores.pckh, "PCK@0.2": self.scores.pck, "PCP": self.scores.pcp}
+        return {name: rates for name, rates in found.items() if rates is not None}
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON, in percent; null where nothing is annotated.
+
+        `pcp`, `pck`, `pckh`, `per_joint`, `per_limb` and `left_right_confusion` are after the last
+        step. `per_joint` and `per_step` (from the start on) are of `measure`; `steps` has all
+        measures. `seconds` is the time of all predictions, compiling left out.
+        """
+        measure, rates = next(iter(self.rates.items()))
+        own = self.scores
+        every = {"pcp": own.pcp, "pck": own.pck, "pckh": own.pckh}
+        every["left_right_confusion"] = own.mistaken_sides
+        return {
+            **{name: each and _number(each.mean[-1]) for name, each in every.items()},
+            "measure": measure,
+            "per_joint": _by_name(rates),
+            "per_step": [_number(value) for value in rates.mean],
+            "per_limb": own.pcp and _by_name(own.pcp),
+            "steps": {n: each and [_number(v) for v in each.mean] for n, each in every.items()},
+            "count": self.count,
+            "seconds": self.seconds,
+        }
+
+
+def ief(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
+    """Evaluate iterative error feedback (IEF): a photograph to 2D keypoints."""
+    result = evaluate(arguments)
+    title = f"{arguments.dataset}, {result.count} people, checkpoint {arguments.checkpoint}"
+    print(f"{title}: predicted in {result.seconds:.2f} s")
+    for name, rates in result.rates.items():
+        published = PUBLISHED.get((arguments.dataset, name), {})
+        print("\n" + keypoint_report.table(f"{name} (%)", rates, published))
+    if result.scores.mistaken_sides:
+        rates = result.scores.mistaken_sides
+        print("\n" + keypoint_report.table("other side (%)", rates, {}))
+    if arguments.json:
+        with replacing(arguments.json) as file:
+            file.write((json.dumps(result.to_dict(), indent=2) + "\n").encode())
+    if arguments.figure:
+        page = keypoint_report.figure(
+            title, result.rates, next(iter(result.rates)), result.sequences
+        )
+        with replacing(arguments.figure) as file:
+            page.savefig(file, format=arguments.figure.suffix[1:], dpi=130)
+
+
+def evaluate(arguments: Arguments) -> Result:
+    """Runs the protocol; reads files, writes none."""
+    _check(arguments)
+    checkpoint = keypoint_checkpoints.load(arguments.checkpoint)
+    people, names = keypoint_sets.load(
+        arguments.dataset, arguments.data_dir, arguments.split or _last_split(arguments.dataset)
+    )
+    people = _choose(people, arguments.count, arguments.seed)
+    joints = checkpoint.configuration.joints
+    common = tuple(joint for joint in joints if joint in names)
+    if not common:
+        raise InputError(f"{arguments.checkpoint}: none of its joints is in {arguments.dataset}")
+
+    boxes, estimates, seconds = _estimate(arguments, checkpoint, people)
+    truth = np.stack([person.points for person in people]).astype(np.float64)
+    annotated = np.stack([person.annotated for person in people])
+    compared = estimates[:, :, keypoint_metrics.rows(common, joints)]
+    scores = keypoint_metrics.scores(
+        compared, common, truth, annotated, names, np.array([one.head_size for one in people])
+    )
+    if scores.pck is None and scores.pckh is None:
+        raise InputError(
+            f"{arguments.dataset}: nobody has {' and '.join(keypoint_metrics.TORSO)} annotated, "
+            "nor a head's size: nothing to measure by"
+        )
+
+    # The figure
+    own = keypoint_metrics.rows(common, names)
+    distance = np.linalg.norm(compared[:, -1] - truth[:, own], axis=-1)
+    known = annotated[:, own]
+    heights = np.array([person.height for person in people])
+    error = (distance * known).sum(1) / np.maximum(known.sum(1), 1) / heights
+    sequences = [
+        _corrections(checkpoint, people[row], names, boxes[row], estimates[row], error[row])
+        for row in (_spread_over(error) if arguments.figure else ())
+    ]
+    return Result(scores, len(people), seconds, sequences)
+
+
+def _check(arguments: Arguments) -> None:
+    for name, least in (("count", 1), ("steps", 0), ("seed", 0)):
+        value = getattr(arguments, name)
+        if value is not None and not value >= least:
+            raise InputError(f"--{name} is {value}, expected {least} or more")
+    if arguments.figure and arguments.figure.suffix not in FIGURE_FORMATS:
+        raise InputError(f"--figure is {arguments.figure}, expected {', '.join(FIGURE_FORMATS)}")
+    # Better now than after minutes of work.
+    for path in (arguments.json, arguments.figure):
+        if path:
+            output_folder(path.parent)
+
+
+def _last_split(dataset: str) -> str:
+    """What results are reported on: the test set, where its annotations are released."""
+    return "test" if dataset == "lsp" else "validation"
+
+
+def _choose(people: list[Person], count: int | None, seed: int) -> list[Person]:
+    """`count` of the people at random, or all, in their order."""
+    if count is None or count >= len(people):
+        return people
+    rows = np.sort(np.random.default_rng(seed).permutation(len(people))[:count])
+    return [people[row] for row in rows]
+
+
+def _estimate(
+    arguments: Arguments, checkpoint: Checkpoint, people: Sequence[Person]
+) -> tuple[list[Box], np.ndarray, float]:
+    """The box and the path [N, T + 1, K, 2] of each person in pixels, and how long it took."""
+    views = estimation.ONCE if arguments.views == "once" else estimation.SEVERAL
+    size = checkpoint.configuration.size
+    from ief_jax import scale
+
+    selector = scale.load() if arguments.scale == "selector" else None
+    group = max(1, BATCH // len(views))
+    boxes: list[Box] = []
+    found: list[np.ndarray] = []
+    seconds = 0.0
+    with tqdm(total=len(people), desc="IEF", unit="person", leave=False) as bar:
+        for first in range(0, len(people), group):
+            some = people[first : first + group]
+            sights = []
+            for person in some:
+                photograph = decode(person.image, person.name)
+                boxes.append(_box(selector, photograph, person))
+                sights.append(estimation.sight(photograph, person.marked, boxes[-1], views, size))
+            batch = group * len(views)
+            if first == 0:
+                estimation.paths(checkpoint, sights, arguments.steps, batch)  # compiles
+            began = time.perf_counter()
+            paths = estimation.paths(checkpoint, sights, arguments.steps, batch)
+            seconds += time.perf_counter() - began
+            found += [np.median(path, 0) for path in paths]
+            bar.update(len(some))
+    return boxes, np.stack(found), seconds
+
+
+def _box(selector: Any, photograph: Image.Image, person: Person) -> Box:
+    if selector is None:
+        return Box(*person.marked.tolist(), crops.PERSON * person.height)
+    from ief_jax import scale
+
+    return scale.pick(selector, photograph, person.marked)
+
+
+def _spread_over(error: np.ndarray) -> list[int]:
+    """People with small, middling and large errors, in this order."""
+    order = np.argsort(error)
+    return list(dict.fromkeys(int(order[round(q * (len(order) - 1))]) for q in FIGURE_QUANTILES))
+
+
+def _corrections(
+    checkpoint: Checkpoint,
+    person: Person,
+    names: tuple[str, ...],
+    box: Box,
+    path: np.ndarray,
+    error: float,
+) -> Corrections:
+    """One row of the figure: everything in the pixels of the crop."""
+    size = checkpoint.configuration.size
+    photograph = decode(person.image, person.name)
+    seen = estimation.sight(photograph, person.marked, box, estimation.ONCE, size)
+    return Corrections(
+        seen.images[0],
+        crops.to_crop(path, seen.boxes[0], size),
+        checkpoint.configuration.joints,
+        crops.to_crop(person.points, seen.boxes[0], size),
+        person.annotated,
+        names,
+        f"{person.name}: {100 * error:.1f} % of the height off",
+    )
+
+
+def _by_name(rates: Rates) -> dict[str, float | None]:
+    """Percentages after the last step."""
+    return dict(zip(rates.names, map(_number, rates.each[-1]), strict=True))
+
+
+def _number(value: float) -> float | None:
+    """For JSON, which has no nan."""
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,199 @@
+"""The keypoints of people in a photograph, each found from a marked point on them.
+
+    point -> 9 boxes -> the one that fits -> a few views of it -> corrections -> keypoints
+
+The paper looks once, at the box of the right size. Looking several times costs time and gives two
+things: a better estimate (the median of them all), and how far the views agree, which tells right
+joints from wrong ones where nothing else does.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from ief_jax import crops, ief, keypoint_checkpoints, skeletons
+from ief_jax.crops import Box
+from ief_jax.keypoint_checkpoints import Checkpoint
+
+
+class View(NamedTuple):
+    """A way to look at a person: the side of the box in units of the one that fits; mirrored?"""
+
+    scale: float
+    mirrored: bool
+
+
+ONCE = (View(1.0, False),)
+"""As in the paper."""
+SEVERAL = tuple(View(scale, mirrored) for scale in (1.0, 0.9, 1.1) for mirrored in (False, True))
+
+
+class Sight(NamedTuple):
+    """One person as the network is shown them, V times.
+
+    Attributes:
+      images: uint8 [V, S, S, 3] RGB.
+      marked: float32 [V, 2], pixels of the crops.
+      boxes: V; what part of the photograph each crop shows.
+      views: V.
+    """
+
+    images: np.ndarray
+    marked: np.ndarray
+    boxes: tuple[Box, ...]
+    views: tuple[View, ...]
+
+
+class Estimate(NamedTuple):
+    """One person's keypoints.
+
+    Attributes:
+      path: [T + 1, K, 2] pixels of the photograph: y_0 .. y_T.
+      confidence: [K] in [0, 1]: how likely y_T is to be right.
+    """
+
+    path: np.ndarray
+    confidence: np.ndarray
+
+
+class Estimator(NamedTuple):
+    """Trained networks: the one that corrects keypoints, and the one that picks the box."""
+
+    checkpoint: Checkpoint
+    selector: Any
+
+
+def load(name: str) -> Estimator:
+    """A checkpoint by name or folder (`keypoint_checkpoints.load`), with the scale selector.
+
+    Raises:
+      InputError: there is no such checkpoint, or it is broken.
+    """
+    from ief_jax import scale
+
+    return Estimator(keypoint_checkpoints.load(name), scale.load())
+
+
+def estimate(
+    estimator: Estimator,
+    photograph: Image.Image,
+    marked: np.ndarray,
+    views: Sequence[View] = SEVERAL,
+    steps: int | None = None,
+) -> Estimate:
+    """One person's keypoints.
+
+    Args:
+      estimator: from `load`.
+      photograph: in RGB.
+      marked: [2] pixels, a point on the person.
+      views: how to look.
+      steps: T; the checkpoint's own number by default.
+    """
+    from ief_jax import scale
+
+    box = scale.pick(estimator.selector, photograph, marked)
+    size = estimator.checkpoint.configuration.size
+    seen = sight(photograph, marked, box, views, size)
+    (found,) = paths(estimator.checkpoint, [seen], steps, len(views))
+    return agree(found, box.side)
+
+
+def sight(
+    photograph: Image.Image, marked: np.ndarray, box: Box, views: Sequence[View], size: int
+) -> Sight:
+    """Cuts a person out of a photograph.
+
+    Args:
+      photograph: in RGB.
+      marked: [2] pixels, a point on the person.
+      box: that fits the person: 1.2 times as large as they are tall (`crops.PERSON`).
+      views: how to look.
+      size: S, the side of the crops, pixels.
+    """
+    windows = tuple(crops.window(box._replace(side=view.scale * box.side)) for view in views)
+    images = [crops.crop(photograph, window, size) for window in windows]
+    points = np.stack([crops.to_crop(np.asarray(marked), window, size) for window in windows])
+    for row, view in enumerate(views):
+        if view.mirrored:
+            images[row] = images[row][:, ::-1]
+            points[row] = _mirror(points[row], size)
+    return Sight(np.stack(images), points.astype(np.float32), windows, tuple(views))
+
+
+def paths(
+    checkpoint: Checkpoint, sights: Sequence[Sight], steps: int | None, batch: int
+) -> list[np.ndarray]:
+    """What the network makes of each view of each person.
+
+    Args:
+      checkpoint: the trained network.
+      sights: the people.
+      steps: T; the checkpoint's own number by default.
+      batch: crops to compute at a time; each number is compiled once.
+
+    Returns:
+      [V, T + 1, K, 2] a person, pixels of the photograph.
+
+    Raises:
+      KeyError: a view is mirrored, and the network has a joint of one side only.
+    """
+    images = np.concatenate([one.images for one in sights])
+    marked = np.concatenate([one.marked for one in sights])
+    found = []
+    for first in range(0, len(images), batch):
+        # The last batch is filled up with copies of the last crop.
+        rows = np.minimum(np.arange(first, first + batch), len(images) - 1)
+        found.append(np.asarray(ief.predict(checkpoint, images[rows], marked[rows], steps)))
+    ends = np.cumsum([len(one.views) for one in sights])
+    each = np.split(np.concatenate(found)[: len(images)], ends[:-1])
+    size, names = checkpoint.configuration.size, checkpoint.configuration.joints
+    return [_to_photograph(one, mine, size, names) for one, mine in zip(sights, each, strict=True)]
+
+
+def _to_photograph(one: Sight, found: np.ndarray, size: int, names: Sequence[str]) -> np.ndarray:
+    """Takes [V, T + 1, K, 2] from pixels of the crops to the photograph's, out of the mirror."""
+    seen = []
+    for view, window, path in zip(one.views, one.boxes, found.astype(np.float64), strict=True):
+        if view.mirrored:
+            path = _mirror(path, size)[:, skeletons.opposite(names)]
+        seen.append(crops.to_image(path, window, size))
+    return np.stack(seen)
+
+
+def agree(views: np.ndarray, side: float) -> Estimate:
+    """One estimate of several, and how sure it is.
+
+    Args:
+      views: [V, T + 1, K, 2] pixels.
+      side: of the box that fits the person, pixels.
+    """
+    path = np.median(views, 0)
+    return Estimate(path, confidence(views, side))
+
+
+def confidence(views: np.ndarray, side: float) -> np.ndarray:
+    """How likely each joint is to be right, from how far the views agree and have come to rest.
+
+    Args:
+      views: [V, T + 1, K, 2] pixels.
+      side: of the box that fits the person, pixels.
+
+    Returns:
+      [K] in (0, 1).
+    """
+    last = views[:, -1]
+    spread = np.sqrt(np.square(last - last.mean(0)).sum(-1).mean(0))
+    unrest = np.linalg.norm(views[:, -1] - views[:, -2], axis=-1).mean(0)
+    doubt = np.log((spread + unrest) / side + 1e-3)
+    return 1 / (1 + np.exp(_STEEPNESS * (doubt - _HALF)))
+
+
+_STEEPNESS, _HALF = 2.0, np.log(0.05)
+
+
+def _mirror(points: np.ndarray, size: int) -> np.ndarray:
+    """Points [..., 2] of a crop in the crop's mirror image."""
+    return np.stack([size - 1 - points[..., 0], points[..., 1]], -1)
