@@ -68,9 +68,21 @@ class Augmentation:
     colour: float = 0.3
 
 
-def views(people: Sequence[Person], count: int = 3) -> list[View]:
-    """The paper's training set: `count` boxes a person, each also mirrored."""
-    return [View(p, rank, flip) for p in people for rank in range(count) for flip in (False, True)]
+def views(people: Sequence[Person], count: int = 3) -> Sequence[View]:
+    """The paper's training set: `count` boxes a person, each as it is and mirrored."""
+    return _Views(people, count)
+
+
+class _Views(Sequence[View]):
+    def __init__(self, people: Sequence[Person], count: int) -> None:
+        self._people, self._count = people, count
+
+    def __len__(self) -> int:
+        return 2 * self._count * len(self._people)
+
+    def __getitem__(self, index):
+        person, view = divmod(range(len(self))[index], 2 * self._count)
+        return View(self._people[person], view // 2, view % 2 == 1)
 
 
 def paper(

@@ -6,7 +6,9 @@ Each is a module `data.NAME.reader` with its keypoints' names `LAYOUT`, its `SPL
 
 import dataclasses
 import importlib
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 
 from data.people import Person
@@ -14,14 +16,17 @@ from ief_jax.files import InputError
 from ief_jax.skeletons import LSP_14, convert
 
 SETS = ("lsp", "lspet", "mpii", "coco", "synthetic")
+VERSION = "1.0.0"
+"""Of what `keypoint_builder` writes."""
 
 
-def load(name: str, data_dir: Path, split: str) -> tuple[list[Person], tuple[str, ...]]:
+def load(name: str, data_dir: Path, split: str) -> tuple[Sequence[Person], tuple[str, ...]]:
     """The people of one split of a data set, and their keypoints' names.
 
     Args:
       name: one of `SETS`.
-      data_dir: the folder that holds `lsp/`, `lspet/`, ... in the releases' own layout.
+      data_dir: the folder that holds `lsp/`, `lspet/`, ... in the releases' own layout, or what
+        `keypoint_builder` made of them, which is preferred.
       split: "train", "validation" or, where the release has one with annotations, "test".
 
     Raises:
@@ -33,12 +38,17 @@ def load(name: str, data_dir: Path, split: str) -> tuple[list[Person], tuple[str
     reader = importlib.import_module(f"data.{name}.reader")
     if split not in reader.SPLITS:
         raise InputError(f"{name} has no split '{split}': one of {', '.join(reader.SPLITS)}")
+    prepared = Path(data_dir) / name / VERSION
+    if prepared.is_dir():
+        from data.keypoint_builder import Prepared  # imports TFDS
+
+        return Prepared(prepared, split), reader.LAYOUT
     return reader.read(Path(data_dir), split), reader.LAYOUT
 
 
 def load_all(
     names: Sequence[str], data_dir: Path, split: str
-) -> tuple[list[Person], tuple[str, ...]]:
+) -> tuple[Sequence[Person], tuple[str, ...]]:
     """The people of several data sets together, and their keypoints' names.
 
     Where their layouts differ, all are brought into `LSP_14`; the joints that a data set has
@@ -50,7 +60,31 @@ def load_all(
     loaded = [load(name, data_dir, split) for name in dict.fromkeys(names)]
     layouts = {layout for _, layout in loaded}
     target = layouts.pop() if len(layouts) == 1 else LSP_14
-    return [to_layout(p, layout, target) for people, layout in loaded for p in people], target
+    return Joined(loaded, target), target
+
+
+class Joined(Sequence[Person]):
+    """The people of several data sets one after another, in one layout of keypoints."""
+
+    def __init__(
+        self, parts: Sequence[tuple[Sequence[Person], tuple[str, ...]]], layout: tuple[str, ...]
+    ) -> None:
+        """`parts`: people, and the names of their keypoints; `layout`: names of the result's."""
+        self._parts = parts
+        self._ends = list(accumulate(len(people) for people, _ in parts))
+        self._layout = layout
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        index = range(len(self))[index]
+        part = bisect_right(self._ends, index)
+        people, layout = self._parts[part]
+        start = self._ends[part] - len(people)
+        return to_layout(people[index - start], layout, self._layout)
 
 
 def to_layout(person: Person, source: tuple[str, ...], target: tuple[str, ...]) -> Person:

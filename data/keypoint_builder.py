@@ -1,0 +1,115 @@
+"""The keypoint data sets as TFDS shards, written and read without TensorFlow.
+
+A record is a person: the fields of `people.Person`, the image as the encoded bytes of its file.
+"""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from data.people import Person
+from ief_jax.files import InputError, OutputError, output_folder
+
+
+class KeypointBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """A keypoint data set; TFDS's `manual_dir` is the folder that holds `lsp/`, `lspet/`, ...
+
+    A data set's own class says which reader it is of, and what to cite.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    READER: ClassVar[ModuleType]
+    HOMEPAGE: ClassVar[str]
+    CITATION: ClassVar[str]
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        joints = len(self.READER.LAYOUT)
+        return self.dataset_info_from_configs(
+            description=self.__doc__,
+            homepage=self.HOMEPAGE,
+            citation=self.CITATION,
+            features=tfds.features.FeaturesDict(
+                {
+                    "name": tfds.features.Text(),
+                    "image": tfds.features.Image(),
+                    "points": tfds.features.Tensor(shape=(joints, 2), dtype=np.float32),
+                    "annotated": tfds.features.Tensor(shape=(joints,), dtype=np.bool_),
+                    "visible": tfds.features.Tensor(shape=(joints,), dtype=np.bool_),
+                    "marked": tfds.features.Tensor(shape=(2,), dtype=np.float32),
+                    "height": np.float32,
+                    "head_size": np.float32,
+                }
+            ),
+            metadata=tfds.core.MetadataDict(layout=list(self.READER.LAYOUT)),
+        )
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
+        # Read before anything is written, so that what is missing is known at once.
+        people = {
+            split: self.READER.read(Path(dl_manager.manual_dir), split)
+            for split in self.READER.SPLITS
+        }
+        return {split: self._generate_examples(found) for split, found in people.items()}
+
+    def _generate_examples(self, people: Sequence[Person]) -> Iterator[tuple[str, dict]]:
+        for number, person in enumerate(people):
+            yield f"{number:06d}", {name: getattr(person, name) for name in self.info.features}
+
+
+def prepare(builder: type[KeypointBuilder], source: Path, data_dir: Path) -> Path:
+    """Writes a data set to shards, `data_dir`/NAME/VERSION: whole, or not at all.
+
+    Args:
+      builder: of the data set.
+      source: the folder that holds `lsp/`, `lspet/`, ... as they were released.
+      data_dir: any folder.
+
+    Raises:
+      InputError: something in `source` is missing, or is not what the release holds; or the data
+        set is prepared already.
+      OutputError: the shards cannot be written.
+    """
+    if not source.is_dir():
+        raise InputError(f"{source}: no such folder; {builder.READER.HOW}, in {builder.name}/")
+    output_folder(data_dir)
+    target = data_dir / builder.name / str(builder.VERSION)
+    if target.exists():
+        raise InputError(f"{target}: is prepared already; remove it to prepare it anew")
+    try:
+        with tempfile.TemporaryDirectory(dir=data_dir, prefix=".preparing-") as work:
+            made = builder(data_dir=work)
+            with contextlib.redirect_stdout(None):  # TFDS speaks of downloads and of `work`
+                made.download_and_prepare(
+                    file_format="array_record",
+                    download_config=tfds.download.DownloadConfig(manual_dir=source),
+                )
+            target.parent.mkdir(exist_ok=True)
+            Path(made.data_dir).rename(target)
+    except OSError as error:
+        raise OutputError(f"cannot write to {data_dir}: {error.strerror or error}") from error
+    return target
+
+
+class Prepared(Sequence[Person]):
+    """The people of a split, read from shards as they are asked for."""
+
+    def __init__(self, folder: Path, split: str) -> None:
+        """`folder`: what `prepare` gave."""
+        builder = tfds.builder_from_directory(folder)
+        self.layout = tuple(builder.info.metadata["layout"])
+        self._records = builder.as_data_source(
+            split, decoders={"image": tfds.decode.SkipDecoding()}
+        )
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, index: Any) -> Person:
+        record = self._records[range(len(self))[index]]  # an IndexError where it ends
+        return Person(**{**record, "name": record["name"].decode()})
