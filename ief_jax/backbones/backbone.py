@@ -58,7 +58,9 @@ class Backbone(nn.Module):
     def normalise(cls, images: jax.Array) -> jax.Array:
         """uint8 [..., 3] RGB to the float32 that the network takes in."""
         shape = (1,) * (images.ndim - 1) + (3,)
-        mean, deviation = (np.reshape(v, shape).astype(np.float32) for v in (cls.MEAN, cls.DEVIATION))
+        mean, deviation = (
+            np.reshape(v, shape).astype(np.float32) for v in (cls.MEAN, cls.DEVIATION)
+        )
         return (images.astype(jnp.float32) / 255 - mean) / deviation
 
     def first(self) -> layers.Convolution:

@@ -145,9 +145,7 @@ def _shifted_backward(
 _shifted.defvjp(_shifted_forward, _shifted_backward)
 
 
-def _shifted_dx(
-    shape: tuple[int, ...], kernel: jax.Array, stride: int, dy: jax.Array
-) -> jax.Array:
+def _shifted_dx(shape: tuple[int, ...], kernel: jax.Array, stride: int, dy: jax.Array) -> jax.Array:
     """For each phase (r, q) of the stride, the taps that reach x[s a + r, s b + q] from dy:
 
     dx[s a + r, s b + q] = sum over i, j of dy[a + (r + p - i) / s, b + (q + p' - j) / s] kernel[i, j]
@@ -188,9 +186,7 @@ def _shifted_dx(
     return whole[:, :height, :width]
 
 
-def _shifted_dkernel(
-    x: jax.Array, shape: tuple[int, ...], stride: int, dy: jax.Array
-) -> jax.Array:
+def _shifted_dkernel(x: jax.Array, shape: tuple[int, ...], stride: int, dy: jax.Array) -> jax.Array:
     # dkernel[i, j] = sum over images, h, w of x[s h + i, s w + j] dy[h, w]
     size, channels = shape[0], shape[-1]
 
