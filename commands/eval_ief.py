@@ -208,9 +208,11 @@ def _estimate(
     """The box and the path [N, T + 1, K, 2] of each person in pixels, and how long it took."""
     views = estimation.ONCE if arguments.views == "once" else estimation.SEVERAL
     size = checkpoint.configuration.size
-    from ief_jax import scale
+    selector = None
+    if arguments.scale == "selector":
+        from ief_jax import scale
 
-    selector = scale.load() if arguments.scale == "selector" else None
+        selector = scale.load()
     group = max(1, BATCH // len(views))
     boxes: list[Box] = []
     found: list[np.ndarray] = []
