@@ -124,8 +124,8 @@ class EfficientNetLite0(Backbone):
         Entry("4 blocks to 192 channels", 16, 112),
         Entry("1 block to 320 channels; convolution to 1280", 32, 192),
     )
-    MEAN = (0.485, 0.456, 0.406)
-    DEVIATION = (0.229, 0.224, 0.225)
+    MEAN = (127 / 255,) * 3
+    DEVIATION = (128 / 255,) * 3
 
     def first(self) -> ScaledConvolution:
         return ScaledConvolution(3, STEM, size=3, stride=2)

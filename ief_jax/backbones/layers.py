@@ -148,8 +148,8 @@ _shifted.defvjp(_shifted_forward, _shifted_backward)
 def _shifted_dx(shape: tuple[int, ...], kernel: jax.Array, stride: int, dy: jax.Array) -> jax.Array:
     """For each phase (r, q) of the stride, the taps that reach x[s a + r, s b + q] from dy:
 
-    dx[s a + r, s b + q] = sum over i, j of dy[a + (r + p - i) / s, b + (q + p' - j) / s] kernel[i, j]
-    where s divides r + p - i and q + p' - j, p being the padding before x.
+    dx[s a + r, s b + q] = sum_ij dy[a + (r + p - i) / s, b + (q + p' - j) / s] kernel[i, j]
+    where s divides r + p - i and q + p' - j, p and p' being the padding before x.
     """
     batch, height, width, channels = shape
     size = kernel.shape[0]
@@ -207,7 +207,7 @@ def _shifted_dkernel(x: jax.Array, shape: tuple[int, ...], stride: int, dy: jax.
 
 
 def _shifts(x: jax.Array, size: int, stride: int) -> Iterator[jax.Array]:
-    """What each tap of a size x size kernel sees: x[:, s h + i, s w + j], in the order of (i, j)."""
+    """What each tap (i, j) of a size x size kernel sees: x[:, s h + i, s w + j]."""
     batch, height, width, channels = x.shape
     rows, *around_rows = extents(height, size, stride, "SAME")
     columns, *around_columns = extents(width, size, stride, "SAME")
