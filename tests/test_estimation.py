@@ -1,0 +1,94 @@
+"""From a photograph to keypoints: dots must be found where they were drawn."""
+
+import dots
+import numpy as np
+import pytest
+from PIL import Image
+
+from ief_jax import crops, estimation, ief
+from ief_jax.crops import Box
+
+CENTRE, HEIGHT = (150.0, 120.0), 160.0
+BOX = Box(*CENTRE, crops.PERSON * HEIGHT)
+
+
+@pytest.fixture(autouse=True)
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ief, "predict", dots.predict)
+
+
+@pytest.fixture
+def photograph() -> Image.Image:
+    image = Image.new("RGB", (320, 240))
+    dots.draw(image, dots.pose(CENTRE, HEIGHT), 4)
+    return image
+
+
+@pytest.mark.parametrize("view", estimation.SEVERAL)
+def test_every_view_leads_back_to_the_photograph(
+    photograph: Image.Image, view: estimation.View
+) -> None:
+    one = estimation.sight(photograph, np.array(CENTRE), BOX, [view], dots.SIZE)
+    assert one.images.shape == (1, dots.SIZE, dots.SIZE, 3)
+    (found,) = estimation.paths(dots.CHECKPOINT, [one], None, 1)
+    assert found.shape == (1, 3, 14, 2)
+    # A pixel of the crop is 1.75 of the photograph, more or less.
+    np.testing.assert_allclose(found[0, -1], dots.pose(CENTRE, HEIGHT), atol=1)
+    # y_0 is the middle of the crop, which is the marked point.
+    np.testing.assert_allclose(found[0, 0], np.tile(CENTRE, (14, 1)), atol=1e-4)
+
+
+def test_a_box_is_seen_as_the_paper_does(photograph: Image.Image) -> None:
+    # 224 of 256 pixels of the box; the marked point need not be its middle.
+    marked = np.array([160.0, 100.0])
+    one = estimation.sight(photograph, marked, BOX, estimation.ONCE, dots.SIZE)
+    assert one.boxes == (Box(*CENTRE, 7 / 8 * BOX.side),)
+    expected = crops.crop(photograph, one.boxes[0], dots.SIZE)
+    np.testing.assert_array_equal(one.images[0], expected)
+    side = 7 / 8 * BOX.side
+    u = (marked - CENTRE) * dots.SIZE / side + (dots.SIZE - 1) / 2
+    np.testing.assert_allclose(one.marked[0], u, atol=1e-4)
+    mirror = estimation.sight(photograph, marked, BOX, [estimation.View(1, True)], dots.SIZE)
+    np.testing.assert_array_equal(mirror.images[0], expected[:, ::-1])
+    np.testing.assert_allclose(mirror.marked[0], [dots.SIZE - 1 - u[0], u[1]], atol=1e-4)
+
+
+def test_people_do_not_depend_on_their_batch(photograph: Image.Image) -> None:
+    marks = [np.array(CENTRE) + [shift, 0] for shift in (0, 3, 6)]
+    looks = [
+        estimation.sight(photograph, mark, BOX._replace(x=mark[0]), views, dots.SIZE)
+        for mark, views in zip(
+            marks, (estimation.SEVERAL, estimation.ONCE, estimation.ONCE), strict=True
+        )
+    ]
+    together = estimation.paths(dots.CHECKPOINT, looks, 1, 3)
+    assert [len(path) for path in together] == [6, 1, 1]
+    for look, path in zip(looks, together, strict=True):
+        (alone,) = estimation.paths(dots.CHECKPOINT, [look], 1, 7)
+        np.testing.assert_array_equal(alone, path)
+
+
+def test_one_straying_view_is_outvoted() -> None:
+    views = np.tile(np.random.default_rng(0).uniform(0, 100, (1, 3, 14, 2)), (6, 1, 1, 1))
+    right = estimation.agree(views, 100.0)
+    strayed = views.copy()
+    strayed[4, -1, 0] += 50
+    found = estimation.agree(strayed, 100.0)
+    np.testing.assert_allclose(found.path, right.path)
+    assert found.confidence[0] < right.confidence[0]
+    np.testing.assert_allclose(found.confidence[1:], right.confidence[1:])
+
+
+def test_confidence_falls_with_disagreement_and_unrest_at_any_size() -> None:
+    rng = np.random.default_rng(0)
+    start, end = rng.uniform(0, 100, (2, 1, 1, 14, 2))
+    shaken = rng.normal(size=(6, 1, 1, 2)) * np.linspace(0, 20, 14)[:, None]
+    for what in ("apart", "moving"):
+        last = np.tile(end, (6, 1, 1, 1)) + (shaken if what == "apart" else 0)
+        before = last + (np.linspace(0, 30, 14)[:, None] if what == "moving" else 0)
+        views = np.concatenate([np.tile(start, (6, 1, 1, 1)), before, last], 1)
+        sure = estimation.confidence(views, 200.0)
+        assert sure.shape == (14,)
+        assert (np.diff(sure) < 0).all(), what
+        assert 0 < sure[-1] < 0.5 < sure[0] < 1, what
+        np.testing.assert_allclose(estimation.confidence(3 * views, 600.0), sure)
