@@ -1,6 +1,7 @@
 """Trains on one command: `python train.py` trains LGD from scratch on the embedded pose prior.
 
     python train.py [lgd] [--workdir DIR] [--poses FILE.npz ...] [--body FILE] ...
+    python train.py ief [--workdir DIR] [--dataset lsp lspet] [--data-dir DIR] ...
 
 All that a run writes is in its folder: config.json, metrics.jsonl, TensorBoard events,
 checkpoints/ (from which the same command goes on after a break), model.npz (which eval.py and
@@ -10,10 +11,11 @@ checkpoints/ (from which the same command goes on after a break), model.npz (whi
 import sys
 from collections.abc import Callable, Sequence
 
+from commands.train_ief import ief
 from commands.train_lgd import lgd
 from ief_jax import command_line
 
-COMMANDS: dict[str, Callable[..., None]] = {"lgd": lgd}
+COMMANDS: dict[str, Callable[..., None]] = {"lgd": lgd, "ief": ief}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -19,7 +19,7 @@ class Configuration(Described):
       size: of the square crop that the network sees, pixels.
       joints: names of the keypoints that are fed back and corrected.
       sigma: standard deviation of the heatmaps' Gaussians, pixels of the crop.
-      largest_correction: L, pixels of the crop; the network's outputs are shares of it.
+      unit: pixels of the crop that a network output of one stands for; in the paper L.
       steps: corrections made at test time.
       enters: the stage of the backbone that the heatmaps enter before; 0 for the image itself.
       cells: the last feature map is averaged over this many cells a side.
@@ -30,7 +30,7 @@ class Configuration(Described):
     size: int
     joints: tuple[str, ...]
     sigma: float
-    largest_correction: float
+    unit: float
     steps: int
     enters: int
     cells: int
@@ -42,7 +42,7 @@ PAPER = Configuration(
     size=224,
     joints=LSP_14,
     sigma=10.0,
-    largest_correction=20.0,
+    unit=20.0,
     steps=3,
     enters=0,
     cells=1,

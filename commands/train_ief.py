@@ -1,0 +1,290 @@
+"""`train.py ief`: trains IEF by Fixed Path Consolidation, or one of its rivals."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import tyro
+
+from commands import eval_ief, runs
+from data import keypoint_pipeline, keypoint_sets
+from data.people import Person
+from ief_jax import ief as system
+from ief_jax import ief_training, keypoint_checkpoints, training, weight_files
+from ief_jax.backbones import pretrained
+from ief_jax.files import InputError
+from ief_jax.ief_configurations import Configuration
+from ief_jax.ief_training import Crop
+from ief_jax.keypoint_checkpoints import Checkpoint
+from ief_jax.weight_files import Weights
+
+IMAGENET: Mapping[str, Callable[[Path | None], pretrained.Parameters]] = {
+    "efficientnet_lite0": pretrained.efficientnet_lite0,
+}
+"""What reads the weights of a backbone."""
+Y0_SAMPLE = 2000
+"""People whose median pose is y_0."""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Train iterative error feedback.
+
+    Attributes:
+      workdir: folder for all that is written; a run in it that was cut off goes on.
+      dataset: lsp, lspet, mpii, coco, synthetic; several are trained on together.
+      data_dir: the folder that holds lsp/, lspet/, ... as they were released; the synthetic set
+        is made there if it is not.
+      method: ief (Fixed Path Consolidation), or what it is compared with: no_fpc, direct,
+        iterative_direct; jittered is IEF taught beside the path too.
+      backbone: googlenet (the paper's), vgg16, efficientnet_lite0.
+      pretrained: start the backbone from weights of ImageNet, else from random ones.
+      imagenet: the file of these weights: torchvision's googlenet or vgg16 state dict, or
+        efficientnet-lite0's, which is found by itself where its package is installed.
+      initial: a checkpoint of IEF to start from instead.
+      size: side of the crop, pixels.
+      sigma: standard deviation of the heatmaps' Gaussians, pixels at 224.
+      enters: stage of the backbone that the heatmaps enter before; 0: on the image, as in the
+        paper.
+      cells: the last feature map is averaged over this many cells a side; 1 in the paper.
+      joints: names of those that are fed back and predicted; all by default.
+      frozen: stages of the backbone that stay as they are at the start, conv-1 with the first.
+      crops: paper (3 of 9 boxes, mirrored, shifted) or augmented (turned, scaled, recoloured).
+      epochs: times that every example is seen, over all steps.
+      batch_size: people a training step, over all devices.
+      learning_rate: of Adam, at its peak.
+      seed: of weights and examples.
+      threads: that prepare examples.
+      log_every: steps between two lines of metrics.
+      save_every: steps between two checkpoints.
+      evaluate: people in the evaluation at the end; 0 for none.
+    """
+
+    workdir: Path = Path("runs/ief")
+    dataset: tuple[str, ...] = ("synthetic",)
+    data_dir: Path = Path("downloads")
+    method: Literal["ief", "no_fpc", "direct", "iterative_direct", "jittered"] = "ief"
+    backbone: Literal["googlenet", "vgg16", "efficientnet_lite0"] = "efficientnet_lite0"
+    pretrained: bool = True
+    imagenet: Path | None = None
+    initial: str | None = None
+    size: int = 128
+    sigma: float = 10.0
+    enters: int = 0
+    cells: int = 1
+    joints: tuple[str, ...] = ()
+    frozen: int = 0
+    crops: Literal["paper", "augmented"] = "augmented"
+    epochs: float = 10.0
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    seed: int = 0
+    threads: int = 2
+    log_every: int = 20
+    save_every: int = 500
+    evaluate: int = 500
+
+
+def ief(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
+    """Train iterative error feedback (IEF): a photograph to 2D keypoints."""
+    began = time.perf_counter()
+    people, names = keypoint_sets.load_all(arguments.dataset, arguments.data_dir, "train")
+    configuration = _configuration(arguments, names)
+    method = ief_training.METHODS[arguments.method]
+    examples = _examples(arguments, people, names)
+    iterations = round(arguments.epochs * len(examples.source) / arguments.batch_size)
+    mesh = training.device_mesh()
+    if arguments.batch_size % mesh.size:
+        raise InputError(
+            f"--batch-size {arguments.batch_size} does not divide over {mesh.size} devices"
+        )
+    frozen, weights = _split(arguments, _first_weights(arguments, configuration))
+    kept = np.array([names.index(joint) for joint in configuration.joints])
+    start = jnp.asarray(_start(arguments, people, kept))
+    runs.claim(arguments.workdir, _description(arguments, configuration))
+
+    optimiser = training.adam(arguments.learning_rate, iterations)
+    advance = _advance(arguments, configuration, frozen, start, optimiser, mesh)
+    runs.run(
+        runs.Plan(
+            arguments.workdir,
+            f"ief ({arguments.method})",
+            iterations,
+            arguments.batch_size,
+            arguments.log_every,
+            arguments.save_every,
+        ),
+        advance,
+        training.start(weights, optimiser, arguments.seed),
+        partial(_feed, arguments, examples, kept, ief_training.stages(method, iterations)),
+        lambda weights: keypoint_checkpoints.write(
+            arguments.workdir / keypoint_checkpoints.FILE_NAME,
+            Checkpoint(
+                configuration,
+                {"network": {"params": {**frozen, **weights}}, "start": start},
+            ),
+        ),
+    )
+    runs.say(f"trained in {time.perf_counter() - began:.0f} s: {arguments.workdir}")
+    if arguments.evaluate:
+        _evaluate(arguments)
+
+
+class Examples(NamedTuple):
+    """What is trained on, and what makes a crop of one of it."""
+
+    source: Sequence[Any]
+    make: Any
+
+
+def _configuration(arguments: Arguments, names: tuple[str, ...]) -> Configuration:
+    unknown = [joint for joint in arguments.joints if joint not in names]
+    if unknown:
+        raise InputError(f"--joints {unknown[0]}: not one of {', '.join(names)}")
+    scale = arguments.size / 224
+    return Configuration(
+        name=arguments.method,
+        backbone=arguments.backbone,
+        size=arguments.size,
+        joints=arguments.joints or names,
+        sigma=arguments.sigma * scale,
+        unit=ief_training.LARGEST_CORRECTION * arguments.size,
+        steps=ief_training.METHODS[arguments.method].steps,
+        enters=arguments.enters,
+        cells=arguments.cells,
+    )
+
+
+def _examples(arguments: Arguments, people: Sequence[Person], names: tuple[str, ...]) -> Examples:
+    if arguments.crops == "paper":
+        return Examples(
+            keypoint_pipeline.views(people), keypoint_pipeline.paper(names, arguments.size)
+        )
+    return Examples(people, keypoint_pipeline.augmented(names, arguments.size))
+
+
+def _start(arguments: Arguments, people: Sequence[Person], kept: np.ndarray) -> np.ndarray:
+    """y_0: the median pose in the central crops."""
+    chosen = np.random.default_rng(0).permutation(len(people))[:Y0_SAMPLE]
+    points = [keypoint_pipeline.central_points(people[i], arguments.size) for i in chosen]
+    annotated = [people[i].annotated for i in chosen]
+    return ief_training.median_pose(np.stack(points), np.stack(annotated))[kept]
+
+
+def _first_weights(arguments: Arguments, configuration: Configuration) -> Weights:
+    """Weights of a checkpoint, or of ImageNet with new layers where the keypoints come and go."""
+    key = jax.random.key(arguments.seed)
+    if arguments.initial is not None:
+        found = keypoint_checkpoints.load(arguments.initial).weights["network"]
+        expected = jax.eval_shape(lambda: system.initial_weights(configuration, key))
+        weight_files.check(found, expected, f"--initial {arguments.initial}")
+        return found
+    if not arguments.pretrained:
+        return system.initial_weights(configuration, key)
+    imagenet = IMAGENET[arguments.backbone](arguments.imagenet)
+    return {"params": pretrained.initialise(system.network(configuration), imagenet, key)}
+
+
+def _split(arguments: Arguments, weights: Weights) -> tuple[Weights, Weights]:
+    """(weights that stay as they are, weights that are trained)."""
+    stages = [f"stages_{index}" for index in range(arguments.frozen)]
+    names = ["conv1", *stages] if stages else []
+    parameters = weights["params"]
+    return (
+        {name: parameters[name] for name in names},
+        {name: part for name, part in parameters.items() if name not in names},
+    )
+
+
+def _advance(
+    arguments: Arguments,
+    configuration: Configuration,
+    frozen: Weights,
+    start: jax.Array,
+    optimiser: optax.GradientTransformation,
+    mesh: jax.sharding.Mesh,
+) -> training.Step:
+    """The step on (how many corrections are taught, crops)."""
+    method = ief_training.METHODS[arguments.method]
+    count = arguments.batch_size
+
+    def with_frozen(loss: Any) -> Any:
+        return lambda weights, people: loss({"params": {**frozen, **weights}}, people)
+
+    if not method.own:
+        make = partial(ief_training.lesson, configuration=configuration, method=method, start=start)
+        loss = with_frozen(ief_training.loss_of_lessons(configuration))
+        step = training.step(make, loss, optimiser, count, mesh)
+        return lambda state, item: step(state, (np.full(count, item[0]), item[1]))
+    # The network is run as often as corrections are taught: a program for each number.
+    by_steps = {
+        steps: training.step(
+            lambda key, crop: (crop,),
+            with_frozen(ief_training.loss_of_path(configuration, method, start, steps)),
+            optimiser,
+            count,
+            mesh,
+        )
+        for steps in range(1, method.steps + 1)
+    }
+    return lambda state, item: by_steps[item[0]](state, item[1])
+
+
+def _feed(
+    arguments: Arguments,
+    examples: Examples,
+    kept: np.ndarray,
+    stages: list[tuple[int, int]],
+    done: int,
+) -> Iterator[tuple[int, Crop]]:
+    """(how many corrections are taught, crops), from the step after `done` on."""
+    batches = keypoint_pipeline.batches(
+        examples.source,
+        examples.make,
+        arguments.batch_size,
+        arguments.seed,
+        threads=arguments.threads,
+        first=done,
+    )
+    for number, batch in enumerate(batches, done):
+        taught = [steps for first, steps in stages if first <= number][-1]
+        crops = Crop(
+            batch["image"],
+            batch["points"][:, kept],
+            batch["annotated"][:, kept],
+            batch["marked"],
+        )
+        yield taught, crops
+
+
+def _description(arguments: Arguments, configuration: Configuration) -> dict[str, dict[str, Any]]:
+    """What makes a run this run."""
+    free = ("workdir", "data_dir", "threads", "log_every", "save_every", "evaluate")
+    values = dataclasses.asdict(arguments)
+    return {
+        "arguments": {name: value for name, value in values.items() if name not in free},
+        "configuration": configuration.to_dict(),
+    }
+
+
+def _evaluate(arguments: Arguments) -> None:
+    """The tables and the picture of eval.py, on people that were not trained on."""
+    eval_ief.ief(
+        eval_ief.Arguments(
+            checkpoint=str(arguments.workdir),
+            dataset=arguments.dataset[0],
+            data_dir=arguments.data_dir,
+            split="validation",
+            count=arguments.evaluate,
+            json=arguments.workdir / "evaluation.json",
+            figure=arguments.workdir / "predictions.png",
+        )
+    )

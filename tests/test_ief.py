@@ -1,0 +1,78 @@
+"""IEF's prediction against the loop of the paper's equations, on a network of a few weights."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny_backbone import TinyBackbone
+
+from ief_jax import heatmaps, ief
+from ief_jax.ief_configurations import PAPER, Configuration
+from ief_jax.keypoint_checkpoints import Checkpoint
+
+SMALL = dataclasses.replace(
+    PAPER, backbone="tiny", size=16, joints=("head_top", "upper_neck"), sigma=2.0, cells=2
+)
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ief.BACKBONES, "tiny", TinyBackbone)  # type: ignore[arg-type]
+
+
+def checkpoint(configuration: Configuration = SMALL) -> Checkpoint:
+    start = jnp.array([[4.0, 5.0], [9.0, 11.0]])
+    weights = ief.initial_weights(configuration, jax.random.key(0))
+    return Checkpoint(configuration, {"network": weights, "start": start})
+
+
+def crops(count: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(0)
+    return (
+        random.integers(0, 256, (count, 16, 16, 3), dtype=np.uint8),
+        random.uniform(5, 10, (count, 2)).astype(np.float32),
+    )
+
+
+def test_prediction_is_the_loop_of_the_paper() -> None:
+    trained, (images, marked) = checkpoint(), crops()
+    found = ief.predict(trained, images, marked)
+    assert found.shape == (3, SMALL.steps + 1, 2, 2)
+    module = ief.network(SMALL)
+    for person in range(3):
+        # ImageNet's mean and deviation of colours between 0 and 1
+        image = images[person] / 255 - np.array([[[0.485, 0.456, 0.406]]])
+        image = jnp.asarray(image / np.array([[[0.229, 0.224, 0.225]]]), jnp.float32)
+        y = trained.weights["start"]
+        for t in range(SMALL.steps + 1):
+            np.testing.assert_allclose(found[person, t], y, atol=1e-3)
+            # x_t = I (+) g(y_t), the marked point last
+            points = jnp.concatenate([y, marked[person][None]])
+            maps = heatmaps.heatmaps(heatmaps.profiles(points, (16, 16), SMALL.sigma))
+            e = module.apply(trained.weights["network"], image[None], maps[None])
+            y = y + SMALL.unit * e.reshape(2, 2)
+
+
+def test_any_number_of_steps() -> None:
+    trained, (images, marked) = checkpoint(), crops(2)
+    start = ief.predict(trained, images, marked, steps=0)
+    np.testing.assert_array_equal(start[:, 0], jnp.stack([trained.weights["start"]] * 2))
+    further = ief.predict(trained, images, marked, steps=5)
+    np.testing.assert_allclose(
+        further[:, : SMALL.steps + 1], ief.predict(trained, images, marked), atol=1e-4
+    )
+
+
+def test_the_marked_point_is_seen() -> None:
+    trained, (images, marked) = checkpoint(), crops(1)
+    here = ief.predict(trained, images, marked, 1)
+    assert float(jnp.abs(ief.predict(trained, images, marked + 4, 1) - here).max()) > 1e-3
+
+
+def test_prediction_can_be_differentiated() -> None:
+    trained, (images, marked) = checkpoint(), crops(1)
+    slope = jax.grad(lambda m: ief.predict(trained, images, m).sum())(jnp.asarray(marked))
+    assert np.isfinite(slope).all()
+    assert np.abs(slope).max() > 0
