@@ -85,7 +85,7 @@ def lgd(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
     body = body_files.load_or_embedded(arguments.body)
     model = joints.fold(body)
     task = fitting.problem(configuration, model)
-    draw, feed = _people(arguments, model.betas)
+    draw, feed = people(arguments, model.betas)
     weights = _first_weights(arguments, configuration, task, model)
     runs.claim(arguments.workdir, _description(arguments, configuration))
 
@@ -134,8 +134,12 @@ Feed = Callable[[int], Iterator[Any]]
 """From the number of steps done to the items of the steps that follow."""
 
 
-def _people(arguments: Arguments, betas: int) -> tuple[lgd_training.Draw, Feed]:
-    """Where poses come from: the prior, or a data set or files beside a share of the prior."""
+def people(arguments: Arguments, betas: int) -> tuple[lgd_training.Draw, Feed]:
+    """Where poses come from: the prior, or a data set or files beside a share of the prior.
+
+    Raises:
+      InputError: they cannot be read, or the arguments contradict one another.
+    """
     prior = lgd_training.from_prior(pose_prior.embedded(), betas)
     if arguments.dataset != "prior":
         prepared = _prepared(arguments)

@@ -69,6 +69,9 @@ def test_bad_files(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) 
 def test_missing_and_not_npz(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         poses.read(tmp_path / "none.npz")
+    np.save(tmp_path / "array.npy", NUMBERS)
+    with pytest.raises(InputError, match="array.npy: not an npz"):
+        poses.read(tmp_path / "array.npy")
     (tmp_path / "text.npz").write_text("hello")
     with pytest.raises(InputError, match="text.npz: not an npz"):
         poses.read(tmp_path / "text.npz")

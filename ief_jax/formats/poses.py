@@ -39,7 +39,7 @@ def read(path: str | os.PathLike[str]) -> Poses:
         a wrong shape, or numbers that are not finite; the message names file and field.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             found = {key: file[key] for key in ("poses", "betas", "subject") if key in file}
     except FileNotFoundError as error:
         raise InputError(f"cannot read {path}: no such file") from error
@@ -47,7 +47,7 @@ def read(path: str | os.PathLike[str]) -> Poses:
         OSError,
         ValueError,
         EOFError,
-        AttributeError,
+        TypeError,
         zipfile.BadZipFile,
         zlib.error,
     ) as error:
