@@ -1,5 +1,7 @@
 """What IEF is taught, against Algorithm 1 and the closed form of its corrections."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,16 +9,35 @@ import pytest
 from test_ief import SMALL, crops, tiny  # noqa: F401
 
 from ief_jax import ief, ief_training
-from ief_jax.ief_training import METHODS, Crops
+from ief_jax.ief_training import METHODS, Crop, Lesson, Method
 
 START = jnp.array([[4.0, 5.0], [9.0, 11.0]])
+L = 20 / 224 * SMALL.size
 
 
-def batch() -> Crops:
+def people() -> Crop:
     images, marked = crops()
     points = np.random.default_rng(1).uniform(-2, 18, (3, 2, 2)).astype(np.float32)
     annotated = np.array([[True, True], [True, False], [False, True]])
-    return Crops(*map(jnp.asarray, (images, points, annotated, marked)))
+    return Crop(*map(jnp.asarray, (images, points, annotated, marked)))
+
+
+def walk(y: np.ndarray, longest: float, steps: int) -> list[np.ndarray]:
+    """The fixed path of one joint, by hand."""
+    path = [np.asarray(START[0])]
+    for _ in range(steps):
+        u = y - path[-1]
+        length = max(float(np.linalg.norm(u)), 1e-9)
+        path.append(path[-1] + u * min(1.0, longest / length))
+    return path
+
+
+def lessons(method: Method, steps: int, count: int = 60) -> Lesson:
+    """Of the first person, again and again."""
+    one = jax.tree.map(lambda leaf: leaf[0], people())
+    make = partial(ief_training.lesson, configuration=SMALL, method=method, start=START)
+    keys = jax.random.split(jax.random.key(0), count)
+    return jax.vmap(lambda key: make(key, (steps, one))[0])(keys)
 
 
 def test_steps_are_added_one_after_the_other() -> None:
@@ -31,56 +52,82 @@ def test_the_median_pose_leaves_out_what_is_not_annotated() -> None:
     np.testing.assert_array_equal(ief_training.median_pose(points, annotated), [[2.0, 3.0]])
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_the_loss_is_algorithm_1(name: str) -> None:
-    """Against each example's path walked by hand."""
-    method, people = METHODS[name], batch()
-    steps = min(3, method.steps)
-    weights = ief.initial_weights(SMALL, jax.random.key(0))
-    longest = 20 / 224 * 16 if method.bounded else np.inf
-    sight = ief.see(SMALL, weights, people.images, people.marked)
-    predict = jax.jit(ief.correction(SMALL, weights, sight))
-    total = 0.0
-    y = np.broadcast_to(np.asarray(START), (3, 2, 2)).copy()
-    for step in range(steps):
-        e = np.asarray(predict(jnp.asarray(y), step))
-        u = np.asarray(people.points) - y
-        length = np.linalg.norm(u, axis=-1, keepdims=True)
-        bounded = u * np.minimum(1, longest / length)
-        known = np.asarray(people.annotated)
-        total += (((e - bounded) / SMALL.unit) ** 2).sum(-1)[known].sum() / known.sum()
-        y = y + (e if "own" in name or "iterative" in name else bounded * known[..., None])
-    value = ief_training.loss(SMALL, method, START, steps)(weights, people)
-    assert float(value) == pytest.approx(total, rel=1e-3)
+@pytest.mark.parametrize("steps", [1, 3])
+def test_lessons_are_steps_of_the_fixed_path(steps: int) -> None:
+    found = lessons(METHODS["ief"], steps)
+    path = np.array(walk(np.asarray(people().points[0, 0]), L, 4))
+    distance = np.linalg.norm(np.asarray(found.state)[:, None, 0] - path[None, :4], axis=-1)
+    np.testing.assert_allclose(distance.min(1), 0, atol=1e-4)
+    which = distance.argmin(1)
+    # Every one of the first steps is taught, and no other.
+    assert set(which) == set(range(steps))
+    np.testing.assert_allclose(found.correction[:, 0], (path[1:] - path[:-1])[which], atol=1e-4)
 
 
-def test_what_is_not_annotated_teaches_nothing() -> None:
-    people = batch()
-    weights = ief.initial_weights(SMALL, jax.random.key(0))
-    loss = ief_training.loss(SMALL, METHODS["ief"], START, 2)
-    junk = people.points + jnp.where(people.annotated[..., None], 0.0, 1e3)
-    here, there = (
-        jax.grad(loss)(weights, people._replace(points=p)) for p in (people.points, junk)
+def test_direct_prediction_is_taught_the_whole_way() -> None:
+    found = lessons(METHODS["direct"], 1, 2)
+    np.testing.assert_array_equal(found.state[0], START)
+    np.testing.assert_allclose(found.correction[0], people().points[0] - START, rtol=1e-6)
+
+
+def test_jitter_moves_all_states_but_the_start() -> None:
+    still, moved = (lessons(METHODS[name], 2) for name in ("ief", "jittered"))
+    distance = np.linalg.norm(np.asarray(moved.state - still.state), axis=-1)
+    start = (np.asarray(still.state) == np.asarray(START)[None]).all((1, 2))
+    assert 10 < start.sum() < 50
+    np.testing.assert_array_equal(distance[start], 0)
+    assert (distance[~start] > 0).all()
+    assert 0.2 * L < distance[~start].mean() < 1.2 * L
+    # What is taught leads from where the state is now.
+    length = np.linalg.norm(moved.correction, axis=-1)
+    gap = np.linalg.norm(np.asarray(people().points[0])[None] - np.asarray(moved.state), axis=-1)
+    np.testing.assert_allclose(length, np.minimum(gap, L), atol=1e-4)
+
+
+def test_the_loss_is_the_mean_square_over_annotated_joints() -> None:
+    weights, crop = ief.initial_weights(SMALL, jax.random.key(0)), people()
+    random = np.random.default_rng(2)
+    state, taught = (jnp.asarray(random.normal(8, 3, (3, 2, 2)), jnp.float32) for _ in range(2))
+    sight = ief.see(SMALL, weights, crop.image, crop.marked)
+    found = ief.correction(SMALL, weights, sight)(state, jnp.int32(0))
+    square = (np.asarray(found - taught) / SMALL.unit) ** 2
+    loss = ief_training.loss_of_lessons(SMALL)
+    assert float(loss(weights, Lesson(crop, state, taught))) == pytest.approx(
+        square.sum(-1)[np.asarray(crop.annotated)].mean(), rel=1e-5
     )
-    jax.tree.map(np.testing.assert_array_equal, here, there)
 
 
-def test_no_gradient_goes_through_the_states() -> None:
-    """Of the second correction: the same whether its state is walked to or simply given."""
-    people = batch()
-    weights = ief.initial_weights(SMALL, jax.random.key(0))
+def test_the_own_path_is_walked_with_the_networks_corrections() -> None:
+    weights, crop = ief.initial_weights(SMALL, jax.random.key(0)), people()
+    sight = ief.see(SMALL, weights, crop.image, crop.marked)
+    correct = ief.correction(SMALL, weights, sight)
+    known, total = np.asarray(crop.annotated), 0.0
+    state = jnp.broadcast_to(START, (3, 2, 2))
+    for step in range(3):
+        found = correct(state, jnp.int32(step))
+        error = np.asarray(found - (crop.points - state)) / SMALL.unit
+        total += (error**2).sum(-1)[known].mean() / 3
+        state = state + found
+    loss = ief_training.loss_of_path(SMALL, METHODS["iterative_direct"], START, 3)
+    assert float(loss(weights, crop)) == pytest.approx(total, rel=1e-4)
 
-    def second(weights, walked):  # noqa: ANN001, ANN202
-        sight = ief.see(SMALL, weights, people.images, people.marked)
-        correct = ief.correction(SMALL, weights, sight)
-        begin = jnp.broadcast_to(START, people.points.shape)
-        states, predicted = ief_training.own_path(correct, begin, people.points, 1.0, 2)
-        if walked:
-            return predicted[1].sum()
-        return correct(jax.lax.stop_gradient(states[1]), 1).sum()
 
+@pytest.mark.parametrize("name", ["ief", "iterative_direct"])
+def test_what_is_not_annotated_teaches_nothing(name: str) -> None:
+    weights, crop = ief.initial_weights(SMALL, jax.random.key(0)), people()
+    method = METHODS[name]
+
+    def loss(weights, crop):  # noqa: ANN001, ANN202
+        if method.own:
+            return ief_training.loss_of_path(SMALL, method, START, 2)(weights, crop)
+        make = partial(ief_training.lesson, configuration=SMALL, method=method, start=START)
+        keys = jax.random.split(jax.random.key(3), 3)
+        taught = jax.vmap(lambda key, one: make(key, (2, one))[0])(keys, crop)
+        return ief_training.loss_of_lessons(SMALL)(weights, taught)
+
+    junk = crop.points + jnp.where(crop.annotated[..., None], 0.0, 1e3)
+    here = jax.grad(loss)(weights, crop)
     jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4),
-        jax.grad(second)(weights, True),
-        jax.grad(second)(weights, False),
+        np.testing.assert_array_equal, here, jax.grad(loss)(weights, crop._replace(points=junk))
     )
+    assert max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(here)) > 0
