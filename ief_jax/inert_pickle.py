@@ -91,6 +91,37 @@ def array(value: object) -> np.ndarray:
         raise InertPickleError(f"a damaged array ({type(error).__name__}: {error})") from error
 
 
+def sparse(value: object) -> scipy.sparse.csr_matrix:
+    """The numbers of a NumPy array or a SciPy sparse matrix, as a sparse matrix.
+
+    Raises:
+      InertPickleError: the value is something else, or inconsistent.
+    """
+    try:
+        if isinstance(value, Record) and value.origin.startswith("scipy.sparse"):
+            return _sparse(value.origin.rpartition(".")[2][:3], value.state).tocsr()
+        return scipy.sparse.csr_matrix(_array(value))
+    except InertPickleError:
+        raise
+    except Exception as error:
+        raise InertPickleError(f"a damaged matrix ({type(error).__name__}: {error})") from error
+
+
+def item(value: object) -> object:
+    """The one object that NumPy put into an array without axes to pickle it (`np.savez(x={...})`).
+
+    Raises:
+      InertPickleError: the value is something else.
+    """
+    if isinstance(value, Record) and value.origin.endswith("multiarray._reconstruct"):
+        state = value.state
+        if isinstance(state, tuple) and len(state) == 5 and state[1] == ():
+            content = state[4]
+            if isinstance(content, list) and len(content) == 1:
+                return content[0]
+    raise InertPickleError("not one object in an array without axes")
+
+
 _SPARSE = ("csc", "csr", "coo")
 _ALLOWED = frozenset(
     {
@@ -119,7 +150,7 @@ _ALLOWED = frozenset(
     }
 )
 _CHUMPY = "chumpy."
-_LARGEST_SPARSE = 10**8
+_LARGEST_DENSE = 10**8
 _DTYPE = re.compile(r"[<>=|]([biuf]\d|[SU]\d{1,4})")
 
 
@@ -165,7 +196,10 @@ def _array(value: object) -> np.ndarray:
     if name == "scalar" and module.startswith("numpy"):
         return np.frombuffer(_bytes(value.args[1]), _dtype(value.args[0])).reshape(())
     if module.startswith("scipy.sparse"):
-        return _sparse(name[:3], state)
+        matrix = _sparse(name[:3], state)
+        if math.prod(matrix.shape) > _LARGEST_DENSE:
+            raise InertPickleError(f"a sparse matrix of shape {matrix.shape}")
+        return matrix.toarray()
     if origin == "chumpy.ch.Ch":
         return _array(state["x"])
     if origin == "chumpy.reordering.Select":
@@ -203,19 +237,21 @@ def _bytes(value: object) -> bytes | bytearray:
     raise InertPickleError("an array whose data is not bytes")
 
 
-def _sparse(kind: str, state: Mapping[str, object]) -> np.ndarray:
+def _sparse(
+    kind: str, state: Mapping[str, object]
+) -> scipy.sparse.coo_matrix | scipy.sparse.csc_matrix | scipy.sparse.csr_matrix:
     shape = _integers(state["_shape"] if "_shape" in state else state["shape"])
     data = _array(state["data"])
-    if len(shape) != 2 or math.prod(shape) > _LARGEST_SPARSE:
+    if len(shape) != 2:
         raise InertPickleError(f"a sparse matrix of shape {shape}")
     if kind == "coo":
         coordinates = state["coords"] if "coords" in state else (state["row"], state["col"])
         row, column = (_array(index) for index in coordinates)  # type: ignore[attr-defined]
-        return scipy.sparse.coo_matrix((data, (row, column)), shape).toarray()
+        return scipy.sparse.coo_matrix((data, (row, column)), shape)
     build = {"csc": scipy.sparse.csc_matrix, "csr": scipy.sparse.csr_matrix}[kind]
     matrix = build((data, _array(state["indices"]), _array(state["indptr"])), shape)
     matrix.check_format(full_check=True)
-    return matrix.toarray()
+    return matrix
 
 
 def _integers(value: object) -> tuple[int, ...]:

@@ -1,0 +1,179 @@
+"""Human3.6M: fabricated files of VideoPose3D and of SPIN, which must give the same people."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from data.h36m import reader
+from ief_jax import joint_regressors, skeletons
+from ief_jax.files import InputError
+
+FRAMES = 12
+ACTIONS = ("Directions", "WalkDog 1")
+
+# Human3.6M's 32 joints by name (3d-pose-baseline's H36M_NAMES), the ones that are evaluated.
+NAMES_32 = {
+    0: "h36m_pelvis",
+    1: "h36m_right_hip",
+    2: "h36m_right_knee",
+    3: "h36m_right_ankle",
+    6: "h36m_left_hip",
+    7: "h36m_left_knee",
+    8: "h36m_left_ankle",
+    12: "h36m_spine",
+    13: "h36m_neck",
+    14: "h36m_jaw",
+    15: "h36m_head",
+    17: "h36m_left_shoulder",
+    18: "h36m_left_elbow",
+    19: "h36m_left_wrist",
+    25: "h36m_right_shoulder",
+    26: "h36m_right_elbow",
+    27: "h36m_right_wrist",
+}
+
+
+def poses() -> dict[str, dict[str, np.ndarray]]:
+    rng = np.random.default_rng(0)
+    return {
+        subject: {a: rng.normal(0, 1, (FRAMES, 32, 3)).astype(np.float32) for a in ACTIONS}
+        for subject in ("S1", "S9", "S11")
+    }
+
+
+def keypoints(count: int = 17, frames: int = FRAMES + 2) -> dict[str, dict[str, list[np.ndarray]]]:
+    """Pixels that say where they belong: x = 1000 camera + frame, y = keypoint + 0.5."""
+
+    def camera(number: int) -> np.ndarray:
+        frame, keypoint = np.meshgrid(np.arange(frames), np.arange(count), indexing="ij")
+        return np.stack([1000 * number + frame, keypoint + 0.5], -1).astype(np.float32)
+
+    return {s: {a: [camera(n) for n in range(4)] for a in ACTIONS} for s in ("S1", "S9", "S11")}
+
+
+def write(folder: Path, **changed: Any) -> None:
+    """VideoPose3D's two files; NumPy pickles the mappings."""
+    np.savez_compressed(
+        folder / "data_3d_h36m.npz", **{"positions_3d": changed.get("positions_3d", poses())}
+    )
+    np.savez_compressed(
+        folder / "data_2d_h36m_gt.npz",
+        positions_2d=changed.get("positions_2d", keypoints()),
+        metadata={"num_joints": 17, "keypoints_symmetry": [[4], [1]]},
+    )
+
+
+def test_protocol_2_of_videopose3d(tmp_path: Path) -> None:
+    write(tmp_path)
+    people = reader.read(tmp_path)
+    frames = [0, 5, 10]
+    assert people.name == [
+        f"{subject}/{action}/60457274/{frame:05d}"
+        for subject in ("S9", "S11")
+        for action in ACTIONS
+        for frame in frames
+    ]
+    truth = poses()
+    for index, name in NAMES_32.items():
+        column = joint_regressors.H36M_17.index(name)
+        expected = truth["S9"]["Directions"][frames, index]
+        np.testing.assert_array_equal(people.joints[:3, column], expected, err_msg=name)
+    # The fourth camera's keypoints, in COCO's order: those that Human3.6M has no name for unseen.
+    np.testing.assert_array_equal(people.points[:3, 4, 0], [3000, 3005, 3010])
+    by_name = dict(zip(skeletons.COCO_18, people.points[0, :, 1], strict=True))
+    assert by_name["right_ankle"] == 3.5 and by_name["left_wrist"] == 13.5
+    assert by_name["neck"] == (11.5 + 14.5) / 2
+    unseen = [n for n, c in zip(skeletons.COCO_18, people.confidence[0], strict=True) if c == 0]
+    assert unseen == ["nose", "right_eye", "left_eye", "right_ear", "left_ear"]
+
+
+def test_keypoints_of_a_stacked_hourglass_are_mpiis(tmp_path: Path) -> None:
+    write(tmp_path)
+    np.savez(tmp_path / "data_2d_h36m_sh_ft_h36m.npz", positions_2d=keypoints(16))
+    assert reader.detectors(tmp_path) == ["sh_ft_h36m", "gt"]
+    people = reader.read(tmp_path)  # the paper's own kind comes first
+    by_name = dict(zip(skeletons.COCO_18, people.points[0, :, 1], strict=True))
+    # MPII: 0 right ankle .. 5 left ankle, 10 right wrist .. 15 left wrist
+    assert (by_name["right_ankle"], by_name["left_ankle"]) == (0.5, 5.5)
+    assert (by_name["right_wrist"], by_name["left_wrist"]) == (10.5, 15.5)
+
+
+def test_spins_file_gives_the_same_joints(tmp_path: Path) -> None:
+    write(tmp_path)
+    direct = reader.read(tmp_path)
+    (tmp_path / "data_3d_h36m.npz").unlink()
+    # As SPIN's datasets/preprocess/h36m.py: raw joints, left leg first, into LSP's order.
+    h36m_idx = [11, 6, 7, 8, 1, 2, 3, 12, 24, 14, 15, 17, 18, 19, 25, 26, 27]
+    global_idx = [14, 3, 4, 5, 2, 1, 0, 16, 12, 17, 18, 9, 10, 11, 8, 7, 6]
+    names, bodies = [], []
+    for subject, actions in poses().items():
+        for action, positions in actions.items():
+            for frame in range(0, FRAMES, 5):
+                raw = positions[frame].copy()
+                raw[11], raw[24] = raw[0], raw[13]  # the release has them twice
+                chosen = raw[h36m_idx] - raw[0]
+                row = np.zeros((24, 4))
+                row[global_idx, :3], row[global_idx, 3] = chosen, 1
+                action_file = action.replace("WalkDog", "WalkingDog").replace(" ", "_")
+                names.append(f"images/{subject}_{action_file}.60457274_{frame + 1:06d}.jpg")
+                bodies.append(row)
+    np.savez(tmp_path / "h36m_valid_protocol2.npz", imgname=names, S=bodies, center=0, scale=0)
+    people = reader.read(tmp_path)
+    assert people.name == direct.name
+    relative = direct.joints - direct.joints[:, :1]
+    np.testing.assert_allclose(people.joints, relative, atol=1e-6)
+    np.testing.assert_array_equal(people.points, direct.points)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"positions_3d": {"S1": {}}}, "'positions_3d' has nothing of S9; it has S1"),
+        (
+            {"positions_3d": {s: {"A": np.zeros((9, 17, 3))} for s in ("S9", "S11")}},
+            r"'positions_3d' of S9, A is float64 \(9, 17, 3\), expected floats \(any, 32, 3\)",
+        ),
+        ({"positions_2d": keypoints(frames=8)}, "has 8 frames, expected 11 or more"),
+        ({"positions_2d": keypoints(count=15)}, r"has 15 keypoints, expected \[16, 17\]"),
+        (
+            {"positions_2d": {s: {a: [] for a in ACTIONS} for s in ("S9", "S11")}},
+            "is not a list of 4 cameras",
+        ),
+        ({"positions_2d": np.zeros(3)}, "data_2d_h36m_gt.npz: 'positions_2d' cannot be read"),
+    ],
+)
+def test_deviations_are_named(changed: dict[str, Any], message: str, tmp_path: Path) -> None:
+    write(tmp_path, **changed)
+    with pytest.raises(InputError, match=message):
+        reader.read(tmp_path)
+
+
+def test_missing_files(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such folder"):
+        reader.read(tmp_path / "nowhere")
+    (tmp_path / "h36m.zip").write_bytes(b"")
+    with pytest.raises(InputError, match="has no data_2d_h36m_<detector>.npz .* it has h36m.zip"):
+        reader.read(tmp_path)
+    write(tmp_path)
+    (tmp_path / "data_3d_h36m.npz").unlink()
+    with pytest.raises(InputError, match="neither data_3d_h36m.npz nor h36m_valid_protocol2.npz"):
+        reader.read(tmp_path)
+    (tmp_path / "data_3d_h36m.npz").write_bytes(b"PK\x03\x04")
+    with pytest.raises(InputError, match="data_3d_h36m.npz: 'positions_3d' cannot be read"):
+        reader.read(tmp_path)
+    with pytest.raises(InputError, match="data_2d_h36m_detectron_ft_h36m.npz: no such file"):
+        reader.read(tmp_path, "detectron_ft_h36m")
+
+
+def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
+    class Hostile:
+        def __reduce__(self) -> tuple:
+            return os.mkdir, (str(tmp_path / "run"),)
+
+    write(tmp_path, positions_3d=Hostile())
+    with pytest.raises(InputError, match="nothing of it was run"):
+        reader.read(tmp_path)
+    assert not (tmp_path / "run").exists()
