@@ -32,10 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _variant(words: list[str]) -> list[str]:
     """`lgd --dataset` and `lgd --ablations` are commands with options of their own."""
-    if words[:1] == ["lgd"] and "--ablations" in words:
-        return ["lgd-ablations", *(word for word in words[1:] if word != "--ablations")]
-    if words[:1] == ["lgd"] and any(word.partition("=")[0] == "--dataset" for word in words):
-        return ["lgd-dataset", *words[1:]]
+    given = {word.partition("=")[0] for word in words}
+    if "--ablations" in given and f"{words[0]}-ablations" in COMMANDS:
+        return [f"{words[0]}-ablations", *(word for word in words[1:] if word != "--ablations")]
+    if "--dataset" in given and f"{words[0]}-dataset" in COMMANDS:
+        return [f"{words[0]}-dataset", *words[1:]]
     return words
 
 

@@ -133,25 +133,24 @@ def evaluate(arguments: Arguments) -> Result:
     # LGD: timed as it is used, then once more with all its states
     observed = (examples.observed,)
     fit = partial(evaluation.learned, checkpoint, model, steps)
-    _, seconds = _timed("LGD", fit, *observed)
-    states, _ = _timed(
+    _, seconds = timed("LGD", fit, *observed)
+    states, _ = timed(
         "LGD, all steps", partial(evaluation.path, checkpoint, model, steps), *observed
     )
-    errors, _ = _timed(
-        "errors", jax.vmap(partial(evaluation.errors, body, model)), states, examples
-    )
+    errors, _ = timed("errors", jax.vmap(partial(evaluation.errors, body, model)), states, examples)
     by_state = report.Steps(*(np.asarray(leaf, np.float64).mean(0).tolist() for leaf in errors))
 
     # Baselines
     measure = jax.jit(jax.vmap(partial(evaluation.joint_errors, model)))
     baselines: dict[str, float | None] = {}
     baseline_seconds: dict[str, float] = {}
-    for name, method in _baselines(arguments, model, prior).items() if arguments.baselines else ():
+    methods = baselines_for(model, prior, arguments.noise) if arguments.baselines else {}
+    for name, method in methods.items():
         if method is None:
             baselines[name] = None
             continue
-        estimates, baseline_seconds[name] = _timed(name, method, *observed)
-        size = _batch_size(count)
+        estimates, baseline_seconds[name] = timed(name, method, *observed)
+        size = batch_size(count)
         pa_mpjpe, _, _ = evaluation.in_chunks(measure, size, estimates, examples)
         baselines[name] = float(np.mean(pa_mpjpe))
 
@@ -195,12 +194,12 @@ def _examples(
     )
 
 
-def _baselines(
-    arguments: Arguments, model: joints.JointModel, prior: pose_prior.PosePrior
+def baselines_for(
+    model: joints.JointModel, prior: pose_prior.PosePrior, noise: float = 0.0
 ) -> dict[str, Callable[..., Estimate] | None]:
     """What each baseline does with a batch of keypoints; None where its checkpoint does not fit."""
     # SMPLify is told how noisy the keypoints are (the box's side is two normalised units).
-    deviation = float(np.hypot(smplify.TUNED.deviation, 2 * arguments.noise))
+    deviation = float(np.hypot(smplify.TUNED.deviation, 2 * noise))
     optimised = partial(
         evaluation.optimised, model, prior, smplify.TUNED._replace(deviation=deviation)
     )
@@ -220,14 +219,15 @@ def _baselines(
     }
 
 
-def _batch_size(count: int) -> int:
+def batch_size(count: int) -> int:
+    """How many of `count` people are fitted at once."""
     return min(LARGEST_BATCH, count)
 
 
-def _timed(name: str, function: Callable[..., Any], *arrays: Any) -> tuple[Any, float]:
+def timed(name: str, function: Callable[..., Any], *arrays: Any) -> tuple[Any, float]:
     """(a batched function's results for all people, seconds without compiling)."""
     count = len(jax.tree.leaves(arrays)[0])
-    size = _batch_size(count)
+    size = batch_size(count)
     first = jax.tree.map(lambda leaf: leaf[:size], arrays)
     compiled = jax.jit(function).lower(*first).compile()
     with tqdm(total=count, desc=name, unit="fit", leave=False) as bar:
