@@ -310,7 +310,26 @@ def test_broken_asf(tmp_path: Path, clip: Fabricated, change, message: str) -> N
         asf_amc.read_skeleton(tmp_path / "bad.asf")
 
 
-def test_bones_of_a_bvh_point_to_their_first_child(clip: Fabricated) -> None:
-    motion = bvh.read(clip.bvh, 120)
-    thigh = motion.directions[motion.names.index("LeftUpLeg")]
-    np.testing.assert_allclose(thigh, 2.5 * LEG, atol=1e-12)
+def test_bones_of_a_bvh_point_to_their_first_child(tmp_path: Path) -> None:
+    channels = "CHANNELS 3 Zrotation Yrotation Xrotation"
+    (tmp_path / "fork.bvh").write_text(
+        f"HIERARCHY\nROOT a\n{{\nOFFSET 0 0 0\n{channels}\n"
+        f"JOINT b\n{{\nOFFSET 1 2 3\n{channels}\nEnd Site\n{{\nOFFSET 0 0 1\n}}\n}}\n"
+        f"JOINT c\n{{\nOFFSET 4 5 6\n{channels}\nEnd Site\n{{\nOFFSET 0 1 0\n}}\n}}\n}}\n"
+        "MOTION\nFrames: 1\nFrame Time: 0.1\n0 0 90 0 90 0 90 0 0\n"
+    )
+    motion = bvh.read(tmp_path / "fork.bvh", 10)
+    assert motion.names == ("a", "b", "b end", "c", "c end")
+    np.testing.assert_array_equal(motion.directions[[0, 1, 3]], [[1, 2, 3], [0, 0, 1], [0, 1, 0]])
+    about_x = Rotation.from_euler("x", 90, degrees=True).as_matrix()
+    turns = [Rotation.from_euler(axis, 90, degrees=True).as_matrix() for axis in "yz"]
+    np.testing.assert_allclose(motion.rotations[0, 0], about_x, atol=1e-12)
+    np.testing.assert_allclose(motion.rotations[0, 1], about_x @ turns[0], atol=1e-12)
+    np.testing.assert_allclose(motion.rotations[0, 3], about_x @ turns[1], atol=1e-12)
+
+
+def test_half_way() -> None:
+    rng = np.random.default_rng(0)
+    first, step = (Rotation.from_rotvec(rng.normal(0, 0.5, (5, 3))) for _ in range(2))
+    between = retarget.half_way(first.as_matrix(), (first * step * step).as_matrix())
+    np.testing.assert_allclose(between, (first * step).as_matrix(), atol=1e-9)
