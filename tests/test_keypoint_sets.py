@@ -82,6 +82,15 @@ def test_joints_of_another_data_set_or_with_nan(
         lsp.read(tmp_path, "train")
 
 
+def test_lspet_of_nobody(tmp_path: Path) -> None:
+    (tmp_path / "lspet" / "images").mkdir(parents=True)
+    joints = np.ones((14, 3, 10000))
+    joints[:, 2, 77] = 0
+    scipy.io.savemat(tmp_path / "lspet" / "joints.mat", {"joints": joints})
+    with pytest.raises(InputError, match=r"joints\.mat: no joint of image 78 is annotated"):
+        lspet.read(tmp_path, "train")
+
+
 def test_what_is_no_matlab_file(tmp_path: Path) -> None:
     (tmp_path / "lsp" / "images").mkdir(parents=True)
     for content in [b"", b"text " * 100, b"MATLAB 5.0 MAT-file" + bytes(200)]:
@@ -145,7 +154,7 @@ def test_mpii_release(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.flatnonzero(second.annotated), [8, 9])
     np.testing.assert_array_equal(np.flatnonzero(second.visible), [8])
     np.testing.assert_allclose(second.points[8:10], [[4, 5], [2, 3]])
-    (last,) = mpii.read(tmp_path, "validation")  # the video whose number ends in 9
+    (last,) = mpii.read(tmp_path, "validation")  # of the video whose number ends in 9
     assert last.name == "mpii/c.jpg"
     assert np.isnan(last.head_size)
 

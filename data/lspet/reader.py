@@ -7,6 +7,7 @@ import numpy as np
 from data.matlab import leeds_joints
 from data.people import Person, height, middle
 from data.releases import folder, images
+from ief_jax.files import InputError
 from ief_jax.skeletons import LSP_14
 
 LAYOUT = LSP_14
@@ -45,6 +46,9 @@ def read(data_dir: Path, chosen: str) -> list[Person]:
     where = folder(data_dir, "lspet", ("joints.mat", "images"), HOW)
     # 14 x 3 x 10000: x, y and "annotated" of every joint, of every image
     joints = leeds_joints(where / "joints.mat", (14, 3, COUNT)).transpose(2, 0, 1)
+    bare = np.flatnonzero(~(joints[..., 2] == 1).any(1)) + 1
+    if len(bare):
+        raise InputError(f"{where / 'joints.mat'}: no joint of image {bare[0]} is annotated")
     numbers = [number for number in range(1, COUNT + 1) if split(number) == chosen]
     paths = images(where / "images", (f"im{n:05d}.jpg" for n in numbers), HOW)
     people = []

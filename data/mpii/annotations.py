@@ -25,7 +25,8 @@ class Annotation(NamedTuple):
     marked: [2] px, `objpos`.
     scale: the person's height, in units of 200 px.
     head_size: px, or NaN.
-    video: number of the video that the image is from; -1 if unknown.
+    video: number of the video that the image is from, or where that is not known of the image; 0
+    if neither is.
     """
 
     image: str
@@ -52,11 +53,13 @@ def from_mat(path: Path) -> list[Annotation]:
         raise InputError(f"{path}: expected the struct 'RELEASE' of MPII Human Pose; {_OTHER}")
     found = []
     images, training = _list(release["annolist"]), np.atleast_1d(release["img_train"])
-    for number, (image, use) in enumerate(zip(images, training, strict=True)):
-        for person in _list(image.get("annorect")) if use else []:
-            where = f"{path}: a person in image {number + 1}"
+    if len(images) != len(training):
+        raise InputError(f"{path}: {len(images)} images in 'annolist', {len(training)} flags")
+    for number, (image, use) in enumerate(zip(images, training, strict=True), 1):
+        for person in _list(_struct(image).get("annorect")) if use else []:
+            where = f"{path}: a person in image {number}"
             try:
-                annotation = _from_struct(image, person)
+                annotation = _from_struct(image, person, number)
             except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
                 raise InputError(f"{where} is not as in MPII's release ({error!r})") from error
             if annotation is not None:
@@ -104,7 +107,7 @@ def from_json(path: Path) -> list[Annotation]:
                         centre - 1,
                         scale,
                         float("nan"),
-                        -1,
+                        0,
                     ),
                     where,
                 )
@@ -137,7 +140,9 @@ def _key(person: Annotation) -> tuple[str, int, int]:
     return person.image, int(x), int(y)
 
 
-def _from_struct(image: Mapping[str, Any], person: Mapping[str, Any]) -> Annotation | None:
+def _from_struct(
+    image: Mapping[str, Any], person: Mapping[str, Any], number: int
+) -> Annotation | None:
     places = _list(_struct(person.get("annopoints")).get("point"))
     scale, centre = _number(person.get("scale")), _struct(person.get("objpos"))
     if not places or scale is None or not centre:
@@ -162,7 +167,7 @@ def _from_struct(image: Mapping[str, Any], person: Mapping[str, Any]) -> Annotat
         marked=np.array([float(centre["x"]) - 1, float(centre["y"]) - 1]),
         scale=scale,
         head_size=head,
-        video=int(_number(image.get("vididx")) or -1),
+        video=int(_number(image.get("vididx")) or number),
     )
 
 
