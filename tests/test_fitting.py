@@ -44,6 +44,7 @@ def assert_close(a: fitting.Bodies, b: fitting.Bodies, tolerance: float = 2e-4) 
         np.testing.assert_allclose(x, y, atol=tolerance * scale, err_msg=name)
 
 
+@pytest.mark.slow
 def test_derivative_is_finite_at_hidden_keypoints(
     checkpoint: Checkpoint, joint_model: joints.JointModel, people: sampling.Example
 ) -> None:

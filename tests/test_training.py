@@ -86,6 +86,7 @@ def test_draws_follow_the_shares() -> None:
     np.testing.assert_array_equal(kept(jax.random.key(1)).betas, np.arange(10.0, 20.0))
 
 
+@pytest.mark.slow
 def test_the_loss_falls(joint_model: joints.JointModel) -> None:
     configuration = SMALL["released"]
     task = fitting.problem(configuration, joint_model)
