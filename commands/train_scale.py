@@ -1,0 +1,135 @@
+"""`train.py scale`: trains the network that picks the box round a person."""
+
+import dataclasses
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import jax
+import numpy as np
+import tyro
+
+from commands import eval_scale, runs
+from data import keypoint_pipeline, keypoint_sets, scale_examples
+from ief_jax import scale as system
+from ief_jax import training
+from ief_jax.files import InputError
+
+NETWORKS = {"light": system.LIGHT, "vgg_s": system.PAPER}
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Train the scale selector.
+
+    Attributes:
+      workdir: folder for all that is written; a run in it that was cut off goes on.
+      dataset: lsp, lspet, mpii, coco, synthetic; several are trained on together.
+      data_dir: the folder that holds lsp/, lspet/, ... as they were released; the synthetic set
+        is made there if it is not.
+      network: light, or vgg_s (the paper's).
+      people: of all data sets together at most, chosen at random; their images are held in memory.
+      iterations: training steps.
+      batch_size: boxes a step, over all devices.
+      learning_rate: of Adam, at its peak.
+      seed: of weights and examples.
+      threads: that prepare examples.
+      log_every: steps between two lines of metrics.
+      save_every: steps between two checkpoints.
+      evaluate: people of each data set in the evaluation at the end; 0 for none.
+    """
+
+    workdir: Path = Path("runs/scale")
+    dataset: tuple[str, ...] = ("synthetic",)
+    data_dir: Path = Path("downloads")
+    network: Literal["light", "vgg_s"] = "light"
+    people: int = 20000
+    iterations: int = 6000
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    seed: int = 0
+    threads: int = 2
+    log_every: int = 50
+    save_every: int = 1000
+    evaluate: int = 300
+
+
+def scale(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
+    """Train the scale selector: which box round a marked point fits the person."""
+    began = time.perf_counter()
+    configuration = NETWORKS[arguments.network]
+    mesh = training.device_mesh()
+    if arguments.batch_size % mesh.size:
+        raise InputError(
+            f"--batch-size {arguments.batch_size} does not divide over {mesh.size} devices"
+        )
+    found, _ = keypoint_sets.load_all(arguments.dataset, arguments.data_dir, "train")
+    rows = np.random.default_rng(arguments.seed).permutation(len(found))[: arguments.people]
+    people = [found[row] for row in rows]
+    runs.claim(arguments.workdir, _description(arguments, configuration))
+    optimiser = training.adam(arguments.learning_rate, arguments.iterations)
+    weights = system.initial_weights(configuration, jax.random.key(arguments.seed))
+    runs.run(
+        runs.Plan(
+            arguments.workdir,
+            "scale",
+            arguments.iterations,
+            arguments.batch_size,
+            arguments.log_every,
+            arguments.save_every,
+        ),
+        training.step(
+            lambda key, item: item,
+            partial(system.loss, configuration),
+            optimiser,
+            arguments.batch_size,
+            mesh,
+        ),
+        training.place(training.start(weights, optimiser, arguments.seed), mesh),
+        partial(_feed, arguments, configuration.size, scale_examples.shrunk(people)),
+        lambda weights: system.write(
+            arguments.workdir / system.FILE_NAME, system.Selector(configuration, weights)
+        ),
+    )
+    runs.say(f"trained in {time.perf_counter() - began:.0f} s: {arguments.workdir}")
+    if arguments.evaluate:
+        eval_scale.scale(
+            eval_scale.Arguments(
+                checkpoint=str(arguments.workdir),
+                dataset=arguments.dataset,
+                data_dir=arguments.data_dir,
+                count=arguments.evaluate,
+                json=arguments.workdir / "evaluation.json",
+            )
+        )
+
+
+def _feed(
+    arguments: Arguments, size: int, people: Sequence[scale_examples.Shrunk], done: int
+) -> Iterator[tuple[Any, Any]]:
+    """Images of boxes and how much these should grow, from the step after `done` on."""
+    batches = keypoint_pipeline.batches(
+        people,
+        scale_examples.boxes(size),
+        arguments.batch_size,
+        arguments.seed,
+        threads=arguments.threads,
+        first=done,
+    )
+    for batch in batches:
+        yield batch["image"], batch["growth"]
+
+
+def _description(
+    arguments: Arguments, configuration: system.Configuration
+) -> dict[str, dict[str, Any]]:
+    """What makes a run this run."""
+    free = ("workdir", "data_dir", "threads", "log_every", "save_every", "evaluate")
+    values = dataclasses.asdict(arguments)
+    return {
+        "arguments": {name: value for name, value in values.items() if name not in free},
+        "configuration": configuration.to_dict(),
+    }
