@@ -56,6 +56,7 @@ class Fabricated:
         axes = Rotation.from_rotvec(rng.normal(0, 1, (len(NAMES), 3)))
         axes = Rotation.concatenate([Rotation.identity(), *axes[1:]])
         angles = rng.uniform(-60, 60, (frames, len(NAMES), 3))
+        angles[:, [NAMES.index(bone) for bone in ("lfoot", "rfoot")]] /= 3
         angles[:, [NAMES.index(bone) for bone in RIGID]] = 0
         turned = Rotation.from_euler("xyz", angles.reshape(-1, 3), degrees=True).as_matrix()
         bases = axes.as_matrix()
@@ -205,6 +206,23 @@ def test_thinning_keeps_the_same_frames_of_both(clip: Fabricated) -> None:
     for rate, kept in ((30, every[::4]), (60, every[::2]), (500, every)):
         np.testing.assert_array_equal(clips.read_amc(clip.amc, clip.asf, rate).poses, kept)
         assert degrees_apart(clips.read_bvh(clip.bvh, rate).poses, kept).max() < 1e-6
+
+
+def test_ankles_captured_upside_down_are_left_out(tmp_path: Path, clip: Fabricated) -> None:
+    """Half a turn of the left foot in frames 2 and 5, then in all."""
+    lines = clip.amc.read_text().splitlines()
+    feet = [i for i, line in enumerate(lines) if line.startswith("lfoot")]
+    for frames, expected in (([2, 5], [0, 1, 3, 4, 6, 7, 8]), (range(9), None)):
+        for frame in frames:
+            lines[feet[frame]] = "lfoot 170 0 0"
+        (tmp_path / "a.amc").write_text("\n".join(lines))
+        if expected is None:
+            with pytest.raises(InputError, match="a.amc: in every frame an ankle"):
+                clips.read_amc(tmp_path / "a.amc", clip.asf, 120)
+        else:
+            every = clips.read_amc(clip.amc, clip.asf, 120).poses
+            found = clips.read_amc(tmp_path / "a.amc", clip.asf, 120).poses
+            np.testing.assert_array_equal(found, every[expected])
 
 
 @pytest.mark.skipif(not (SHARED / "cmu").is_dir(), reason="needs CMU clips in ../shared/data/cmu")

@@ -20,6 +20,7 @@ from data.cmu_split import SPLITS, TEST, VALIDATION, split_of
 from data.pose_preparation import Clip, Recording
 from data.releases import files_below, nothing_found, some
 from ief_jax.files import InputError
+from ief_jax.smpl import JOINT_NAMES
 
 HOW = (
     "download the clips and skeletons from https://mocap.cs.cmu.edu (allasfamc.zip), or the "
@@ -88,6 +89,13 @@ T_POSE = {
 CMU's legs stand 20 degrees apart, and its zero pose looks up.
 """
 
+ANKLES = [JOINT_NAMES.index("left_ankle"), JOINT_NAMES.index("right_ankle")]
+LARGEST_TURN = 2.0
+"""Frames in which an ankle is turned further, radians, are left out.
+
+They are faults: in some clips a foot is half a turn off, from one frame to the next and back.
+"""
+
 
 def read_bvh(path: Path, rate: float) -> Recording:
     """A clip of the BVH conversion, thinned to about `rate` frames a second.
@@ -100,7 +108,8 @@ def read_bvh(path: Path, rate: float) -> Recording:
     if len(motion.rotations) < 2:
         raise InputError(f"{path}: has no frame behind the T-pose")
     t_pose, frames = motion.rotations[0], motion.rotations[1:]
-    return Recording(retarget(motion._replace(rotations=frames), t_pose, BVH_BONES), None)
+    poses = retarget(motion._replace(rotations=frames), t_pose, BVH_BONES)
+    return Recording(_possible(path, poses), None)
 
 
 def read_amc(path: Path, skeleton: Path, rate: float) -> Recording:
@@ -115,7 +124,16 @@ def read_amc(path: Path, skeleton: Path, rate: float) -> Recording:
     for bone, (axis, degrees) in T_POSE.items():
         turn = Rotation.from_euler(axis, degrees, degrees=True)
         t_pose[motion.names.index(bone)] = turn.as_matrix()
-    return Recording(retarget(motion, t_pose, ASF_BONES), None)
+    return Recording(_possible(path, retarget(motion, t_pose, ASF_BONES)), None)
+
+
+def _possible(path: Path, poses: np.ndarray) -> np.ndarray:
+    """The poses whose ankles were not captured upside down."""
+    turned = np.linalg.norm(poses[:, ANKLES], axis=-1).max(-1)
+    kept = poses[turned < LARGEST_TURN]
+    if not len(kept):
+        raise InputError(f"{path}: in every frame an ankle is turned by {LARGEST_TURN} rad or more")
+    return kept
 
 
 def find(folder: Path) -> list[Clip]:
