@@ -142,6 +142,8 @@ def prepare(
         or (if strict) something cannot; or it is prepared already, without `overwrite`.
       OutputError: the shards cannot be written.
     """
+    if not rate > 0:
+        raise InputError(f"--rate is {rate}, expected more than 0 frames a second")
     output_folder(data_dir)
     target = data_dir / builder.name / preparation.VERSION
     replaced = target.with_name(f".{target.name}.replaced")

@@ -287,6 +287,8 @@ def test_nothing_can_be_read(
     assert prepare("amass", tmp_path, tmp_path / "out") == 2
     assert "none of its 1 clips can be read" in capsys.readouterr().err
     assert not list((tmp_path / "out").iterdir())
+    assert prepare("amass", tmp_path, tmp_path / "out", "--rate", "0") == 2
+    assert "--rate is 0.0, expected more than 0" in capsys.readouterr().err
     assert prepare("cmu", tmp_path, tmp_path / "out") == 2
     assert "has no clips (02_01.amc or 02_01.bvh); it has KIT/3" in capsys.readouterr().err
 
