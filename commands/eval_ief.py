@@ -6,7 +6,7 @@ selector picks, about the marked point that the data set gives (LSP: the image's
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,6 +24,7 @@ from ief_jax import (
     keypoint_checkpoints,
     keypoint_metrics,
     keypoint_report,
+    scale,
 )
 from ief_jax.crops import Box
 from ief_jax.files import InputError, output_folder, replacing
@@ -54,8 +55,8 @@ class Arguments:
       split: test where the release has it annotated, and validation.
       checkpoint: released, or a folder that train.py wrote.
       steps: corrections; the checkpoint's own number by default.
-      scale: selector for the box that the scale selector picks, truth for the one that the
-        person's true height gives.
+      scale: which box: selector for the one that the scale selector arrives at, nine for the one
+        of the paper's nine that it prefers, truth for 1.2 times the person's true height.
       views: looks at each person, of which the median is taken: once as in the paper, several
         as ief-jax keypoints does.
       count: people to take, chosen at random; all by default.
@@ -69,7 +70,7 @@ class Arguments:
     split: Literal["train", "validation", "test"] | None = None
     checkpoint: str = "released"
     steps: int | None = None
-    scale: Literal["selector", "truth"] = "selector"
+    scale: Literal["selector", "nine", "truth"] = "selector"
     views: Literal["once", "several"] = "once"
     count: int | None = None
     seed: int = 0
@@ -206,13 +207,9 @@ def _estimate(
     arguments: Arguments, checkpoint: Checkpoint, people: Sequence[Person]
 ) -> tuple[list[Box], np.ndarray, float]:
     """The box and the path [N, T + 1, K, 2] of each person in pixels, and how long it took."""
-    views = estimation.ONCE if arguments.views == "once" else estimation.SEVERAL
-    size = checkpoint.configuration.size
-    selector = None
-    if arguments.scale == "selector":
-        from ief_jax import scale
-
-        selector = scale.load()
+    joints, size = checkpoint.configuration.joints, checkpoint.configuration.size
+    views = estimation.ONCE if arguments.views == "once" else estimation.several(joints)
+    find_box = _box_finder(arguments.scale)
     group = max(1, BATCH // len(views))
     boxes: list[Box] = []
     found: list[np.ndarray] = []
@@ -223,7 +220,7 @@ def _estimate(
             sights = []
             for person in some:
                 photograph = decode(person.image, person.name)
-                boxes.append(_box(selector, photograph, person))
+                boxes.append(find_box(photograph, person))
                 sights.append(estimation.sight(photograph, person.marked, boxes[-1], views, size))
             batch = group * len(views)
             if first == 0:
@@ -236,12 +233,13 @@ def _estimate(
     return boxes, np.stack(found), seconds
 
 
-def _box(selector: Any, photograph: Image.Image, person: Person) -> Box:
-    if selector is None:
-        return Box(*person.marked.tolist(), crops.PERSON * person.height)
-    from ief_jax import scale
-
-    return scale.pick(selector, photograph, person.marked)
+def _box_finder(which: str) -> Callable[[Image.Image, Person], Box]:
+    """What gives the box that fits a person in a photograph."""
+    if which == "truth":
+        return lambda photograph, person: Box(*person.marked.tolist(), crops.PERSON * person.height)
+    selector = scale.load()
+    pick = {"selector": scale.pick, "nine": scale.pick_of_nine}[which]
+    return lambda photograph, person: pick(selector, photograph, person.marked)
 
 
 def _spread_over(error: np.ndarray) -> list[int]:

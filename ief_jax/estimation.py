@@ -1,6 +1,6 @@
 """The keypoints of people in a photograph, each found from a marked point on them.
 
-    point -> 9 boxes -> the one that fits -> a few views of it -> corrections -> keypoints
+    marked point -> the box that fits the person -> a few views of it -> corrections -> keypoints
 
 The paper looks once, at the box of the right size. Looking several times costs time and gives two
 things: a better estimate (the median of them all), and how far the views agree, which tells right
@@ -8,14 +8,15 @@ joints from wrong ones where nothing else does.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from ief_jax import crops, ief, keypoint_checkpoints, skeletons
+from ief_jax import crops, ief, keypoint_checkpoints, scale, skeletons
 from ief_jax.crops import Box
 from ief_jax.keypoint_checkpoints import Checkpoint
+from ief_jax.scale import Selector
 
 
 class View(NamedTuple):
@@ -27,7 +28,8 @@ class View(NamedTuple):
 
 ONCE = (View(1.0, False),)
 """As in the paper."""
-SEVERAL = tuple(View(scale, mirrored) for scale in (1.0, 0.9, 1.1) for mirrored in (False, True))
+SCALES = (1.0, 0.9, 1.1)
+"""Of the boxes of `several`."""
 
 
 class Sight(NamedTuple):
@@ -62,7 +64,16 @@ class Estimator(NamedTuple):
     """Trained networks: the one that corrects keypoints, and the one that picks the box."""
 
     checkpoint: Checkpoint
-    selector: Any
+    selector: Selector
+
+
+def several(joints: Sequence[str]) -> tuple[View, ...]:
+    """Boxes a little smaller and larger, each as it is and, if left and right can change places
+    (a network may know the left knee alone), mirrored."""
+    other = {"left": "right", "right": "left"}
+    split = [joint.partition("_") for joint in joints]
+    paired = all(side not in other or f"{other[side]}_{part}" in joints for side, _, part in split)
+    return tuple(View(size, flip) for size in SCALES for flip in ((False, True)[: 1 + paired]))
 
 
 def load(name: str) -> Estimator:
@@ -71,8 +82,6 @@ def load(name: str) -> Estimator:
     Raises:
       InputError: there is no such checkpoint, or it is broken.
     """
-    from ief_jax import scale
-
     return Estimator(keypoint_checkpoints.load(name), scale.load())
 
 
@@ -80,7 +89,7 @@ def estimate(
     estimator: Estimator,
     photograph: Image.Image,
     marked: np.ndarray,
-    views: Sequence[View] = SEVERAL,
+    views: Sequence[View] | None = None,
     steps: int | None = None,
 ) -> Estimate:
     """One person's keypoints.
@@ -89,11 +98,10 @@ def estimate(
       estimator: from `load`.
       photograph: in RGB.
       marked: [2] pixels, a point on the person.
-      views: how to look.
+      views: how to look; `several` by default.
       steps: T; the checkpoint's own number by default.
     """
-    from ief_jax import scale
-
+    views = views or several(estimator.checkpoint.configuration.joints)
     box = scale.pick(estimator.selector, photograph, marked)
     size = estimator.checkpoint.configuration.size
     seen = sight(photograph, marked, box, views, size)

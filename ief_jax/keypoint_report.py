@@ -91,7 +91,7 @@ def figure(
     above, below = page.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
     parts, means = above.subplots(1, 2)
     _curves(parts, both_sides(rates[detailed]), detailed)
-    _curves(means, {name: each.mean for name, each in rates.items()}, "mean")
+    _curves(means, {name: each.mean for name, each in rates.items()}, "means")
     panels = below.subplots(max(len(sequences), 1), columns, squeeze=False)
     for axes in panels.flat:
         axes.set_axis_off()

@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ief_jax import crops, estimation, ief
+from ief_jax import crops, estimation, ief, scale
 from ief_jax.crops import Box
+from ief_jax.skeletons import LSP_14
 
 CENTRE, HEIGHT = (150.0, 120.0), 160.0
 BOX = Box(*CENTRE, crops.PERSON * HEIGHT)
+SEVERAL = estimation.several(LSP_14)
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +26,7 @@ def photograph() -> Image.Image:
     return image
 
 
-@pytest.mark.parametrize("view", estimation.SEVERAL)
+@pytest.mark.parametrize("view", SEVERAL)
 def test_every_view_leads_back_to_the_photograph(
     photograph: Image.Image, view: estimation.View
 ) -> None:
@@ -57,9 +59,7 @@ def test_people_do_not_depend_on_their_batch(photograph: Image.Image) -> None:
     marks = [np.array(CENTRE) + [shift, 0] for shift in (0, 3, 6)]
     looks = [
         estimation.sight(photograph, mark, BOX._replace(x=mark[0]), views, dots.SIZE)
-        for mark, views in zip(
-            marks, (estimation.SEVERAL, estimation.ONCE, estimation.ONCE), strict=True
-        )
+        for mark, views in zip(marks, (SEVERAL, estimation.ONCE, estimation.ONCE), strict=True)
     ]
     together = estimation.paths(dots.CHECKPOINT, looks, 1, 3)
     assert [len(path) for path in together] == [6, 1, 1]
@@ -92,3 +92,30 @@ def test_confidence_falls_with_disagreement_and_unrest_at_any_size() -> None:
         assert (np.diff(sure) < 0).all(), what
         assert 0 < sure[-1] < 0.5 < sure[0] < 1, what
         np.testing.assert_allclose(estimation.confidence(3 * views, 600.0), sure)
+
+
+def test_only_what_has_two_sides_is_mirrored() -> None:
+    assert len(SEVERAL) == len(set(SEVERAL)) == 6
+    assert sum(view.mirrored for view in SEVERAL) == 3
+    assert SEVERAL[0] == estimation.ONCE[0]
+    assert len(estimation.several(("left_knee", "right_knee", "pelvis"))) == 6
+    alone = estimation.several(("left_knee", "left_hip"))
+    assert len(alone) == 3 and not any(view.mirrored for view in alone)
+
+
+def test_estimate_picks_looks_and_agrees(
+    photograph: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def pick(selector: object, image: Image.Image, marked: np.ndarray) -> Box:
+        asked.append((selector, image, tuple(marked)))
+        return BOX
+
+    monkeypatch.setattr(scale, "pick", pick)
+    estimator = estimation.Estimator(dots.CHECKPOINT, "selector")  # type: ignore[arg-type]
+    found = estimation.estimate(estimator, photograph, np.array(CENTRE))
+    assert asked == [("selector", photograph, CENTRE)]
+    assert found.path.shape == (3, 14, 2) and found.confidence.shape == (14,)
+    np.testing.assert_allclose(found.path[-1], dots.pose(CENTRE, HEIGHT), atol=1)
+    assert (found.confidence > 0).all()
