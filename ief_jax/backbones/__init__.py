@@ -2,5 +2,13 @@
 
 from ief_jax.backbones.backbone import Backbone, Entry
 from ief_jax.backbones.efficientnet_lite import EfficientNetLite0
+from ief_jax.backbones.googlenet import GoogLeNet
+from ief_jax.backbones.vgg import VGG16
 
-__all__ = ["Backbone", "EfficientNetLite0", "Entry"]
+NAMED: dict[str, type[Backbone]] = {
+    "efficientnet_lite0": EfficientNetLite0,
+    "googlenet": GoogLeNet,
+    "vgg16": VGG16,
+}
+
+__all__ = ["NAMED", "Backbone", "EfficientNetLite0", "Entry", "GoogLeNet", "VGG16"]

