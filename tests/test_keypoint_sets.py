@@ -263,6 +263,18 @@ def test_several_sets_share_a_layout(leeds: tuple[Path, np.ndarray, np.ndarray])
     assert person.annotated.dtype == bool
 
 
+def test_joined_people_are_asked_for_by_their_own_number() -> None:
+    class Shards(list):
+        def __getitem__(self, index: int) -> Person:
+            assert 0 <= index < len(self)
+            return super().__getitem__(index)
+
+    parts = [(Shards(names), LSP_14) for names in ("abc", "", "de")]
+    joined = keypoint_sets.Joined(parts, LSP_14)
+    assert list(joined) == list("abcde")
+    assert [joined[-1], joined[-3], *joined[1:4]] == list("ecbcd")
+
+
 def test_unknown_sets_and_splits(leeds: tuple[Path, np.ndarray, np.ndarray]) -> None:
     with pytest.raises(InputError, match="no data set 'flic': one of lsp, lspet"):
         keypoint_sets.load("flic", leeds[0], "train")
