@@ -1,18 +1,22 @@
-"""Evaluates: `python eval.py lgd` fits bodies to keypoints of known people and measures errors.
+"""Evaluates what train.py trains, or what is released.
 
-python eval.py lgd [--checkpoint released|paper|DIR] [--poses FILE.npz] [--body FILE] ...
-python eval.py lgd --dataset 3dpw|h36m|ehf|amass|cmu --data-dir DIR ...
-python eval.py lgd --ablations [--poses FILE.npz ... --test FILE.npz] ...
+    python eval.py lgd [--checkpoint released|paper|DIR] [--poses FILE.npz] [--body FILE] ...
+    python eval.py lgd --dataset 3dpw|h36m|ehf|amass|cmu --data-dir DIR ...
+    python eval.py lgd --ablations [--poses FILE.npz ... --test FILE.npz] ...
+    python eval.py ief [--checkpoint released|DIR] [--dataset lsp --data-dir DIR] ...
+    python eval.py ief --ablations [--train lsp lspet --test lsp --data-dir DIR] ...
+    python eval.py scale [--checkpoint released|DIR] [--dataset lsp --data-dir DIR] ...
 """
 
 import sys
 from collections.abc import Callable, Sequence
 
-from commands.ablate_ief import ablations
+from commands.ablate_ief import ablations as ief_ablations
 from commands.ablate_lgd import ablations as lgd_ablations
 from commands.eval_ief import ief
 from commands.eval_lgd import lgd
 from commands.eval_lgd_dataset import dataset as lgd_dataset
+from commands.eval_scale import scale
 from ief_jax import command_line
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -20,7 +24,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "lgd-dataset": lgd_dataset,
     "lgd-ablations": lgd_ablations,
     "ief": ief,
-    "ief-ablations": ablations,
+    "ief-ablations": ief_ablations,
+    "scale": scale,
 }
 
 

@@ -2,6 +2,7 @@
 
     python train.py [lgd] [--workdir DIR] [--poses FILE.npz ...] [--body FILE] ...
     python train.py ief [--workdir DIR] [--dataset lsp lspet] [--data-dir DIR] ...
+    python train.py scale [--workdir DIR] [--dataset lsp lspet] [--data-dir DIR] ...
 
 All that a run writes is in its folder: config.json, metrics.jsonl, TensorBoard events,
 checkpoints/ (from which the same command goes on after a break), model.npz (which eval.py and
@@ -13,9 +14,10 @@ from collections.abc import Callable, Sequence
 
 from commands.train_ief import ief
 from commands.train_lgd import lgd
+from commands.train_scale import scale
 from ief_jax import command_line
 
-COMMANDS: dict[str, Callable[..., None]] = {"lgd": lgd, "ief": ief}
+COMMANDS: dict[str, Callable[..., None]] = {"lgd": lgd, "ief": ief, "scale": scale}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
