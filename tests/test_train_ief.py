@@ -1,0 +1,87 @@
+"""train.py ief end to end on a few fabricated people, and what can be wrong with its input."""
+
+import json
+import shutil
+from pathlib import Path
+
+import fabricated_keypoints
+import jax
+import numpy as np
+import pytest
+from tiny_backbone import TinyBackbone
+
+import train
+from ief_jax import ief, keypoint_checkpoints
+
+ARGUMENTS = ["--dataset", "coco", "--no-pretrained", "--size", "16", "--batch-size", "2"]
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any network would do: the real ones take long to compile."""
+    monkeypatch.setitem(ief.BACKBONES, "efficientnet_lite0", TinyBackbone)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("downloads")
+    fabricated_keypoints.coco(folder)
+    return folder
+
+
+def run(downloads: Path, workdir: Path, *more: str) -> int:
+    words = ["ief", *ARGUMENTS, "--data-dir", str(downloads), "--workdir", str(workdir)]
+    return train.main([*words, "--cells", "2", "--evaluate", "0", *more])
+
+
+@pytest.mark.parametrize("method", ["ief", "iterative_direct"])
+def test_a_run_goes_on_where_it_was_cut_off(method: str, downloads: Path, tmp_path: Path) -> None:
+    work = tmp_path / "run"
+    arguments = ("--method", method, "--epochs", "6", "--save-every", "2", "--log-every", "2")
+    assert run(downloads, work, *arguments) == 0
+    lines = [json.loads(line) for line in (work / "metrics.jsonl").read_text().splitlines()]
+    steps = [line["step"] for line in lines]
+    assert steps[-1] >= 6 and np.isfinite([line["loss"] for line in lines]).all()
+    whole = keypoint_checkpoints.load(work)
+    assert whole.configuration.steps == 4
+    assert whole.weights["start"].shape == (len(whole.configuration.joints), 2)
+
+    shutil.rmtree(work / "checkpoints" / str(steps[-1]))
+    (work / "model.npz").unlink()
+    assert run(downloads, work, *arguments) == 0
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6),
+        keypoint_checkpoints.load(work).weights,
+        whole.weights,
+    )
+
+
+def test_some_joints_alone(downloads: Path, tmp_path: Path) -> None:
+    work = tmp_path / "run"
+    assert run(downloads, work, "--joints", "left_knee", "left_hip", "--epochs", "1") == 0
+    trained = keypoint_checkpoints.load(work)
+    assert trained.configuration.joints == ("left_knee", "left_hip")
+    found = ief.predict(trained, np.zeros((1, 16, 16, 3), np.uint8), np.zeros((1, 2)))
+    assert found.shape == (1, 5, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--joints", "left_antenna"), "--joints left_antenna"),
+        (("--initial", "{tmp}/none"), "none: no such checkpoint"),
+        (("--data-dir", "{tmp}"), "coco"),
+        (("--dataset", "faces"), "faces"),
+    ],
+)
+def test_bad_input_is_named_and_nothing_is_written(
+    downloads: Path,
+    tmp_path: Path,
+    more: tuple[str, str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    filled = [word.format(tmp=tmp_path) for word in more]
+    assert run(downloads, tmp_path / "run", *filled) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
