@@ -194,13 +194,15 @@ def test_items_become_people() -> None:
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three data sets of a few moving people, and one file that is no npz."""
+    """Three data sets of a few moving people, and two files that are no npz, one all by itself."""
     pytest.importorskip("tensorflow_datasets")
     folder = tmp_path_factory.mktemp("amass")
     for number, name in enumerate(("CMU/01/a", "CMU/02/b", "KIT/3/c", "SFU/4/d")):
         poses = np.cumsum(np.random.default_rng(number).normal(0, 0.05, (40, 66)), 0)
         amass_files.smplh(folder / f"{name}_poses.npz", poses, 30)
-    (folder / "KIT" / "3" / "broken_poses.npz").write_bytes(b"PK")
+    for name in ("KIT/3", "SSM_synced/1"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / name / "broken_poses.npz").write_bytes(b"PK")
     return folder
 
 
@@ -249,7 +251,7 @@ def test_broken_files_are_counted_or_stop_the_run(
     assert prepare("amass", tree, tmp_path) == 0
     said = capsys.readouterr()
     assert "skipped: " in said.err and "broken_poses.npz: not an npz" in said.err
-    assert "1 files could not be read and were skipped" in said.out
+    assert "2 files could not be read and were skipped" in said.out
     before = sorted((path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*"))
     assert prepare("amass", tree, tmp_path, "--strict", "--overwrite") == 2
     assert "broken_poses.npz: not an npz" in capsys.readouterr().err
