@@ -32,6 +32,7 @@ COLOURS = [
 def pose(centre: tuple[float, float], height: float) -> np.ndarray:
     """[14, 2] pixels: upright, facing us, about a point of the trunk."""
     at = {
+        "left_wrist": (0.3, -0.3),  # raised: nobody is their own mirror image
         "head_top": (0.0, -0.4),
         "upper_neck": (0.0, -0.28),
         "shoulder": (0.11, -0.22),

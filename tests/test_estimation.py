@@ -32,6 +32,7 @@ def test_every_view_leads_back_to_the_photograph(
 ) -> None:
     one = estimation.sight(photograph, np.array(CENTRE), BOX, [view], dots.SIZE)
     assert one.images.shape == (1, dots.SIZE, dots.SIZE, 3)
+    assert one.boxes[0].side == pytest.approx(view.scale * 7 / 8 * BOX.side)
     (found,) = estimation.paths(dots.CHECKPOINT, [one], None, 1)
     assert found.shape == (1, 3, 14, 2)
     # A pixel of the crop is 1.75 of the photograph, more or less.
