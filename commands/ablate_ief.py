@@ -60,7 +60,8 @@ class Arguments:
       data_dir: the folder that holds lsp/, lspet/, ... as they were released.
       variants: which networks.
       seeds: networks of each kind.
-      backbone, size, enters, cells, crops, epochs, batch_size, learning_rate: as for train.py ief.
+      backbone, pretrained, imagenet, size, enters, cells, frozen, crops, epochs, batch_size,
+        learning_rate: as for train.py ief.
       count: people to measure; all by default.
       json: file for the figures.
     """
@@ -72,9 +73,12 @@ class Arguments:
     variants: tuple[str, ...] = tuple(VARIANTS)
     seeds: int = 3
     backbone: Literal["googlenet", "vgg16", "efficientnet_lite0"] = "efficientnet_lite0"
+    pretrained: bool = True
+    imagenet: Path | None = None
     size: int = 96
     enters: int = 0
     cells: int = 1
+    frozen: int = 0
     crops: Literal["paper", "augmented"] = "augmented"
     epochs: float = 8.0
     batch_size: int = 32
@@ -112,9 +116,12 @@ def _measure(arguments: Arguments, name: str, seed: int) -> dict[str, Any]:
             method=variant.method,  # type: ignore[arg-type]
             joints=variant.joints,
             backbone=arguments.backbone,
+            pretrained=arguments.pretrained,
+            imagenet=arguments.imagenet,
             size=arguments.size,
             enters=arguments.enters,
             cells=arguments.cells,
+            frozen=arguments.frozen,
             crops=arguments.crops,
             epochs=arguments.epochs,
             batch_size=arguments.batch_size,

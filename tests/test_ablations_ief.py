@@ -1,0 +1,63 @@
+"""eval.py ief --ablations on a few fabricated people."""
+
+import json
+import re
+from pathlib import Path
+
+import fabricated_keypoints
+import pytest
+from tiny_backbone import TinyBackbone
+
+import eval as script
+from ief_jax import ief
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any network would do: the real ones take long to compile."""
+    monkeypatch.setitem(ief.BACKBONES, "efficientnet_lite0", TinyBackbone)  # type: ignore[arg-type]
+
+
+def run(downloads: Path, workdir: Path, *more: str) -> int:
+    words = [
+        "ief",
+        "--ablations",
+        "--train",
+        "coco",
+        "--test",
+        "coco",
+        "--size",
+        "16",
+        "--no-pretrained",
+    ]
+    words += ["--data-dir", str(downloads), "--workdir", str(workdir), "--cells", "2"]
+    return script.main([*words, "--batch-size", "2", "--epochs", "2", *more])
+
+
+def test_networks_are_trained_once_and_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    downloads, work, figures = tmp_path / "downloads", tmp_path / "runs", tmp_path / "figures.json"
+    for part in ("train2017", "val2017"):
+        fabricated_keypoints.coco(downloads, part)
+    arguments = ("--variants", "ief", "direct", "knee", "--seeds", "2", "--json", str(figures))
+    assert run(downloads, work, *arguments) == 0
+    found = json.loads(figures.read_text())
+    assert {name: len(each) for name, each in found.items()} == {"ief": 2, "direct": 2, "knee": 2}
+    assert len(found["ief"][0]["per_step"]) == 5
+    assert len(found["direct"][0]["per_step"]) == 2
+    printed = capsys.readouterr().out
+    ours = sum(one["per_step"][-1] for one in found["ief"]) / 2
+    assert re.search(rf"IEF +{ours:.1f} \+- \d+\.\d +81\.0", printed)
+    assert "left knee (table 4)" in printed
+
+    # The networks are there: nothing is trained again.
+    before = {path: path.stat().st_mtime_ns for path in work.rglob("model.npz")}
+    assert len(before) == 6
+    assert run(downloads, work, *arguments) == 0
+    assert {path: path.stat().st_mtime_ns for path in work.rglob("model.npz")} == before
+
+
+def test_an_unknown_variant_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tmp_path, tmp_path / "runs", "--variants", "magic") == 2
+    assert "--variants magic" in capsys.readouterr().err
