@@ -26,6 +26,7 @@ from ief_jax import (
     keypoint_report,
     scale,
 )
+from ief_jax import ief as system
 from ief_jax.crops import Box
 from ief_jax.files import InputError, output_folder, replacing
 from ief_jax.keypoint_checkpoints import Checkpoint
@@ -142,6 +143,7 @@ def evaluate(arguments: Arguments) -> Result:
     """Runs the protocol; reads files, writes none."""
     _check(arguments)
     checkpoint = keypoint_checkpoints.load(arguments.checkpoint)
+    system.check(checkpoint, arguments.checkpoint)
     people, names = keypoint_sets.load(
         arguments.dataset, arguments.data_dir, arguments.split or _last_split(arguments.dataset)
     )

@@ -80,9 +80,12 @@ def load(name: str) -> Estimator:
     """A checkpoint by name or folder (`keypoint_checkpoints.load`), with the scale selector.
 
     Raises:
-      InputError: there is no such checkpoint, or it is broken.
+      InputError: there is no such checkpoint, or it is broken, or its weights are those of another
+        network than it says.
     """
-    return Estimator(keypoint_checkpoints.load(name), scale.load())
+    checkpoint = keypoint_checkpoints.load(name)
+    ief.check(checkpoint, name)
+    return Estimator(checkpoint, scale.load())
 
 
 def estimate(

@@ -17,8 +17,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ief_jax import feedback, heatmaps
+from ief_jax import feedback, heatmaps, weight_files
 from ief_jax.backbones import Backbone, EfficientNetLite0
+from ief_jax.files import InputError
 from ief_jax.ief_configurations import Configuration
 from ief_jax.keypoint_checkpoints import Checkpoint
 from ief_jax.weight_files import Weights
@@ -57,6 +58,26 @@ def initial_weights(configuration: Configuration, key: jax.Array) -> Weights:
     image = jnp.zeros((1, side, side, 3))
     maps = jnp.zeros((1, side, side, len(configuration.joints) + 1))
     return jax.jit(network(configuration).init)(key, image, maps)
+
+
+def check(checkpoint: Checkpoint, source: str) -> None:
+    """Sees that a checkpoint's weights are those of its configuration's network.
+
+    Args:
+      checkpoint: to be checked.
+      source: where it comes from, for messages.
+
+    Raises:
+      InputError: there is no such backbone; or names what is missing, unknown or of another shape.
+    """
+    configuration = checkpoint.configuration
+    if configuration.backbone not in BACKBONES:
+        raise InputError(
+            f"{source}: backbone '{configuration.backbone}' is not one of {', '.join(BACKBONES)}"
+        )
+    expected = jax.eval_shape(partial(initial_weights, configuration), jax.random.key(0))
+    start = jax.ShapeDtypeStruct((len(configuration.joints), 2), jnp.float32)
+    weight_files.check(checkpoint.weights, {"network": expected, "start": start}, source)
 
 
 def see(

@@ -27,6 +27,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
         scale, "pick", lambda selector, image, marked: Box(*map(float, marked), side)
     )
     monkeypatch.setattr(ief, "predict", dots.predict)
+    monkeypatch.setattr(ief, "check", lambda checkpoint, source: None)
     monkeypatch.setattr(keypoint_checkpoints, "load", lambda name: dots.CHECKPOINT)
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
 

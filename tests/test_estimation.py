@@ -1,12 +1,20 @@
 """From a photograph to keypoints: dots must be found where they were drawn."""
 
+import dataclasses
+from pathlib import Path
+
 import dots
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_backbone import TinyBackbone
 
-from ief_jax import crops, estimation, ief, scale
+from ief_jax import crops, estimation, ief, keypoint_checkpoints, scale
 from ief_jax.crops import Box
+from ief_jax.files import InputError
+from ief_jax.ief_configurations import PAPER
 from ief_jax.skeletons import LSP_14
 
 CENTRE, HEIGHT = (150.0, 120.0), 160.0
@@ -120,3 +128,27 @@ def test_estimate_picks_looks_and_agrees(
     assert found.path.shape == (3, 14, 2) and found.confidence.shape == (14,)
     np.testing.assert_allclose(found.path[-1], dots.pose(CENTRE, HEIGHT), atol=1)
     assert (found.confidence > 0).all()
+
+
+def test_weights_of_another_network_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ief.BACKBONES, "tiny", TinyBackbone)  # type: ignore[arg-type]
+    monkeypatch.setattr(scale, "load", lambda: None)
+    configuration = dataclasses.replace(PAPER, backbone="tiny", size=16)
+    network = ief.initial_weights(configuration, jax.random.key(0))
+    weights = {"network": network, "start": jnp.zeros((14, 2))}
+
+    def load(**changes: object) -> estimation.Estimator:
+        changed = dataclasses.replace(configuration, **changes)  # type: ignore[arg-type]
+        path = tmp_path / "model.npz"
+        keypoint_checkpoints.write(path, keypoint_checkpoints.Checkpoint(changed, weights))
+        return estimation.load(str(tmp_path))
+
+    assert load().checkpoint.configuration == configuration
+    with pytest.raises(InputError, match=r"weights of another configuration: 'network/params/last"):
+        load(cells=4)
+    with pytest.raises(InputError, match="backbone 'alexnet' is not one of efficientnet_lite0"):
+        load(backbone="alexnet")
+    with pytest.raises(InputError, match=r"'start' has shape \(14, 2\), expected \(13, 2\)"):
+        load(joints=LSP_14[1:])

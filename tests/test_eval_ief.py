@@ -23,6 +23,7 @@ from ief_jax.skeletons import COCO_17, LSP_14, opposite
 def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """`eval.py ief` with a data set of six people, whose dots are found unless ..."""
     monkeypatch.setattr(ief, "predict", dots.predict)
+    monkeypatch.setattr(ief, "check", lambda checkpoint, source: None)
     monkeypatch.setattr(keypoint_checkpoints, "load", lambda name: dots.CHECKPOINT)
     monkeypatch.setattr(keypoint_sets, "load", lambda *asked: (people(), LSP_14))
     return lambda *words: command_line.run(
