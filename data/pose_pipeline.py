@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from data.pose_preparation import VERSION
+from data.releases import some
 from ief_jax import smpl
 from ief_jax.files import InputError
 from ief_jax.formats.poses import BODY, Poses
@@ -64,9 +65,17 @@ def open_prepared(
     lengths = builder.info.metadata["lengths"]
     splits = choose(sorted(split for split in lengths if lengths[split]))
     for split in splits:
-        for path in builder.info.splits[split].filepaths:
-            if not Path(path).is_file():
+        info = builder.info.splits[split]
+        paths = [Path(path) for path in info.filepaths]
+        for path in paths:
+            if not path.is_file():
                 raise InputError(f"{path}: is missing; --overwrite prepares {name} anew")
+        if sum(path.stat().st_size for path in paths) != info.num_bytes:
+            names = some(path.name for path in paths)
+            raise InputError(
+                f"{folder}: not all of {split} is there ({names}: not {info.num_bytes} bytes); "
+                f"--overwrite prepares {name} anew"
+            )
     return Prepared(
         [builder.as_data_source(split) for split in splits],
         [np.array(lengths[split]) for split in splits],

@@ -295,7 +295,7 @@ def test_nothing_can_be_read(
     assert "has no clips (02_01.amc or 02_01.bvh); it has KIT/3" in capsys.readouterr().err
 
 
-def test_a_missing_shard_is_named(data_dir: Path, tmp_path: Path) -> None:
+def test_missing_shards_are_named(data_dir: Path, tmp_path: Path) -> None:
     from data import amass
 
     copy = shutil.copytree(data_dir, tmp_path / "copy")
@@ -305,6 +305,10 @@ def test_a_missing_shard_is_named(data_dir: Path, tmp_path: Path) -> None:
     ):
         amass.prepared(copy)
     assert amass.prepared(copy, "CMU").count > 0
+    cut = next(copy.rglob("amass-CMU*"))
+    cut.write_bytes(cut.read_bytes()[:-1000])
+    with pytest.raises(InputError, match="not all of CMU is there"):
+        amass.prepared(copy, "CMU")
 
 
 def test_people_of_a_data_set(data_dir: Path) -> None:

@@ -161,9 +161,8 @@ def read(path: Path, rate: float) -> Recording:
 
 
 def _frame_rate(path: Path) -> float:
-    with np.load(path, allow_pickle=False) as file:
-        name = next((key for key in ("mocap_framerate", "mocap_frame_rate") if key in file), None)
-        rate = np.asarray(file[name] if name else np.nan)
+    found = pose_files.arrays(path, ("mocap_framerate", "mocap_frame_rate"))
+    rate = next(iter(found.values()), np.array(np.nan))
     if rate.size != 1 or rate.dtype.kind not in "iuf" or not rate.item() > 0:
         raise InputError(
             f"{path}: has no frame rate: expected one number 'mocap_framerate' or "

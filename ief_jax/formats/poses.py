@@ -29,18 +29,15 @@ class Poses(NamedTuple):
     subject: np.ndarray | None
 
 
-def read(path: str | os.PathLike[str]) -> Poses:
-    """Reads one file.
-
-    Numbers behind the first 66 (hands, face) are not SMPL's and are left out.
+def arrays(path: str | os.PathLike[str], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """The arrays of an npz file by these names, as far as it has them.
 
     Raises:
-      InputError: the file is missing, is no npz, holds pickled objects, has no `poses` or ones of
-        a wrong shape, or numbers that are not finite; the message names file and field.
+      InputError: the file is missing, is no npz, is damaged, or pickles one of them.
     """
     try:
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            found = {key: file[key] for key in ("poses", "betas", "subject") if key in file}
+            return {name: file[name] for name in names if name in file}
     except FileNotFoundError as error:
         raise InputError(f"cannot read {path}: no such file") from error
     except (
@@ -52,6 +49,18 @@ def read(path: str | os.PathLike[str]) -> Poses:
         zlib.error,
     ) as error:
         raise InputError(f"{path}: not an npz of plain arrays: {error}") from error
+
+
+def read(path: str | os.PathLike[str]) -> Poses:
+    """Reads one file.
+
+    Numbers behind the first 66 (hands, face) are not SMPL's and are left out.
+
+    Raises:
+      InputError: the file is missing, is no npz, holds pickled objects, has no `poses` or ones of
+        a wrong shape, or numbers that are not finite; the message names file and field.
+    """
+    found = arrays(path, ("poses", "betas", "subject"))
     if "poses" not in found:
         raise InputError(f"{path}: has no array 'poses' [N, >= {BODY}]")
     numbers = found["poses"]
