@@ -6,42 +6,42 @@
     python eval.py ief [--checkpoint released|DIR] [--dataset lsp --data-dir DIR] ...
     python eval.py ief --ablations [--train lsp lspet --test lsp --data-dir DIR] ...
     python eval.py scale [--checkpoint released|DIR] [--dataset lsp --data-dir DIR] ...
+
+`python eval.py COMMAND --help` lists everything; with --dataset and --ablations there are other
+options.
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from commands.ablate_ief import ablations as ief_ablations
-from commands.ablate_lgd import ablations as lgd_ablations
-from commands.eval_ief import ief
-from commands.eval_lgd import lgd
-from commands.eval_lgd_dataset import dataset as lgd_dataset
-from commands.eval_scale import scale
-from ief_jax import command_line
+import commands
 
-COMMANDS: dict[str, Callable[..., None]] = {
-    "lgd": lgd,
-    "lgd-dataset": lgd_dataset,
-    "lgd-ablations": lgd_ablations,
-    "ief": ief,
-    "ief-ablations": ief_ablations,
-    "scale": scale,
+COMMANDS = {
+    "lgd": "commands.eval_lgd:lgd",
+    "lgd --dataset": "commands.eval_lgd_dataset:dataset",
+    "lgd --ablations": "commands.ablate_lgd:ablations",
+    "ief": "commands.eval_ief:ief",
+    "ief --ablations": "commands.ablate_ief:ablations",
+    "scale": "commands.eval_scale:scale",
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    return command_line.run("eval.py", COMMANDS, _variant(words))
+    return commands.run("eval.py", __doc__ or "", COMMANDS, _variant(words))
 
 
 def _variant(words: list[str]) -> list[str]:
     """`lgd --dataset` and `lgd --ablations` are commands with options of their own."""
     given = {word.partition("=")[0] for word in words}
-    if "--ablations" in given and f"{words[0]}-ablations" in COMMANDS:
-        return [f"{words[0]}-ablations", *(word for word in words[1:] if word != "--ablations")]
-    if "--dataset" in given and f"{words[0]}-dataset" in COMMANDS:
-        return [f"{words[0]}-dataset", *words[1:]]
+    for option, is_switch in (("--ablations", True), ("--dataset", False)):
+        command = f"{words[0]} {option}" if words else ""
+        if option in given and command in COMMANDS:
+            rest = words[1:]
+            if is_switch:
+                rest.remove(option)
+            return [command, *rest]
     return words
 
 

@@ -15,24 +15,36 @@ def run(
     words: Sequence[str] | None = None,
     *,
     description: str | None = None,
-    interrupted: str = "interrupted",
 ) -> int:
-    """Runs one of several typed commands.
+    """Runs one of several typed commands; returns the exit status as `guarded` does.
 
     Args:
       program: its name in messages.
       commands: functions by the word that calls them.
       words: of the command line; the process's own by default.
       description: for the help.
+    """
+    return guarded(
+        program,
+        lambda: tyro.extras.subcommand_cli_from_dict(
+            dict(commands), prog=program, description=description, args=words
+        ),
+    )
+
+
+def guarded(program: str, action: Callable[[], object], interrupted: str = "interrupted") -> int:
+    """Runs an action, for the command line.
+
+    Args:
+      program: its name in messages.
+      action: what to run.
       interrupted: what is said after Ctrl-C.
 
     Returns:
       The exit status: 0, 2 if the input or the output was no good, 130 if interrupted.
     """
     try:
-        tyro.extras.subcommand_cli_from_dict(
-            dict(commands), prog=program, description=description, args=words
-        )
+        action()
     except (InputError, OutputError) as error:
         print(f"{program}: error: {error}", file=sys.stderr, flush=True)
         return 2
