@@ -26,8 +26,10 @@ from ief_jax.ief_training import Crop
 from ief_jax.keypoint_checkpoints import Checkpoint
 from ief_jax.weight_files import Weights
 
-IMAGENET: Mapping[str, Callable[[Path | None], pretrained.Parameters]] = {
+IMAGENET: Mapping[str, Callable[[Any], pretrained.Parameters]] = {
     "efficientnet_lite0": pretrained.efficientnet_lite0,
+    "googlenet": pretrained.googlenet,
+    "vgg16": pretrained.vgg16,
 }
 """What reads the weights of a backbone."""
 Y0_SAMPLE = 2000
@@ -189,6 +191,11 @@ def _first_weights(arguments: Arguments, configuration: Configuration) -> Weight
         return found
     if not arguments.pretrained:
         return system.initial_weights(configuration, key)
+    if arguments.imagenet is None and arguments.backbone != "efficientnet_lite0":
+        raise InputError(
+            f"--backbone {arguments.backbone} needs --imagenet FILE, torchvision's state dict, "
+            "or --no-pretrained"
+        )
     imagenet = IMAGENET[arguments.backbone](arguments.imagenet)
     return {"params": pretrained.initialise(system.network(configuration), imagenet, key)}
 

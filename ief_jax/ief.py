@@ -9,7 +9,7 @@ image, and the network f puts out what is wrong with them. A last heatmap holds 
 inside the person, which never moves.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,15 +18,11 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from ief_jax import feedback, heatmaps, weight_files
-from ief_jax.backbones import Backbone, EfficientNetLite0
+from ief_jax.backbones import NAMED, Backbone
 from ief_jax.files import InputError
 from ief_jax.ief_configurations import Configuration
 from ief_jax.keypoint_checkpoints import Checkpoint
 from ief_jax.weight_files import Weights
-
-BACKBONES: Mapping[str, type[Backbone]] = {
-    "efficientnet_lite0": EfficientNetLite0,
-}
 
 
 class Sight(NamedTuple):
@@ -44,7 +40,7 @@ class Sight(NamedTuple):
 def network(configuration: Configuration) -> Backbone:
     """A configuration's network, without weights."""
     count = len(configuration.joints)
-    return BACKBONES[configuration.backbone](
+    return NAMED[configuration.backbone](
         outputs=2 * count,
         maps=count + 1,
         enters=configuration.enters,
@@ -71,9 +67,9 @@ def check(checkpoint: Checkpoint, source: str) -> None:
       InputError: there is no such backbone; or names what is missing, unknown or of another shape.
     """
     configuration = checkpoint.configuration
-    if configuration.backbone not in BACKBONES:
+    if configuration.backbone not in NAMED:
         raise InputError(
-            f"{source}: backbone '{configuration.backbone}' is not one of {', '.join(BACKBONES)}"
+            f"{source}: backbone '{configuration.backbone}' is not one of {', '.join(NAMED)}"
         )
     expected = jax.eval_shape(partial(initial_weights, configuration), jax.random.key(0))
     start = jax.ShapeDtypeStruct((len(configuration.joints), 2), jnp.float32)

@@ -15,7 +15,7 @@ class Configuration(Described):
 
     Attributes:
       name: of the configuration.
-      backbone: a key of `ief.BACKBONES`.
+      backbone: a key of `backbones.NAMED`.
       size: of the square crop that the network sees, pixels.
       joints: names of the keypoints that are fed back and corrected.
       sigma: standard deviation of the heatmaps' Gaussians, pixels of the crop.

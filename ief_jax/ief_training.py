@@ -130,8 +130,8 @@ def lesson(
     y = target(crop, start)
     path = corrections.fixed_path(y, start, largest, method.steps - 1)
     t = jax.random.randint(step_key, (), 0, steps)
-    spread = LARGEST_CORRECTION * configuration.size * method.jitter
-    spread = jnp.where(t > 0, spread, 0.0) * jax.random.uniform(amount_key)
+    widest = LARGEST_CORRECTION * configuration.size * method.jitter
+    spread = jnp.where(t > 0, widest, 0.0) * jax.random.uniform(amount_key)
     state = path[t] + spread * jax.random.normal(jitter_key, start.shape)
     return (Lesson(crop, state, corrections.bounded(y, state, largest)),)
 

@@ -9,13 +9,13 @@ import pytest
 from tiny_backbone import TinyBackbone
 
 import eval as script
-from ief_jax import ief
+from ief_jax.backbones import NAMED
 
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any network would do: the real ones take long to compile."""
-    monkeypatch.setitem(ief.BACKBONES, "efficientnet_lite0", TinyBackbone)  # type: ignore[arg-type]
+    monkeypatch.setitem(NAMED, "efficientnet_lite0", TinyBackbone)  # type: ignore[arg-type]
 
 
 def run(downloads: Path, workdir: Path, *more: str) -> int:

@@ -9,6 +9,7 @@ import pytest
 from tiny_backbone import TinyBackbone
 
 from ief_jax import heatmaps, ief
+from ief_jax.backbones import NAMED
 from ief_jax.ief_configurations import PAPER, Configuration
 from ief_jax.keypoint_checkpoints import Checkpoint
 
@@ -19,7 +20,7 @@ SMALL = dataclasses.replace(
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ief.BACKBONES, "tiny", TinyBackbone)  # type: ignore[arg-type]
+    monkeypatch.setitem(NAMED, "tiny", TinyBackbone)  # type: ignore[arg-type]
 
 
 def checkpoint(configuration: Configuration = SMALL) -> Checkpoint:

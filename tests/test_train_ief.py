@@ -12,6 +12,7 @@ from tiny_backbone import TinyBackbone
 
 import train
 from ief_jax import ief, keypoint_checkpoints
+from ief_jax.backbones import NAMED
 
 ARGUMENTS = ["--dataset", "coco", "--no-pretrained", "--size", "16", "--batch-size", "2"]
 
@@ -19,7 +20,7 @@ ARGUMENTS = ["--dataset", "coco", "--no-pretrained", "--size", "16", "--batch-si
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any network would do: the real ones take long to compile."""
-    monkeypatch.setitem(ief.BACKBONES, "efficientnet_lite0", TinyBackbone)  # type: ignore[arg-type]
+    monkeypatch.setitem(NAMED, "efficientnet_lite0", TinyBackbone)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
