@@ -47,6 +47,8 @@ class Arguments:
         is made there if it is not.
       method: ief (Fixed Path Consolidation), or what it is compared with: no_fpc, direct,
         iterative_direct; jittered is IEF taught beside the path too.
+      taught: steps that are taught from the beginning, before the others are added one by one;
+        more than one where `initial` knows the first ones.
       backbone: googlenet (the paper's), vgg16, efficientnet_lite0.
       pretrained: start the backbone from weights of ImageNet, else from random ones.
       imagenet: the file of these weights: torchvision's googlenet or vgg16 state dict, or
@@ -74,6 +76,7 @@ class Arguments:
     dataset: tuple[str, ...] = ("synthetic",)
     data_dir: Path = Path("downloads")
     method: Literal["ief", "no_fpc", "direct", "iterative_direct", "jittered"] = "ief"
+    taught: int = 1
     backbone: Literal["googlenet", "vgg16", "efficientnet_lite0"] = "efficientnet_lite0"
     pretrained: bool = True
     imagenet: Path | None = None
@@ -101,6 +104,8 @@ def ief(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
     people, names = keypoint_sets.load_all(arguments.dataset, arguments.data_dir, "train")
     configuration = _configuration(arguments, names)
     method = ief_training.METHODS[arguments.method]
+    if not 1 <= arguments.taught <= method.steps:
+        raise InputError(f"--taught is {arguments.taught}, expected 1 to {method.steps}")
     examples = _examples(arguments, people, names)
     iterations = round(arguments.epochs * len(examples.source) / arguments.batch_size)
     mesh = training.device_mesh()
@@ -126,7 +131,13 @@ def ief(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
         ),
         advance,
         training.start(weights, optimiser, arguments.seed),
-        partial(_feed, arguments, examples, kept, ief_training.stages(method, iterations)),
+        partial(
+            _feed,
+            arguments,
+            examples,
+            kept,
+            ief_training.stages(method, iterations, arguments.taught),
+        ),
         lambda weights: keypoint_checkpoints.write(
             arguments.workdir / keypoint_checkpoints.FILE_NAME,
             Checkpoint(

@@ -82,14 +82,19 @@ METHODS: Mapping[str, Method] = {
 }
 
 
-def stages(method: Method, iterations: int) -> list[tuple[int, int]]:
+def stages(method: Method, iterations: int, first: int = 1) -> list[tuple[int, int]]:
     """(first iteration, steps taught from there on): Algorithm 1's growing set.
 
-    Each step of a consolidated method is added after an equal share of the run.
+    Args:
+      method: what is taught.
+      iterations: of the run.
+      first: steps that a consolidated method teaches from the beginning; each further one is added
+        after an equal share of the run.
     """
     if not method.consolidated:
         return [(0, method.steps)]
-    return [(iterations * t // method.steps, t + 1) for t in range(method.steps)]
+    count = method.steps - first + 1
+    return [(iterations * n // count, first + n) for n in range(count)]
 
 
 def median_pose(points: np.ndarray, annotated: np.ndarray) -> np.ndarray:

@@ -42,6 +42,7 @@ def lessons(method: Method, steps: int, count: int = 60) -> Lesson:
 
 def test_steps_are_added_one_after_the_other() -> None:
     assert ief_training.stages(METHODS["ief"], 400) == [(0, 1), (100, 2), (200, 3), (300, 4)]
+    assert ief_training.stages(METHODS["ief"], 400, 3) == [(0, 3), (200, 4)]
     assert ief_training.stages(METHODS["no_fpc"], 400) == [(0, 4)]
     assert ief_training.stages(METHODS["direct"], 400) == [(0, 1)]
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from ief_jax import checkpoints, fitting, gauss_newton, lgd, parameters, sampling
-from ief_jax.checkpoints import Checkpoint
 from ief_jax.configurations import LIFTING, PAPER, RELEASED, Configuration
 from ief_jax.joints import JointModel
 from ief_jax.observations import Observation, frame, normalise
