@@ -17,6 +17,7 @@ from data import keypoint_pipeline, keypoint_sets, scale_examples
 from ief_jax import scale as system
 from ief_jax import training
 from ief_jax.files import InputError
+from ief_jax.weight_files import Weights
 
 NETWORKS = {"light": system.LIGHT, "vgg_s": system.PAPER}
 
@@ -36,6 +37,7 @@ class Arguments:
       batch_size: boxes a step, over all devices.
       learning_rate: of Adam, at its peak.
       seed: of weights and examples.
+      initial: released, or a folder, to start the weights from.
       threads: that prepare examples.
       log_every: steps between two lines of metrics.
       save_every: steps between two checkpoints.
@@ -51,6 +53,7 @@ class Arguments:
     batch_size: int = 64
     learning_rate: float = 1e-3
     seed: int = 0
+    initial: str | None = None
     threads: int = 2
     log_every: int = 50
     save_every: int = 1000
@@ -69,9 +72,9 @@ def scale(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
     found, _ = keypoint_sets.load_all(arguments.dataset, arguments.data_dir, "train")
     rows = np.random.default_rng(arguments.seed).permutation(len(found))[: arguments.people]
     people = [found[row] for row in rows]
+    weights = _first_weights(arguments, configuration)
     runs.claim(arguments.workdir, _description(arguments, configuration))
     optimiser = training.adam(arguments.learning_rate, arguments.iterations)
-    weights = system.initial_weights(configuration, jax.random.key(arguments.seed))
     runs.run(
         runs.Plan(
             arguments.workdir,
@@ -105,6 +108,18 @@ def scale(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
                 json=arguments.workdir / "evaluation.json",
             )
         )
+
+
+def _first_weights(arguments: Arguments, configuration: system.Configuration) -> Weights:
+    if arguments.initial is None:
+        return system.initial_weights(configuration, jax.random.key(arguments.seed))
+    found = system.load(arguments.initial)
+    if found.configuration != configuration:
+        raise InputError(
+            f"--initial {arguments.initial}: of the network {found.configuration.network}, "
+            f"not {arguments.network}"
+        )
+    return found.weights
 
 
 def _feed(

@@ -11,7 +11,7 @@ shrink least. `pick` is the loop of the rest of the package: it looks at a box, 
 looks again. It gives a box of any side, not one of nine, and looks three times instead of nine.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
@@ -33,8 +33,9 @@ from ief_jax.weight_files import Weights
 
 FORMAT = "ief_jax-scale-1"
 FILE_NAME = "model.npz"
-LOOKS = 3
-"""How often `pick` looks."""
+GAINS = (1.0, 1.0, 0.5)
+"""How much of each correction `pick` makes. The last one is halved: a network that errs to one side
+of a box tends to err to the other side of the corrected one."""
 _FIRST = 1.0
 """Side of the box that `pick` looks at first, in units of the image's larger side."""
 _LARGEST = float(np.log(4.0))
@@ -152,27 +153,35 @@ def pick_of_nine(
       marked: [2] a point on the person, pixels.
       length: what the boxes are measured by; the photograph's smaller side, as in the paper.
     """
-    candidates = boxes(np.asarray(marked), length or min(photograph.size))
+    candidates = boxes(np.asarray(marked), min(photograph.size) if length is None else length)
     size = selector.configuration.size
     return candidates[select(selector, np.stack([crop(photograph, b, size) for b in candidates]))]
 
 
-def pick(selector: Selector, photograph: Image.Image, marked: ArrayLike, looks: int = LOOKS) -> Box:
+def pick(
+    selector: Selector,
+    photograph: Image.Image,
+    marked: ArrayLike,
+    gains: Sequence[float] = GAINS,
+) -> Box:
     """The box that fits a person, found by looking and correcting.
+
+    Every look is at the box and at its mirror image.
 
     Args:
       selector: the network.
       photograph: in RGB.
       marked: [2] a point on the person, pixels.
-      looks: how often.
+      gains: how much of each correction is made.
     """
     x, y = (float(value) for value in np.asarray(marked))
     box = Box(x, y, _FIRST * max(photograph.size))
-    for _ in range(looks):
+    for gain in gains:
         image = crop(photograph, box, selector.configuration.size)
-        correction = float(_growth(selector.configuration, selector.weights, image[None])[0])
-        # s_{t+1} = s_t exp(r(s_t))
-        side = box.side * np.exp(np.clip(correction, -_LARGEST, _LARGEST))
+        both = np.stack([image, image[:, ::-1]])
+        r = float(np.mean(_growth(selector.configuration, selector.weights, both)))
+        # s_{t+1} = s_t exp(gain r(s_t))
+        side = box.side * np.exp(gain * np.clip(r, -_LARGEST, _LARGEST))
         box = box._replace(side=float(max(side, 1.0)))
     return box
 

@@ -101,7 +101,7 @@ def test_the_best_of_nine_is_picked(eye: scale.Selector) -> None:
 
 def test_one_look_corrects_by_no_more_than_it_was_taught(eye: scale.Selector) -> None:
     photograph = disc((400, 300), (160.0, 140.0), 8.0)
-    assert scale.pick(eye, photograph, (160, 140), looks=1).side == pytest.approx(100)
+    assert scale.pick(eye, photograph, (160, 140), gains=[1.0]).side == pytest.approx(100)
 
 
 def test_the_loss_is_the_mean_square() -> None:
