@@ -75,7 +75,7 @@ def test_losses_vanish_at_the_truth(name: str, joint_model: joints.JointModel) -
 def test_draws_follow_the_shares() -> None:
     poses = jnp.arange(3.0)[:, None, None] * jnp.ones((3, 24, 3))
     draw = lgd_training.from_poses(poses, 10, np.array([0.2, 0.0, 0.8]))
-    drawn = jax.vmap(draw)(jax.random.split(jax.random.key(0), 2000))
+    drawn = jax.vmap(draw)(jax.random.split(jax.random.key(0), 2000), None)
     which = np.abs(drawn.pose[:, 0, 0])
     assert (which == 1).sum() == 0 and (which == 2).mean() == pytest.approx(0.8, abs=0.04)
     mirrored = drawn.pose[which == 2][:, 0, 1] < 0
@@ -83,7 +83,7 @@ def test_draws_follow_the_shares() -> None:
     kept = lgd_training.from_poses(
         poses, jnp.arange(30.0).reshape(3, 10), np.array([0.0, 1.0, 0.0])
     )
-    np.testing.assert_array_equal(kept(jax.random.key(1)).betas, np.arange(10.0, 20.0))
+    np.testing.assert_array_equal(kept(jax.random.key(1), None).betas, np.arange(10.0, 20.0))
 
 
 @pytest.mark.slow
