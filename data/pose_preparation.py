@@ -145,7 +145,7 @@ def mixed(parts: Iterable[Chunk], rng: np.random.Generator, pool: int = POOL) ->
             written = (held - pool // 2) // CHUNK * CHUNK
             yield from _cut(shuffled, written)
             waiting = [Chunk(*(column[written:] for column in shuffled))]
-            held -= written
+            held = len(waiting[0].poses)
     if held:
         yield from _cut(_shuffled(waiting, rng), held)
 
