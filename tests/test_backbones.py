@@ -1,0 +1,242 @@
+"""The layers against XLA's and NumPy's, and what all backbones have in common."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ief_jax.backbones import NAMED, Backbone, EfficientNetLite0, Entry, layers, pretrained
+
+WINDOWS = [
+    # height, width, window, stride, padding
+    (7, 6, 3, 1, "SAME"),
+    (9, 8, 5, 2, "SAME"),
+    (8, 7, 3, 2, "CEIL"),
+    (8, 9, 2, 2, (0, 0)),
+    (9, 6, 4, 3, (2, 1)),
+]
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def windows(x, window, stride, padding, fill=0.0):
+    """[B, h, w, window, window, C], by NumPy."""
+    rows, columns = (layers.extents(n, window, stride, padding) for n in x.shape[1:3])
+    x = np.pad(x, ((0, 0), rows[1:], columns[1:], (0, 0)), constant_values=fill)
+    view = np.lib.stride_tricks.sliding_window_view(x, (window, window), (1, 2))
+    view = view[:, ::stride, ::stride][:, : rows[0], : columns[0]]
+    return view.transpose(0, 1, 2, 4, 5, 3)
+
+
+def assert_same_derivatives(ours, theirs, *arguments):
+    """Values, and derivatives along a random cotangent; compiled once."""
+    cotangent = normal(*jax.eval_shape(theirs, *arguments).shape, seed=9)
+
+    def derivatives(function, *arguments):
+        value, pull = jax.vjp(function, *arguments)
+        return value, *pull(cotangent)
+
+    both = jax.jit(lambda *a: (derivatives(ours, *a), derivatives(theirs, *a)))
+    for actual, expected in zip(*both(*arguments), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "padding", "expected"),
+    [
+        (224, 3, 2, "SAME", (112, 0, 1)),  # TensorFlow's odd entry comes at the end
+        (7, 5, 1, "SAME", (7, 2, 2)),
+        (112, 3, 2, "CEIL", (56, 0, 1)),
+        (57, 3, 2, "CEIL", (28, 0, 0)),
+        (224, 7, 2, (3, 3), (112, 3, 3)),
+    ],
+)
+def test_extents(size, kernel, stride, padding, expected):
+    assert layers.extents(size, kernel, stride, padding) == expected
+
+
+@pytest.mark.parametrize(("height", "width", "window", "stride", "padding"), WINDOWS)
+def test_convolution(height, width, window, stride, padding):
+    x, kernel = normal(4, height, width, 3), normal(window, window, 3, 2, seed=1)
+    expected = np.einsum("bhwijc,ijco->bhwo", windows(x, window, stride, padding), kernel)
+    actual = layers._plain_convolution(x, kernel, stride, padding)
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
+    assert_same_derivatives(
+        lambda x, k: layers.convolution(x, k, stride, padding),
+        lambda x, k: layers._plain_convolution(x, k, stride, padding),
+        x,
+        kernel,
+    )
+
+
+@pytest.mark.parametrize(("window", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2)])
+def test_depthwise_convolution(window, stride):
+    x, kernel = normal(2, 7, 6, 3), normal(window, window, 3, seed=1)
+    expected = np.einsum("bhwijc,ijc->bhwc", windows(x, window, stride, "SAME"), kernel)
+    actual = layers._grouped(x, kernel, stride)
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
+    assert_same_derivatives(
+        lambda x, k: layers.depthwise_convolution(x, k, stride),
+        lambda x, k: layers._grouped(x, k, stride),
+        x,
+        kernel,
+    )
+
+
+@pytest.mark.parametrize(("height", "width", "window", "stride", "padding"), WINDOWS)
+def test_max_pool(height, width, window, stride, padding):
+    x = normal(2, height, width, 3)
+    expected = windows(x, window, stride, padding, -np.inf).max((3, 4))
+    np.testing.assert_array_equal(layers._window_max(x, window, stride, padding), expected)
+    assert_same_derivatives(
+        lambda x: layers.max_pool(x, window, stride, padding),
+        lambda x: layers._window_max(x, window, stride, padding),
+        x,
+    )
+
+
+def test_maxima_share_the_gradient():
+    x = jnp.zeros((1, 2, 2, 1)).at[0, 0, 0, 0].set(-1.0)
+    gradient = jax.grad(lambda x: layers.max_pool(x, 2, 2, (0, 0)).sum())(x)
+    np.testing.assert_allclose(gradient[0, :, :, 0], [[0, 1 / 3], [1 / 3, 1 / 3]], rtol=1e-6)
+
+
+def test_average_pool():
+    x = normal(2, 7, 4, 3)
+    actual = layers.average_pool(x, 3, 2)
+    # Of 7 rows in 3 parts, as PyTorch cuts them: 0-2, 2-4, 4-6.
+    for y, rows in enumerate((slice(0, 3), slice(2, 5), slice(4, 7))):
+        expected = x[:, rows, :2].mean((1, 2))
+        np.testing.assert_allclose(actual[:, y, 0], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(layers.average_pool(x, 1, 1)[:, 0, 0], x.mean((1, 2)), atol=1e-6)
+
+
+@pytest.mark.parametrize(("height", "width", "window", "stride", "padding"), WINDOWS)
+def test_separable_is_the_convolution_of_the_product(height, width, window, stride, padding):
+    rows, columns = normal(2, 3, height), normal(2, 3, width, seed=1)
+    kernel = normal(window, window, 3, 4, seed=2)
+    maps = np.einsum("bmh,bmw->bhwm", rows, columns)
+    expected = np.einsum("bhwijc,ijco->bhwo", windows(maps, window, stride, padding), kernel)
+    separable = jax.jit(layers.separable, static_argnums=(3, 4))
+    actual = separable(rows, columns, kernel, stride, padding)
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
+
+
+class Halve(nn.Module):
+    channels: int
+
+    @nn.compact
+    def __call__(self, x):
+        return nn.relu(nn.Conv(self.channels, (3, 3), (2, 2))(x))
+
+
+class Tiny(Backbone):
+    """Three stages, compiled in no time."""
+
+    ENTRIES = (Entry("a", 2, 4), Entry("b", 4, 5), Entry("c", 8, 6))
+    MEAN = (0.5, 0.5, 0.5)
+    DEVIATION = (0.25, 0.25, 0.5)
+
+    def first(self):
+        return layers.ScaledConvolution(3, 4, size=3, stride=2)
+
+    def rest(self):
+        return [Halve(5), Halve(6), Halve(7)]
+
+
+def inputs(size, maps=5, count=2):
+    rows, columns = normal(count, maps, size, seed=1), normal(count, maps, size, seed=2)
+    return normal(count, size, size, 3), rows, columns, np.einsum("bmh,bmw->bhwm", rows, columns)
+
+
+def assert_forms_agree(network, size):
+    image, rows, columns, maps = inputs(size, network.maps)
+    weights = jax.jit(network.init)(jax.random.key(0), image, maps)
+    # Biases, scales and the heatmaps' kernel are constant at first.
+    weights = jax.tree.map(lambda w: w + 0.1 * normal(*w.shape, seed=3), weights)
+
+    def split(weights, image, rows, columns):
+        seen = network.apply(weights, image, method="see")
+        return network.apply(weights, seen, rows, columns, method="correct")
+
+    expected = jax.jit(network.apply)(weights, image, maps)
+    actual = jax.jit(split)(weights, image, rows, columns)
+    assert expected.shape == (len(image), network.outputs)
+    assert np.abs(expected[0] - expected[1]).max() > 1e-3 * np.abs(expected).max()
+    np.testing.assert_allclose(actual, expected, atol=1e-4 * np.abs(expected).max())
+    ignorant = jax.jit(split)(weights, image, 0 * rows, columns)
+    assert np.abs(ignorant - actual).max() > 1e-3 * np.abs(actual).max()
+
+
+@pytest.mark.parametrize(("enters", "cells"), [(0, 1), (0, 2), (2, 2)])
+def test_seeing_once_is_the_stacked_form(enters, cells):
+    assert_forms_agree(Tiny(6, maps=5, enters=enters, cells=cells), 24)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "googlenet"])
+@pytest.mark.parametrize("last", [False, True])
+def test_seeing_once_is_the_stacked_form_of_real_networks(name, last):
+    network = NAMED[name]
+    assert_forms_agree(network(6, maps=5, enters=last * (len(network.ENTRIES) - 1)), 64)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_entries_are_where_they_say(name):
+    size = 96  # poolings leave nothing over
+    for index, entry in enumerate(NAMED[name].ENTRIES):
+        network = NAMED[name](2, maps=1, enters=index)
+        image = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
+
+        def seen(image, network=network):
+            return network.init_with_output(jax.random.key(0), image, method="see")[0]
+
+        shape = jax.eval_shape(seen, image).shape
+        assert shape == (1, size // entry.stride, size // entry.stride, entry.channels)
+
+
+def test_later_heatmaps_are_ignored_at_first():
+    network = Tiny(6, maps=5, enters=1)
+    image, _, _, maps = inputs(16)
+    weights = jax.jit(network.init)(jax.random.key(0), image, maps)
+    apply = jax.jit(network.apply)
+    with_maps, without = (apply(weights, image, m) for m in (maps, 0 * maps))
+    np.testing.assert_array_equal(with_maps, without)
+
+
+@pytest.mark.parametrize("wrong", [{"enters": 3}, {"enters": -1}, {"cells": 0}])
+def test_bad_attributes(wrong):
+    image, _, _, maps = inputs(16)
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        jax.eval_shape(Tiny(6, maps=5, **wrong).init, jax.random.key(0), image, maps)
+
+
+def test_normalise():
+    image = np.full((1, 1, 1, 3), 255, np.uint8)
+    np.testing.assert_allclose(Tiny.normalise(image)[0, 0, 0], [2, 2, 1], rtol=1e-6)
+    # TensorFlow's (x - 127) / 128
+    actual = EfficientNetLite0.normalise(np.array([0, 127, 255], np.uint8))
+    np.testing.assert_allclose(actual, [-127 / 128, 0, 1], atol=1e-6)
+
+
+def test_starting_from_pretrained_weights():
+    image, _, _, maps = inputs(16, maps=40)
+    init = jax.jit(Tiny(1000, maps=0).init)
+    imagenet = init(jax.random.key(0), image, maps[..., :0])["params"]
+    del imagenet["maps_kernel"]
+    imagenet["conv1"]["scale"] = jnp.array([1.0, 1.0, 10.0, 0.0])
+    stacked = pretrained.initialise(Tiny(6, maps=40), imagenet, jax.random.key(1))
+    later = pretrained.initialise(Tiny(6, maps=40, enters=1), imagenet, jax.random.key(1))
+    for parameters in (stacked, later):
+        assert parameters["head"]["kernel"].shape == (7, 6)
+        for name in ("conv1", "stages_0", "stages_2"):
+            jax.tree.map(np.testing.assert_array_equal, parameters[name], imagenet[name])
+    assert stacked["maps_kernel"].shape == (3, 3, 40, 4)
+    # As spread as the image's weights behind their scale.
+    image_kernel = imagenet["conv1"]["kernel"] * imagenet["conv1"]["scale"].reshape(1, 1, 1, -1)
+    spread, expected = (np.std(k, (0, 1, 2)) for k in (stacked["maps_kernel"], image_kernel))
+    np.testing.assert_allclose(spread, expected, rtol=0.15)
+    assert later["maps_kernel"].shape == (1, 1, 40, 5) and not later["maps_kernel"].any()
