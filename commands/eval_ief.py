@@ -28,9 +28,10 @@ from ief_jax import (
 )
 from ief_jax import ief as system
 from ief_jax.crops import Box
+from ief_jax.estimation import Estimate
 from ief_jax.files import InputError, output_folder, replacing
 from ief_jax.keypoint_checkpoints import Checkpoint
-from ief_jax.keypoint_metrics import Rates, Scores
+from ief_jax.keypoint_metrics import Rates, Reliability, Scores
 from ief_jax.keypoint_report import Corrections
 
 BATCH = 32
@@ -84,6 +85,7 @@ class Result:
     """An evaluation: what is printed, written and drawn."""
 
     scores: Scores
+    confidence: Reliability | None
     count: int
     seconds: float
     sequences: list[Corrections]
@@ -99,7 +101,8 @@ class Result:
 
         `pcp`, `pck`, `pckh`, `per_joint`, `per_limb` and `left_right_confusion` are after the last
         step. `per_joint` and `per_step` (from the start on) are of `measure`; `steps` has all
-        measures. `seconds` is the time of all predictions, compiling left out.
+        measures. `confidence`, of several views: its ranking, and the percentage right of the
+        joints in fifths of its range. `seconds` is the time of all predictions, compiling left out.
         """
         measure, rates = next(iter(self.rates.items()))
         own = self.scores
@@ -112,6 +115,12 @@ class Result:
             "per_step": [_number(value) for value in rates.mean],
             "per_limb": own.pcp and _by_name(own.pcp),
             "steps": {n: each and [_number(v) for v in each.mean] for n, each in every.items()},
+            "confidence": self.confidence
+            and {
+                "ranking": _number(self.confidence.ranking),
+                "right": [_number(value) for value in self.confidence.right],
+                "joints": self.confidence.joints.tolist(),
+            },
             "count": self.count,
             "seconds": self.seconds,
         }
@@ -128,6 +137,8 @@ def ief(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
     if result.scores.mistaken_sides:
         rates = result.scores.mistaken_sides
         print("\n" + keypoint_report.table("other side (%)", rates, {}))
+    if result.confidence:
+        print("\n" + keypoint_report.confidences(result.confidence))
     if arguments.json:
         with replacing(arguments.json) as file:
             file.write((json.dumps(result.to_dict(), indent=2) + "\n").encode())
@@ -153,7 +164,7 @@ def evaluate(arguments: Arguments) -> Result:
     if not common:
         raise InputError(f"{arguments.checkpoint}: none of its joints is in {arguments.dataset}")
 
-    boxes, estimates, seconds = _estimate(arguments, checkpoint, people)
+    boxes, estimates, confidence, seconds = _estimate(arguments, checkpoint, people)
     truth = np.stack([person.points for person in people]).astype(np.float64)
     annotated = np.stack([person.annotated for person in people])
     compared = estimates[:, :, keypoint_metrics.rows(common, joints)]
@@ -166,17 +177,25 @@ def evaluate(arguments: Arguments) -> Result:
             "nor a head's size: nothing to measure by"
         )
 
+    # The confidences
+    own, mine = keypoint_metrics.rows(common, names), keypoint_metrics.rows(common, joints)
+    known, right = annotated[:, own], truth[:, own]
+    reach = keypoint_metrics.PCK_SHARE * keypoint_metrics.torso_diameter(truth, annotated, names)
+    counted = known & np.isfinite(reach)[:, None]
+    reliability = None
+    if arguments.views == "several" and counted.any():
+        hits = keypoint_metrics.within(compared[:, -1], right, reach)
+        reliability = keypoint_metrics.reliability(confidence[:, mine][counted], hits[counted])
+
     # The figure
-    own = keypoint_metrics.rows(common, names)
-    distance = np.linalg.norm(compared[:, -1] - truth[:, own], axis=-1)
-    known = annotated[:, own]
+    distance = np.linalg.norm(compared[:, -1] - right, axis=-1)
     heights = np.array([person.height for person in people])
     error = (distance * known).sum(1) / np.maximum(known.sum(1), 1) / heights
     sequences = [
         _corrections(checkpoint, people[row], names, boxes[row], estimates[row], error[row])
         for row in (_spread_over(error) if arguments.figure else ())
     ]
-    return Result(scores, len(people), seconds, sequences)
+    return Result(scores, reliability, len(people), seconds, sequences)
 
 
 def _check(arguments: Arguments) -> None:
@@ -207,14 +226,14 @@ def _choose(people: list[Person], count: int | None, seed: int) -> list[Person]:
 
 def _estimate(
     arguments: Arguments, checkpoint: Checkpoint, people: Sequence[Person]
-) -> tuple[list[Box], np.ndarray, float]:
-    """The box and the path [N, T + 1, K, 2] of each person in pixels, and how long it took."""
+) -> tuple[list[Box], np.ndarray, np.ndarray, float]:
+    """Each person's box, path [N, T + 1, K, 2] in pixels, and confidence [N, K]; the seconds."""
     joints, size = checkpoint.configuration.joints, checkpoint.configuration.size
     views = estimation.ONCE if arguments.views == "once" else estimation.several(joints)
     find_box = _box_finder(arguments.scale)
     group = max(1, BATCH // len(views))
     boxes: list[Box] = []
-    found: list[np.ndarray] = []
+    found: list[Estimate] = []
     seconds = 0.0
     with tqdm(total=len(people), desc="IEF", unit="person", leave=False) as bar:
         for first in range(0, len(people), group):
@@ -224,15 +243,17 @@ def _estimate(
                 photograph = decode(person.image, person.name)
                 boxes.append(find_box(photograph, person))
                 sights.append(estimation.sight(photograph, person.marked, boxes[-1], views, size))
+            sides = [box.side for box in boxes[first:]]
             batch = group * len(views)
             if first == 0:
                 estimation.paths(checkpoint, sights, arguments.steps, batch)  # compiles
             began = time.perf_counter()
             paths = estimation.paths(checkpoint, sights, arguments.steps, batch)
             seconds += time.perf_counter() - began
-            found += [np.median(path, 0) for path in paths]
+            found += [estimation.agree(*one) for one in zip(paths, sides, strict=True)]
             bar.update(len(some))
-    return boxes, np.stack(found), seconds
+    each, confidence = (np.stack(arrays) for arrays in zip(*found, strict=True))
+    return boxes, each, confidence, seconds
 
 
 def _box_finder(which: str) -> Callable[[Image.Image, Person], Box]:

@@ -71,6 +71,22 @@ class Scores(NamedTuple):
     mistaken_sides: Rates | None
 
 
+class Reliability(NamedTuple):
+    """How much a confidence is worth.
+
+    Attributes:
+      ranking: how often, of a joint that is right and one that is wrong, the right one has the
+        higher confidence (the area under the ROC curve); 0.5 for confidences that say nothing.
+      right: percentage right among the joints in each of some ranges of confidence, of equal
+        widths from 0 to 1; nan where there are none.
+      joints: how many there are in each range.
+    """
+
+    ranking: float
+    right: np.ndarray
+    joints: np.ndarray
+
+
 def scores(
     estimates: np.ndarray,
     joints: Sequence[str],
@@ -181,6 +197,26 @@ def mistaken_sides(
     """
     to_own, to_other = _distance(estimate, truth), _distance(estimate, other)
     return (to_other < to_own) & (to_other <= reach[..., None])
+
+
+def reliability(confidence: np.ndarray, hits: np.ndarray, bins: int = 5) -> Reliability:
+    """Whether confidences tell right joints from wrong ones.
+
+    Args:
+      confidence: [M] in [0, 1].
+      hits: bool [M].
+      bins: of equal width.
+    """
+    right, wrong = np.sort(confidence[hits]), np.sort(confidence[~hits])
+    below = np.searchsorted(wrong, right, "left") + np.searchsorted(wrong, right, "right")
+    pairs = len(right) * len(wrong)
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    inside = place == np.arange(bins)[:, None]
+    return Reliability(
+        float(below.sum() / 2 / pairs) if pairs else float("nan"),
+        percent(hits, inside, 1),
+        inside.sum(1),
+    )
 
 
 def percent(hits: np.ndarray, counted: np.ndarray, axis: int | tuple[int, ...]) -> np.ndarray:

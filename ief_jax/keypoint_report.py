@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ief_jax import draw, overlay
-from ief_jax.keypoint_metrics import Rates
+from ief_jax.keypoint_metrics import Rates, Reliability
 
 # Okabe and Ito's colours, which colour-blind people can tell apart, and two more.
 _COLOURS = (
@@ -70,6 +70,19 @@ def table(title: str, rates: Rates, published: Mapping[str, float]) -> str:
         cells += [_cell(published.get(part, np.nan))] if published else []
         lines.append(f"{part.replace('_', ' '):18}" + "".join(f"{cell:>8}" for cell in cells))
     return "\n".join(lines)
+
+
+def confidences(found: Reliability) -> str:
+    """What the confidences are worth: how often joints of some confidence are right."""
+    bounds = np.linspace(0, 1, len(found.right) + 1)
+    heads = [f"{low:.1f}-{high:.1f}" for low, high in zip(bounds, bounds[1:], strict=False)]
+    rows = [
+        ("confidence", heads),
+        ("right (%)", [_cell(value) for value in found.right]),
+        ("joints", [str(count) for count in found.joints]),
+    ]
+    lines = [f"{name:18}" + "".join(f"{cell:>9}" for cell in cells) for name, cells in rows]
+    return "\n".join([*lines, f"higher for right than for wrong: {100 * found.ranking:.1f} %"])
 
 
 def figure(
@@ -135,7 +148,9 @@ def _skeleton(
             axes.plot(*points[[first, second]].T, color=colour, linewidth=1.6)
     colours = [_rgb(draw.side_colour(name)) for name in names]
     rows = np.flatnonzero(shown)
-    axes.scatter(points[rows, 0], points[rows, 1], s=7, color=[colours[row] for row in rows], zorder=3)
+    axes.scatter(
+        points[rows, 0], points[rows, 1], s=7, color=[colours[row] for row in rows], zorder=3
+    )
     # Pixels are drawn about their centres; what is outside is not shown.
     axes.set_xlim(-0.5, width - 0.5)
     axes.set_ylim(height - 0.5, -0.5)

@@ -29,8 +29,10 @@ SMALLEST, LARGEST = 640, 1600
 
 _INK = (34, 34, 34)
 _PAPER = (255, 255, 255)
-_FAINTEST = 0.3
+_FAINTEST = 0.45
 """Opacity of what has no confidence at all."""
+_THINNEST = 1.5
+"""Unit of lines and dots of somebody very small, in half pixels."""
 _SURE = 0.5
 """Confidence below which a dot becomes a ring."""
 
@@ -75,12 +77,13 @@ def picture(photograph: Image.Image, people: Sequence[Person], names: Sequence[s
     # Twice the size, for smooth edges.
     layer = Image.new("RGBA", (2 * size[0], 2 * size[1]))
     pen = ImageDraw.Draw(layer)
-    thick = max(layer.size) / 320
     for number, person in enumerate(people):
         # Pixel centres are integers here, halves for Pillow.
         place = Person(
             (person.points + 0.5) * 2 * zoom, person.confidence, (person.marked + 0.5) * 2 * zoom
         )
+        thick = min(max(layer.size) / 320, np.ptp(place.points, 0).max() / 60)
+        thick = max(float(thick), _THINNEST)
         _skeleton(pen, place, names, thick)
         _marked(pen, place.marked, thick, str(number) if len(people) > 1 else "")
     seen = photograph.resize((size[0], size[1]), Image.Resampling.LANCZOS).convert("RGBA")

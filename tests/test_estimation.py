@@ -12,6 +12,7 @@ from PIL import Image
 from tiny_backbone import TinyBackbone
 
 from ief_jax import crops, estimation, ief, keypoint_checkpoints, scale
+from ief_jax.backbones import NAMED
 from ief_jax.crops import Box
 from ief_jax.files import InputError
 from ief_jax.ief_configurations import PAPER
@@ -133,7 +134,7 @@ def test_estimate_picks_looks_and_agrees(
 def test_weights_of_another_network_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(ief.BACKBONES, "tiny", TinyBackbone)  # type: ignore[arg-type]
+    monkeypatch.setitem(NAMED, "tiny", TinyBackbone)  # type: ignore[arg-type]
     monkeypatch.setattr(scale, "load", lambda: None)
     configuration = dataclasses.replace(PAPER, backbone="tiny", size=16)
     network = ief.initial_weights(configuration, jax.random.key(0))

@@ -79,6 +79,7 @@ def test_a_whole_evaluation(
     assert found["per_step"][0] < found["per_step"][1] < found["per_step"][2] == found["pck"]
     assert found["steps"]["pcp"][-1] == found["pcp"]
     assert found["left_right_confusion"] == 0
+    assert found["confidence"] is None
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert sorted(path.name for path in figures.parent.iterdir()) == ["figures.json", "picture.png"]
     printed = capsys.readouterr().out
@@ -89,7 +90,9 @@ def test_a_whole_evaluation(
     assert torso[-2:] == ["100.0", "95.3"], "the paper's figure beside ours"
 
 
-def test_more_steps_several_views_fewer_people(command: Callable[..., int], tmp_path: Path) -> None:
+def test_more_steps_several_views_fewer_people(
+    command: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     figures = tmp_path / "figures.json"
     words = ("--scale", "truth", "--views", "several", "--steps", 4, "--count", 3, "--seed", 1)
     assert command(*words, "--json", figures) == 0
@@ -97,6 +100,9 @@ def test_more_steps_several_views_fewer_people(command: Callable[..., int], tmp_
     assert found["count"] == 3
     assert len(found["per_step"]) == 5
     assert found["per_joint"]["left_wrist"] == 100
+    # All confidences that were counted are those of the 3 x 14 joints.
+    assert sum(found["confidence"]["joints"]) == 42
+    assert "higher for right than for wrong" in capsys.readouterr().out
 
 
 def test_other_sides_are_told(
@@ -166,6 +172,7 @@ def test_a_missing_data_set_or_checkpoint(
     assert command("--checkpoint", tmp_path / "none") == 2
     assert "no such checkpoint" in capsys.readouterr().err
     monkeypatch.setattr(keypoint_checkpoints, "load", lambda name: dots.CHECKPOINT)
+    monkeypatch.setattr(ief, "check", lambda checkpoint, source: None)
     assert command("--dataset", "lsp", "--data-dir", tmp_path) == 2
     assert "lsp" in capsys.readouterr().err
     assert command("--dataset", "lspet", "--split", "test", "--data-dir", tmp_path) == 2

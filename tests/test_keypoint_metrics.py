@@ -180,3 +180,14 @@ def test_nobody_annotated_is_no_number(people: np.ndarray) -> None:
     assert found.pckh is not None and found.pcp is not None
     for rates in (found.pckh, found.pcp):
         assert np.isnan(rates.each).all() and np.isnan(rates.mean).all()
+
+
+def test_reliability_counts_pairs_and_ranges() -> None:
+    confidence = np.array([0.05, 0.15, 0.15, 0.5, 0.9, 1.0])
+    hits = np.array([False, True, False, True, False, True])
+    found = metrics.reliability(confidence, hits)
+    pairs = [(a > b) + (a == b) / 2 for a in confidence[hits] for b in confidence[~hits]]
+    assert found.ranking == pytest.approx(np.mean(pairs))
+    np.testing.assert_equal(found.joints, [3, 0, 1, 0, 2])
+    np.testing.assert_allclose(found.right, [100 / 3, np.nan, 100, np.nan, 50])
+    assert np.isnan(metrics.reliability(confidence, np.ones(6, bool)).ranking)

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from ief_jax import keypoint_report, skeletons
-from ief_jax.keypoint_metrics import Rates
+from ief_jax.keypoint_metrics import Rates, Reliability
 
 
 def rates() -> Rates:
@@ -35,6 +35,17 @@ def test_a_table_has_a_column_a_step_and_the_paper() -> None:
     ]
     assert len({len(line) for line in lines}) == 1
     assert "paper" not in keypoint_report.table("PCK@0.2", rates(), {})
+
+
+def test_a_table_of_confidences() -> None:
+    found = Reliability(0.8123, np.array([10.0, np.nan, 95.02]), np.array([20, 0, 300]))
+    lines = [line.split() for line in keypoint_report.confidences(found).splitlines()]
+    assert lines[:3] == [
+        ["confidence", "0.0-0.3", "0.3-0.7", "0.7-1.0"],
+        ["right", "(%)", "10.0", "-", "95.0"],
+        ["joints", "20", "0", "300"],
+    ]
+    assert lines[3][-2] == "81.2"
 
 
 def test_a_figure_shows_every_step_and_the_truth() -> None:

@@ -85,6 +85,15 @@ def test_several_people_are_numbered(person: overlay.Person) -> None:
     assert np.abs(alone[:, 10:350] - image[:, 10:350]).max() > 50
 
 
+def test_small_people_are_drawn_finely(person: overlay.Person) -> None:
+    small = person._replace(points=person.points / 10 + 200, marked=person.marked / 10 + 200)
+    image = overlay.picture(Image.new("RGB", (640, 640), "black"), [small], NAMES)
+    rows, columns = np.nonzero(np.asarray(image).max(-1) > 50)
+    low, high = small.points.min(0), small.points.max(0)
+    assert np.abs(np.array([columns.min(), rows.min()]) - low).max() < 4
+    assert np.abs(np.array([columns.max(), rows.max()]) - high).max() < 4
+
+
 def test_any_skeleton_is_connected() -> None:
     for names, least in ((skeletons.LSP_14, 14), (skeletons.MPII_16, 14), (skeletons.COCO_17, 16)):
         joined = overlay.limbs(names)
