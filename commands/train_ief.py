@@ -139,7 +139,7 @@ def ief(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
             ief_training.stages(method, iterations, arguments.taught),
         ),
         lambda weights: keypoint_checkpoints.write(
-            arguments.workdir / keypoint_checkpoints.FILE_NAME,
+            arguments.workdir / weight_files.FILE_NAME,
             Checkpoint(
                 configuration,
                 {"network": {"params": {**frozen, **weights}}, "start": start},

@@ -15,7 +15,16 @@ import tyro
 
 from commands import eval_lgd, runs
 from data import amass, cmu, pose_pipeline
-from ief_jax import body_files, checkpoints, fitting, joints, lgd_training, pose_prior, training
+from ief_jax import (
+    body_files,
+    checkpoints,
+    fitting,
+    joints,
+    lgd_training,
+    pose_prior,
+    training,
+    weight_files,
+)
 from ief_jax.configurations import NAMED, Configuration
 from ief_jax.files import InputError
 from ief_jax.formats import poses
@@ -111,7 +120,7 @@ def lgd(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
         training.place(training.start(weights, optimiser, arguments.seed), mesh),
         feed,
         lambda weights: checkpoints.write(
-            arguments.workdir / checkpoints.FILE_NAME,
+            arguments.workdir / weight_files.FILE_NAME,
             checkpoints.Checkpoint(configuration, weights),
         ),
     )

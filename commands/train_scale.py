@@ -15,7 +15,7 @@ import tyro
 from commands import eval_scale, runs
 from data import keypoint_pipeline, keypoint_sets, scale_examples
 from ief_jax import scale as system
-from ief_jax import training
+from ief_jax import training, weight_files
 from ief_jax.files import InputError
 from ief_jax.weight_files import Weights
 
@@ -94,7 +94,7 @@ def scale(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
         training.place(training.start(weights, optimiser, arguments.seed), mesh),
         partial(_feed, arguments, configuration.size, scale_examples.shrunk(people)),
         lambda weights: system.write(
-            arguments.workdir / system.FILE_NAME, system.Selector(configuration, weights)
+            arguments.workdir / weight_files.FILE_NAME, system.Selector(configuration, weights)
         ),
     )
     runs.say(f"trained in {time.perf_counter() - began:.0f} s: {arguments.workdir}")

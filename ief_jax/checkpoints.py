@@ -1,6 +1,5 @@
 """Trained networks of LGD: shipped by name, or written by `train.py lgd`."""
 
-from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,8 +11,8 @@ from ief_jax.files import InputError
 from ief_jax.weight_files import Weights
 
 FORMAT = "ief_jax-lgd-1"
-FILE_NAME = "model.npz"
-SHIPPED = ("released", "paper", "lifting")
+SHIPPED = {name: f"{name}.npz" for name in ("released", "paper", "lifting")}
+"""Names of the shipped checkpoints, and their files in the package's assets."""
 
 
 class Checkpoint(NamedTuple):
@@ -32,18 +31,7 @@ def load(name: str | Path) -> Checkpoint:
     Raises:
       InputError: there is none, it is truncated, or is no checkpoint of LGD.
     """
-    if str(name) in SHIPPED:
-        source = resources.files("ief_jax") / "assets" / f"{name}.npz"
-        with resources.as_file(source) as path:
-            return read(path)
-    path = Path(name)
-    path = path / FILE_NAME if path.is_dir() else path
-    if not path.exists():
-        raise InputError(
-            f"{path}: no such checkpoint; expected one of {', '.join(SHIPPED)}, "
-            f"or a folder with {FILE_NAME} in it"
-        )
-    return read(path)
+    return weight_files.load(name, SHIPPED, read)
 
 
 def read(path: Path) -> Checkpoint:

@@ -1,6 +1,5 @@
 """Trained networks of IEF: shipped by name, or written by `train.py ief`."""
 
-from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +11,6 @@ from ief_jax.ief_configurations import Configuration
 from ief_jax.weight_files import Weights
 
 FORMAT = "ief_jax-ief-1"
-FILE_NAME = "model.npz"
 SHIPPED = {"released": "keypoints.npz"}
 """Names of the shipped checkpoints, and their files in the package's assets."""
 
@@ -38,18 +36,7 @@ def load(name: str | Path) -> Checkpoint:
     Raises:
       InputError: there is none, it is truncated, or is no checkpoint of IEF.
     """
-    if str(name) in SHIPPED:
-        source = resources.files("ief_jax") / "assets" / SHIPPED[str(name)]
-        with resources.as_file(source) as path:
-            return read(path)
-    path = Path(name)
-    path = path / FILE_NAME if path.is_dir() else path
-    if not path.exists():
-        raise InputError(
-            f"{path}: no such checkpoint; expected {', '.join(SHIPPED)}, "
-            f"or a folder with {FILE_NAME} in it"
-        )
-    return read(path)
+    return weight_files.load(name, SHIPPED, read)
 
 
 def read(path: Path) -> Checkpoint:

@@ -14,7 +14,6 @@ looks again. It gives a box of any side, not one of nine, and looks three times 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,7 +31,6 @@ from ief_jax.files import InputError
 from ief_jax.weight_files import Weights
 
 FORMAT = "ief_jax-scale-1"
-FILE_NAME = "model.npz"
 GAINS = (1.0, 1.0, 0.5)
 """How much of each correction `pick` makes. The last one is halved: a network that errs to one side
 of a box tends to err to the other side of the corrected one."""
@@ -195,11 +193,7 @@ def load(name: str | Path = "released") -> Selector:
     Raises:
       InputError: there is none, it is truncated, or is no scale selector.
     """
-    if str(name) == "released":
-        with resources.as_file(resources.files("ief_jax") / "assets" / "scale.npz") as path:
-            return read(path)
-    path = Path(name)
-    return read(path / FILE_NAME if path.is_dir() else path)
+    return weight_files.load(name, {"released": "scale.npz"}, read)
 
 
 def read(path: Path) -> Selector:

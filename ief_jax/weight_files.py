@@ -6,9 +6,10 @@ weight's path in the parameter tree. Reading it runs no code from it.
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +19,37 @@ from ief_jax.files import InputError, replacing
 
 Weights = Mapping[str, Any]
 """A nested dict of float32 arrays."""
+
+
+FILE_NAME = "model.npz"
+"""What train.py calls the file in its folder."""
+
+T = TypeVar("T")
+
+
+def load(name: str | Path, shipped: Mapping[str, str], reader: Callable[[Path], T]) -> T:
+    """What a reader makes of a shipped file, or of one that `train.py` wrote.
+
+    Args:
+      name: a key of `shipped`; or a folder that holds `model.npz`; or such a file.
+      shipped: names, and their files in the package's assets.
+      reader: of one file.
+
+    Raises:
+      InputError: there is none.
+    """
+    if str(name) in shipped:
+        source = resources.files("ief_jax") / "assets" / shipped[str(name)]
+        with resources.as_file(source) as path:
+            return reader(path)
+    path = Path(name)
+    path = path / FILE_NAME if path.is_dir() else path
+    if not path.exists():
+        raise InputError(
+            f"{path}: no such checkpoint; expected {', '.join(shipped)}, "
+            f"or a folder with {FILE_NAME} in it"
+        )
+    return reader(path)
 
 
 def read(path: Path, kind: str, what: str) -> tuple[dict[str, Any], Weights]:

@@ -6,17 +6,17 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+import tiny
 
-from ief_jax import checkpoints, fitting, joints
+from ief_jax import checkpoints, fitting, joints, weight_files
 from ief_jax.configurations import NAMED, Configuration
 from ief_jax.files import InputError
-from tests import tiny
 
 
 def test_round_trip(tmp_path: Path, joint_model: joints.JointModel) -> None:
     written = tiny.checkpoint(joint_model)
-    checkpoints.write(tmp_path / checkpoints.FILE_NAME, written)
-    for source in (tmp_path, tmp_path / checkpoints.FILE_NAME):
+    checkpoints.write(tmp_path / weight_files.FILE_NAME, written)
+    for source in (tmp_path, tmp_path / weight_files.FILE_NAME):
         found = checkpoints.load(source)
         assert found.configuration == written.configuration
         jax.tree.map(np.testing.assert_array_equal, found.weights, written.weights)
@@ -38,7 +38,7 @@ def test_missing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kept", [0, 10, 300, -1])
 def test_truncated(tmp_path: Path, joint_model: joints.JointModel, kept: int) -> None:
-    path = tiny.folder(tmp_path / "run", joint_model) / checkpoints.FILE_NAME
+    path = tiny.folder(tmp_path / "run", joint_model) / weight_files.FILE_NAME
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(InputError, match="model.npz: not a checkpoint, or a truncated one"):
         checkpoints.load(path.parent)

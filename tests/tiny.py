@@ -4,7 +4,7 @@ from pathlib import Path
 
 import jax
 
-from ief_jax import checkpoints, fitting, joints
+from ief_jax import checkpoints, fitting, joints, weight_files
 from ief_jax.configurations import Configuration
 
 CONFIGURATION = Configuration(
@@ -29,5 +29,5 @@ def checkpoint(model: joints.JointModel) -> checkpoints.Checkpoint:
 def folder(path: Path, model: joints.JointModel) -> Path:
     """The same, written to a new folder as train.py does."""
     path.mkdir()
-    checkpoints.write(path / checkpoints.FILE_NAME, checkpoint(model))
+    checkpoints.write(path / weight_files.FILE_NAME, checkpoint(model))
     return path
