@@ -186,23 +186,43 @@ def agree(views: np.ndarray, side: float) -> Estimate:
 
 
 def confidence(views: np.ndarray, side: float) -> np.ndarray:
-    """How likely each joint is to be right, from how far the views agree and have come to rest.
+    """How likely each joint is to be right, from `doubts`.
 
     Args:
-      views: [V, T + 1, K, 2] pixels.
+      views: [V, T + 1, K, 2] pixels; T at least 1.
       side: of the box that fits the person, pixels.
 
     Returns:
       [K] in (0, 1).
     """
+    constant, *weights = CALIBRATION
+    return 1 / (1 + np.exp(-(constant + doubts(views, side) @ np.array(weights))))
+
+
+CALIBRATION = (-5.0, -0.6, -0.8)
+"""Constant and weights of the logistic regression from `doubts` to whether a joint is right (within
+0.2 of the torso's diameter), as `python -m commands.calibrate_ief` finds them."""
+
+
+def doubts(views: np.ndarray, side: float) -> np.ndarray:
+    """What speaks against each joint: [K, 2], the more, the worse.
+
+    The first is how far the views are apart, the second how far the last correction still went
+    (corrections die out where the network sees that the joint is in its place): logarithms of root
+    mean squares over the views, in sides of the box.
+
+    Args:
+      views: [V, T + 1, K, 2] pixels; T at least 1.
+      side: of the box that fits the person, pixels.
+    """
     last = views[:, -1]
-    spread = np.sqrt(np.square(last - last.mean(0)).sum(-1).mean(0))
-    unrest = np.linalg.norm(views[:, -1] - views[:, -2], axis=-1).mean(0)
-    doubt = np.log((spread + unrest) / side + 1e-3)
-    return 1 / (1 + np.exp(_STEEPNESS * (doubt - _HALF)))
+    apart = np.square(last - last.mean(0)).sum(-1).mean(0)
+    moving = np.square(last - views[:, -2]).sum(-1).mean(0)
+    return 0.5 * np.log(np.stack([apart, moving], -1) / side**2 + _RESOLUTION**2)
 
 
-_STEEPNESS, _HALF = 2.0, np.log(0.05)
+_RESOLUTION = 1e-3
+"""Differences much below this share of the box are nothing."""
 
 
 def _mirror(points: np.ndarray, size: int) -> np.ndarray:

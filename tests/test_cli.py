@@ -251,7 +251,12 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_names_what_there_is() -> None:
     done = command("--help")
     assert done.returncode == 0
-    assert "fit" in done.stdout and "inspect" in done.stdout
+    for name in ("keypoints", "fit", "inspect"):
+        assert name in done.stdout
+    done = command("keypoints", "--help")
+    assert done.returncode == 0
+    for option in ("--output", "--point", "--checkpoint", "--no-pictures"):
+        assert option in done.stdout
     done = command("fit", "--help")
     assert done.returncode == 0
     for option in ("--output", "--checkpoint", "--body", "--images", "--meshes", "--skeleton"):
