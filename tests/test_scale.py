@@ -13,7 +13,7 @@ from PIL import Image
 from commands import eval_scale, train_scale
 from data import keypoint_sets, scale_examples
 from data.people import Person
-from ief_jax import crops, scale, weight_files
+from ief_jax import crops, raster, scale, smpl, weight_files
 from ief_jax.files import InputError
 from ief_jax.skeletons import LSP_14
 
@@ -130,6 +130,19 @@ def test_files(tmp_path: Path) -> None:
         scale.load(tmp_path / "c.npz")
     with pytest.raises(InputError, match="no such checkpoint"):
         scale.load(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize("tall", [60, 150])
+def test_the_released_selector_measures_a_body(body: smpl.BodyModel, tall: int) -> None:
+    rest, (width, height) = np.asarray(body.template), (300, 240)
+    pixels = tall / np.ptp(rest[:, 1])
+    middle = (rest[:, 1].max() + rest[:, 1].min()) / 2
+    placed = rest * [1, -1, 1] * pixels + [width / 2, height / 2 + middle * pixels, 0]
+    layer = raster.shade(placed, np.asarray(body.faces), (width, height), (0.8, 0.6, 0.5))
+    picture = layer[..., :3] * layer[..., 3:] + 0.35 * (1 - layer[..., 3:])
+    photograph = Image.fromarray((picture * 255).astype(np.uint8))
+    box = scale.pick(scale.load(), photograph, ((width - 1) / 2, (height - 1) / 2))
+    assert box.side == pytest.approx(crops.PERSON * tall, rel=0.2)
 
 
 def people(count: int) -> list[Person]:
