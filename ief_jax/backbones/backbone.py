@@ -27,7 +27,7 @@ class Backbone(nn.Module):
     A network is a first convolution and stages. The heatmaps' share is added to what a stage
     takes in. With `enters` 0 that is conv-1's result, and the share is conv-1's convolution of the
     heatmaps: the sum is conv-1 of image and heatmaps stacked, as in the paper. With a later stage
-    it is a 1 x 1 convolution, at first zero, of the heatmaps averaged to the stage's resolution:
+    it is a 1 x 1 convolution of the heatmaps averaged to the stage's resolution:
     the paper's closing idea, for which the stages before it run once for all steps.
 
     `correct(see(image), rows, columns)` gives what `__call__(image, maps)` does, and the part
@@ -93,7 +93,7 @@ class Backbone(nn.Module):
             initial = nn.initializers.normal((2 / fan_in) ** 0.5)
             shape = (size, size, self.maps, self.conv1.outputs)
         else:
-            initial = nn.initializers.zeros
+            initial = nn.initializers.normal(1.0)
             shape = (1, 1, self.maps, self.ENTRIES[self.enters].channels)
         self.maps_kernel = self.param("maps_kernel", initial, shape)
 

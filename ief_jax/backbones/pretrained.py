@@ -138,8 +138,8 @@ def vgg16(path: str | os.PathLike[str]) -> Parameters:
 def initialise(backbone: Backbone, imagenet: Parameters, key: jax.Array) -> Parameters:
     """Parameters to train a backbone from: those of ImageNet, and new ones for what is new.
 
-    New are the last dense layer, small at first, and what the heatmaps go through: see `widen`
-    for heatmaps that enter with the image; where they enter later, they are at first ignored.
+    New are the last dense layer, small at first, and what the heatmaps go through: `widen` for
+    heatmaps that enter with the image, `_share` for those that enter later.
 
     Args:
       backbone: of the architecture that `imagenet` is for.
@@ -156,7 +156,23 @@ def initialise(backbone: Backbone, imagenet: Parameters, key: jax.Array) -> Para
     drawn = jax.jit(draw)(key)
     if backbone.enters == 0:
         drawn["maps_kernel"] = widen(imagenet["conv1"], backbone.maps, key)
+    else:
+        drawn["maps_kernel"] = _share(backbone, {**imagenet, **drawn}, key)
     return {**jax.tree.map(jnp.asarray, imagenet), **drawn}
+
+
+def _share(backbone: Backbone, parameters: Parameters, key: jax.Array) -> jax.Array:
+    """Random weights for heatmaps that enter at a later stage: [1, 1, M, C].
+
+    At a keypoint its heatmap's share is as spread as what the stage takes in of an image. Weights
+    that start at zero stay a hundredth of that for thousands of steps, and the network deaf to
+    the keypoints.
+    """
+    image_key, weight_key = jax.random.split(key)
+    image = jax.random.normal(image_key, (1, _SIZE, _SIZE, 3))
+    see = jax.jit(lambda image: backbone.apply({"params": parameters}, image, method="see"))
+    shape = parameters["maps_kernel"].shape
+    return see(image).std() * jax.random.normal(weight_key, shape)
 
 
 def widen(conv1: Parameters, maps: int, key: jax.Array) -> jax.Array:
