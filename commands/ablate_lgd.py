@@ -104,10 +104,10 @@ class Arguments:
     test: Path | None = None
     body: Path | None = None
     seeds: int = 3
-    iterations: int = 2000
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    width: int = 256
+    iterations: int = 1000
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    width: int = 128
     count: int | None = None
     noise: float = 0.0
     drop: float = 0.0
@@ -128,10 +128,10 @@ Networks = dict[str, dict[int, Network]]
 def ablations(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
     """Train and test the paper's ablations of learned gradient descent (LGD)."""
     _check(arguments)
+    done = _read(arguments)
     model = joints.fold(body_files.load_or_embedded(arguments.body))
     draw = _people(arguments, model.betas)
     examples = _examples(arguments, model)
-    done = _read(arguments)
     rows = {row.variant: row for rows in TABLES.values() for row in rows}.values()
     missing = [
         (seed, row)

@@ -50,6 +50,4 @@ def read(path: Path) -> Checkpoint:
 
 def write(path: Path, checkpoint: Checkpoint, dtype: Any = np.float32) -> None:
     """Writes a checkpoint as `weight_files.write` does."""
-    weight_files.write(
-        path, FORMAT, checkpoint.configuration.to_dict(), checkpoint.weights, dtype
-    )
+    weight_files.write(path, FORMAT, checkpoint.configuration.to_dict(), checkpoint.weights, dtype)
