@@ -1,6 +1,7 @@
 """From a photograph to keypoints: dots must be found where they were drawn."""
 
 import dataclasses
+from importlib import resources
 from pathlib import Path
 
 import dots
@@ -153,3 +154,11 @@ def test_weights_of_another_network_are_named(
         load(backbone="alexnet")
     with pytest.raises(InputError, match=r"'start' has shape \(14, 2\), expected \(13, 2\)"):
         load(joints=LSP_14[1:])
+
+
+@pytest.mark.parametrize("name", keypoint_checkpoints.SHIPPED)
+def test_shipped_weights_are_those_of_their_networks(name: str) -> None:
+    asset = resources.files("ief_jax") / "assets" / keypoint_checkpoints.SHIPPED[name]
+    if not asset.is_file():
+        pytest.skip(f"{name} is not part of this checkout")
+    ief.check(keypoint_checkpoints.load(name), name)
