@@ -84,9 +84,8 @@ def load(name: str) -> Estimator:
         network than it says.
     """
     checkpoint = keypoint_checkpoints.load(name)
-    if (
-        name not in keypoint_checkpoints.SHIPPED
-    ):  # those are checked by the tests; it takes a second
+    # The tests check those that are shipped; here it would take a second.
+    if name not in keypoint_checkpoints.SHIPPED:
         ief.check(checkpoint, name)
     return Estimator(checkpoint, scale.load())
 
