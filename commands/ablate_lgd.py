@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ import tyro
 from tqdm import tqdm
 
 from commands import runs
+from data import cmu
 from ief_jax import (
     body_files,
     checkpoints,
@@ -87,6 +88,8 @@ class Arguments:
     """Train and test the paper's ablations of learned gradient descent.
 
     Attributes:
+      dataset: cmu, as `python -m data.prepare_poses` prepared it, instead of `poses` and `test`.
+      data_dir: the folder that it was prepared in.
       poses: AMASS-style npz files to train on; without any, the pose prior.
       test: AMASS-style npz file of other people; without one, samples of the pose prior.
       body: SMPL body file (.pkl or .npz) instead of the embedded body.
@@ -96,10 +99,13 @@ class Arguments:
       learning_rate: of Adam, at its peak.
       width: of the network (the paper's has 1000).
       count: test poses, chosen at random; all by default (1000 of the pose prior).
-      noise, drop: of the test keypoints, as in `eval.py lgd`.
+      noise: of the test keypoints: standard deviation, as a share of the person's box.
+      drop: share of the test keypoints that are hidden.
       json: file for every network's errors, kept as they come: a run that was cut off goes on.
     """
 
+    dataset: Literal["cmu"] | None = None
+    data_dir: Path | None = None
     poses: tuple[Path, ...] = ()
     test: Path | None = None
     body: Path | None = None
@@ -239,8 +245,8 @@ def table(networks: Networks, seeds: int, count: int) -> str:
             )
     lines += [
         "",
-        "x alone gives the same correction in each of its four steps, by what it sees; the loss",
-        "of all of them together is least when about three of them arrive.",
+        "What sees x alone puts out the same correction in each of its four steps: they cannot all",
+        "be right. Direct lifting is the same network with one step.",
     ]
     return "\n".join(lines)
 
@@ -256,27 +262,37 @@ def _check(arguments: Arguments) -> None:
     devices = jax.device_count()
     if arguments.batch_size % devices:
         raise InputError(f"--batch-size {arguments.batch_size} does not divide over {devices}")
+    if (arguments.dataset is None) != (arguments.data_dir is None):
+        raise InputError("--dataset and --data-dir go together")
+    if arguments.dataset and (arguments.poses or arguments.test):
+        raise InputError("--dataset takes the place of --poses and --test")
     if arguments.json:
         output_folder(arguments.json.parent)
 
 
 def _people(arguments: Arguments, betas: int) -> lgd_training.Draw:
-    if not arguments.poses:
+    if arguments.data_dir:
+        found = cmu.load(arguments.data_dir, "train")
+    elif arguments.poses:
+        found = pose_files.read_all(arguments.poses)
+    else:
         return lgd_training.from_prior(pose_prior.embedded(), betas)
-    found = pose_files.read_all(arguments.poses)
     shapes = betas if found.betas is None else jnp.asarray(pose_files.fit_betas(found.betas, betas))
     return lgd_training.from_poses(jnp.asarray(found.poses), shapes, pose_files.shares(found))
 
 
 def _examples(arguments: Arguments, model: joints.JointModel) -> Examples:
     spoiled = arguments.noise, arguments.drop
-    if arguments.test is None:
+    if arguments.data_dir:
+        poses = cmu.load(arguments.data_dir, "test").poses
+    elif arguments.test:
+        poses = pose_files.read(arguments.test).poses
+    else:
         number = jnp.arange(arguments.count or 1000)
         prior = pose_prior.embedded()
         return evaluation.examples_of_prior(
             model, prior, number, jnp.uint32(PRIOR_TEST_SEED), *spoiled
         )
-    poses = pose_files.read(arguments.test).poses
     chosen = evaluation.choose(len(poses), arguments.count, 0)
     return evaluation.examples_of_poses(
         model, jnp.asarray(poses[chosen]), jnp.asarray(chosen), jnp.uint32(0), *spoiled

@@ -110,6 +110,9 @@ def test_the_table() -> None:
         (["--poses", "nowhere.npz"], "nowhere.npz"),
         (["--test", "nowhere.npz"], "nowhere.npz"),
         (["--body", "nowhere.pkl"], "nowhere.pkl"),
+        (["--dataset", "cmu", "--data-dir", "nowhere"], "nowhere"),
+        (["--dataset", "cmu"], "--dataset and --data-dir go together"),
+        (["--data-dir", ".", "--dataset", "cmu", "--test", "a.npz"], "takes the place of --poses"),
     ],
 )
 def test_bad_arguments(
