@@ -148,6 +148,12 @@ def test_what_is_seen_of_a_standing_body(made: scenes.Cast, body: smpl.BodyModel
     # The right arm points at the camera: its hand hides the rest.
     for joint in ("left_shoulder", "left_elbow", "left_wrist", "right_shoulder"):
         assert not side[joint], joint
+    # Skin of another limb hides, however near: the other knee is behind this one's.
+    crossed = points.copy()
+    crossed[MPII_16.index("left_knee")] = points[MPII_16.index("right_knee")]
+    thing = pictures.Thing(rest + away, made.faces, rest, plain)
+    found = scenes._seen(made, pictures.solids([thing]).mesh, crossed + away)
+    assert [n for n, visible in zip(MPII_16, found, strict=True) if not visible] == ["left_knee"]
     board = trimesh.creation.box((0.2, 0.2, 0.02))
     wrist = points[MPII_16.index("left_wrist")] + away
     board.apply_translation(0.8 * wrist)
