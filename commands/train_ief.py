@@ -130,7 +130,7 @@ def ief(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
             arguments.save_every,
         ),
         advance,
-        training.start(weights, optimiser, arguments.seed),
+        training.place(training.start(weights, optimiser, arguments.seed), mesh),
         partial(
             _feed,
             arguments,
