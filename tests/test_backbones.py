@@ -1,5 +1,7 @@
 """The layers against XLA's and NumPy's, and what all backbones have in common."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -152,11 +154,18 @@ def inputs(size, maps=5, count=2):
     return normal(count, size, size, 3), rows, columns, np.einsum("bmh,bmw->bhwm", rows, columns)
 
 
+def random_weights(network, image, maps):
+    """None of them zero; drawn by NumPy, as the network's own take long to compile."""
+
+    def draw(leaf):
+        return normal(*leaf.shape, seed=3) / np.prod(leaf.shape[:-1], dtype=np.float32) ** 0.5
+
+    return jax.tree.map(draw, jax.eval_shape(network.init, jax.random.key(0), image, maps))
+
+
 def assert_forms_agree(network, size):
     image, rows, columns, maps = inputs(size, network.maps)
-    weights = jax.jit(network.init)(jax.random.key(0), image, maps)
-    # Biases, scales and the heatmaps' kernel are constant at first.
-    weights = jax.tree.map(lambda w: w + 0.1 * normal(*w.shape, seed=3), weights)
+    weights = random_weights(network, image, maps)
 
     def split(weights, image, rows, columns):
         seen = network.apply(weights, image, method="see")
@@ -215,10 +224,9 @@ def test_normalise():
 
 def test_starting_from_pretrained_weights():
     image, _, _, maps = inputs(16, maps=40)
-    init = jax.jit(Tiny(1000, maps=0).init)
-    imagenet = init(jax.random.key(0), image, maps[..., :0])["params"]
+    imagenet = random_weights(Tiny(1000, maps=0), image, maps[..., :0])["params"]
     del imagenet["maps_kernel"]
-    imagenet["conv1"]["scale"] = jnp.array([1.0, 1.0, 10.0, 0.0])
+    imagenet["conv1"]["scale"] = np.array([1, 1, 10, 0], np.float32)
     stacked = pretrained.initialise(Tiny(6, maps=40), imagenet, jax.random.key(1))
     later = pretrained.initialise(Tiny(6, maps=40, enters=1), imagenet, jax.random.key(1))
     for parameters in (stacked, later):
@@ -232,6 +240,7 @@ def test_starting_from_pretrained_weights():
     np.testing.assert_allclose(spread, expected, rtol=0.15)
     # As spread as what the stage takes in.
     assert later["maps_kernel"].shape == (1, 1, 40, 5)
-    noise = jax.random.normal(jax.random.key(7), (1, 224, 224, 3))
-    seen = Tiny(6, maps=40, enters=1).apply({"params": later}, noise, method="see")
+    noise = normal(1, 224, 224, 3)
+    see = jax.jit(functools.partial(Tiny(6, maps=40, enters=1).apply, method="see"))
+    seen = see({"params": later}, noise)
     np.testing.assert_allclose(np.std(later["maps_kernel"]), np.std(seen), rtol=0.2)
