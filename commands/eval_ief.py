@@ -4,7 +4,6 @@ The measures are `ief_jax.keypoint_metrics`'s. A person is looked at through the
 selector picks, about the marked point that the data set gives (LSP: the image's centre).
 """
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import tyro
 from PIL import Image
 from tqdm import tqdm
 
+from commands import checks
 from data import keypoint_sets
 from data.people import Person, decode
 from ief_jax import (
@@ -29,7 +29,7 @@ from ief_jax import (
 from ief_jax import ief as system
 from ief_jax.crops import Box
 from ief_jax.estimation import Estimate
-from ief_jax.files import InputError, output_folder, replacing
+from ief_jax.files import InputError, replacing, write_json
 from ief_jax.keypoint_checkpoints import Checkpoint
 from ief_jax.keypoint_metrics import Rates, Reliability, Scores
 from ief_jax.keypoint_report import Corrections
@@ -38,7 +38,6 @@ BATCH = 32
 """Crops that the network computes at a time."""
 FIGURE_QUANTILES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
 """Whose corrections the figure shows, by their mean error: the best, the median, the worst."""
-FIGURE_FORMATS = (".png", ".pdf", ".svg")
 
 PUBLISHED = {
     ("lsp", "PCP"): {"torso": 95.3, "upper_arm": 66.7, "mean": 72.5},
@@ -140,8 +139,7 @@ def ief(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
     if result.confidence:
         print("\n" + keypoint_report.confidences(result.confidence))
     if arguments.json:
-        with replacing(arguments.json) as file:
-            file.write((json.dumps(result.to_dict(), indent=2) + "\n").encode())
+        write_json(arguments.json, result.to_dict())
     if arguments.figure:
         page = keypoint_report.figure(
             title, result.rates, next(iter(result.rates)), result.sequences
@@ -199,16 +197,8 @@ def evaluate(arguments: Arguments) -> Result:
 
 
 def _check(arguments: Arguments) -> None:
-    for name, least in (("count", 1), ("steps", 0), ("seed", 0)):
-        value = getattr(arguments, name)
-        if value is not None and not value >= least:
-            raise InputError(f"--{name} is {value}, expected {least} or more")
-    if arguments.figure and arguments.figure.suffix not in FIGURE_FORMATS:
-        raise InputError(f"--figure is {arguments.figure}, expected {', '.join(FIGURE_FORMATS)}")
-    # Better now than after minutes of work.
-    for path in (arguments.json, arguments.figure):
-        if path:
-            output_folder(path.parent)
+    checks.at_least(arguments, {"count": 1, "steps": 0, "seed": 0})
+    checks.outputs(arguments.json, arguments.figure)
 
 
 def _last_split(dataset: str) -> str:

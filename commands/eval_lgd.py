@@ -4,7 +4,6 @@ The protocol is `ief_jax.evaluation`'s: each pose once, its root turned by a uni
 normal tilt, standard normal betas, weak perspective, the 18 COCO keypoints with the neck.
 """
 
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
+from commands import checks
 from ief_jax import (
     body_files,
     checkpoints,
@@ -31,13 +31,12 @@ from ief_jax import (
     smplify,
 )
 from ief_jax.evaluation import Errors, Estimate, Examples
-from ief_jax.files import InputError, output_folder, replacing
+from ief_jax.files import InputError, replacing, write_json
 from ief_jax.formats import poses as pose_files
 
 LARGEST_BATCH = 256
 FIGURE_QUANTILES = (0.1, 0.5, 0.75, 0.9, 0.99)
 """Which fits the figure shows, by their PA-MPJPE."""
-FIGURE_FORMATS = (".png", ".pdf", ".svg")
 
 
 @dataclass(frozen=True)
@@ -104,8 +103,7 @@ def lgd(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
     print(f"{result.count} people, fitted in {result.seconds:.2f} s, {arguments.checkpoint}")
     print(report.table(result.names, result.steps, result.baselines, result.baseline_seconds))
     if arguments.json:
-        with replacing(arguments.json) as file:
-            file.write((json.dumps(result.to_dict(), indent=2) + "\n").encode())
+        write_json(arguments.json, result.to_dict())
     if arguments.figure:
         page = report.figure(
             result.names,
@@ -166,18 +164,10 @@ def evaluate(arguments: Arguments) -> Result:
 
 
 def _check(arguments: Arguments) -> None:
-    for name, least in (("count", 1), ("steps", 0), ("seed", 0), ("noise", 0), ("drop", 0)):
-        value = getattr(arguments, name)
-        if value is not None and not value >= least:
-            raise InputError(f"--{name} is {value}, expected {least} or more")
+    checks.at_least(arguments, {"count": 1, "steps": 0, "seed": 0, "noise": 0, "drop": 0})
     if not arguments.drop <= 1:
         raise InputError(f"--drop is {arguments.drop}, expected a share between 0 and 1")
-    if arguments.figure and arguments.figure.suffix not in FIGURE_FORMATS:
-        raise InputError(f"--figure is {arguments.figure}, expected {', '.join(FIGURE_FORMATS)}")
-    # Better now than after minutes of work.
-    for path in (arguments.json, arguments.figure):
-        if path:
-            output_folder(path.parent)
+    checks.outputs(arguments.json, arguments.figure)
 
 
 def _examples(

@@ -4,7 +4,6 @@
 peers' beside ours; AMASS and CMU, whose people are seen by no real camera, by the project's own.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
-from commands import eval_lgd
+from commands import checks, eval_lgd
 from ief_jax import (
     body_files,
     checkpoints,
@@ -30,7 +29,7 @@ from ief_jax import (
     smpl,
 )
 from ief_jax import observations as obs
-from ief_jax.files import InputError, output_folder, replacing
+from ief_jax.files import InputError, write_json
 from ief_jax.parameters import Body
 
 
@@ -127,18 +126,13 @@ def dataset(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
     result = evaluate(arguments)
     print(table(result))
     if arguments.json:
-        with replacing(arguments.json) as file:
-            file.write((json.dumps(result.to_dict(), indent=2) + "\n").encode())
+        write_json(arguments.json, result.to_dict())
 
 
 def evaluate(arguments: Arguments) -> Result:
     """Runs the protocol; reads files, writes none."""
-    for name, least in (("count", 1), ("steps", 0), ("seed", 0)):
-        value = getattr(arguments, name)
-        if value is not None and value < least:
-            raise InputError(f"--{name} is {value}, expected {least} or more")
-    if arguments.json:
-        output_folder(arguments.json.parent)
+    checks.at_least(arguments, {"count": 1, "steps": 0, "seed": 0})
+    checks.outputs(arguments.json)
     checkpoint = checkpoints.load(arguments.checkpoint)
     body = body_files.load_or_embedded(arguments.body)
     model = joints.fold(body)

@@ -4,11 +4,12 @@ config.json, metrics.jsonl, TensorBoard events, checkpoints/ (from which it goes
 and whatever `publish` writes.
 """
 
+import dataclasses
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
 from ief_jax import training
+from ief_jax.described import Described
 from ief_jax.files import InputError, output_folder, replacing
 
 
@@ -45,20 +47,26 @@ class Plan:
     save_every: int
 
 
-def claim(workdir: Path, wanted: Mapping[str, Mapping[str, Any]]) -> None:
+def claim(arguments: Any, configuration: Described, free: Collection[str]) -> None:
     """Makes the folder and writes what the run is; a folder of another run is left alone.
 
     Args:
-      workdir: the folder.
-      wanted: sections of named values that must be the same when the run goes on.
+      arguments: a dataclass of the command's; `workdir` is the folder.
+      configuration: of what is trained.
+      free: names of the arguments that may change when the run goes on; all else must not.
 
     Raises:
       InputError: the folder holds another run; names the first value that differs.
       OutputError: the folder cannot be written.
     """
-    output_folder(workdir)
-    path = workdir / "config.json"
-    wanted = json.loads(json.dumps(wanted, default=str))
+    output_folder(arguments.workdir)
+    path = arguments.workdir / "config.json"
+    values = dataclasses.asdict(arguments)
+    fixed = {name: value for name, value in values.items() if name not in free}
+    # As they come back from the file: paths are text, tuples are lists.
+    wanted = json.loads(
+        json.dumps({"arguments": fixed, "configuration": configuration.to_dict()}, default=str)
+    )
     if not path.exists():
         with replacing(path) as file:
             file.write(json.dumps({**wanted, "commit": _commit()}, indent=2).encode())

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import tyro
 
-from commands import eval_lgd, runs
+from commands import checks, eval_lgd, runs
 from data import amass, cmu, pose_pipeline
 from ief_jax import (
     body_files,
@@ -28,6 +28,9 @@ from ief_jax import (
 from ief_jax.configurations import NAMED, Configuration
 from ief_jax.files import InputError
 from ief_jax.formats import poses
+
+FREE = ("workdir", "log_every", "save_every", "evaluate")
+"""Arguments that may change when a run goes on."""
 
 
 @dataclass(frozen=True)
@@ -86,17 +89,13 @@ def lgd(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
     """Train learned gradient descent (LGD): 2D keypoints to an SMPL body."""
     began = time.perf_counter()
     configuration = _configuration(arguments)
-    mesh = training.device_mesh()
-    if arguments.batch_size % mesh.size:
-        raise InputError(
-            f"--batch-size {arguments.batch_size} does not divide over {mesh.size} devices"
-        )
+    mesh = checks.device_mesh(arguments.batch_size)
     body = body_files.load_or_embedded(arguments.body)
     model = joints.fold(body)
     task = fitting.problem(configuration, model)
     draw, feed = people(arguments, model.betas)
     weights = _first_weights(arguments, configuration, task, model)
-    runs.claim(arguments.workdir, _description(arguments, configuration))
+    runs.claim(arguments, configuration, FREE)
 
     optimiser = training.adam(arguments.learning_rate, arguments.iterations)
     spoiling = lgd_training.Spoiling(arguments.noise, arguments.drop, arguments.clean)
@@ -189,20 +188,6 @@ def _first_weights(
     weights = checkpoints.load(arguments.initial).weights
     fitting.check(checkpoints.Checkpoint(configuration, weights), model)
     return weights
-
-
-def _description(arguments: Arguments, configuration: Configuration) -> dict[str, dict[str, Any]]:
-    """What makes a run this run."""
-    free = ("workdir", "log_every", "save_every", "evaluate")
-    values = dataclasses.asdict(arguments)
-    return {
-        "arguments": {
-            name: [str(item) for item in value] if isinstance(value, tuple) else value
-            for name, value in values.items()
-            if name not in free
-        },
-        "configuration": configuration.to_dict(),
-    }
 
 
 def _evaluate(arguments: Arguments) -> None:

@@ -1,6 +1,5 @@
 """`train.py scale`: trains the network that picks the box round a person."""
 
-import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import jax
 import numpy as np
 import tyro
 
-from commands import eval_scale, runs
+from commands import checks, eval_scale, runs
 from data import keypoint_pipeline, keypoint_sets, scale_examples
 from ief_jax import scale as system
 from ief_jax import training, weight_files
@@ -20,6 +19,10 @@ from ief_jax.files import InputError
 from ief_jax.weight_files import Weights
 
 NETWORKS = {"light": system.LIGHT, "vgg_s": system.PAPER}
+
+
+FREE = ("workdir", "data_dir", "threads", "log_every", "save_every", "evaluate")
+"""Arguments that may change when a run goes on."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +67,12 @@ def scale(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
     """Train the scale selector: which box round a marked point fits the person."""
     began = time.perf_counter()
     configuration = NETWORKS[arguments.network]
-    mesh = training.device_mesh()
-    if arguments.batch_size % mesh.size:
-        raise InputError(
-            f"--batch-size {arguments.batch_size} does not divide over {mesh.size} devices"
-        )
+    mesh = checks.device_mesh(arguments.batch_size)
     found, _ = keypoint_sets.load_all(arguments.dataset, arguments.data_dir, "train")
     rows = np.random.default_rng(arguments.seed).permutation(len(found))[: arguments.people]
     people = [found[row] for row in rows]
     weights = _first_weights(arguments, configuration)
-    runs.claim(arguments.workdir, _description(arguments, configuration))
+    runs.claim(arguments, configuration, FREE)
     optimiser = training.adam(arguments.learning_rate, arguments.iterations)
     runs.run(
         runs.Plan(
@@ -136,15 +135,3 @@ def _feed(
     )
     for batch in batches:
         yield batch["image"], batch["growth"]
-
-
-def _description(
-    arguments: Arguments, configuration: system.Configuration
-) -> dict[str, dict[str, Any]]:
-    """What makes a run this run."""
-    free = ("workdir", "data_dir", "threads", "log_every", "save_every", "evaluate")
-    values = dataclasses.asdict(arguments)
-    return {
-        "arguments": {name: value for name, value in values.items() if name not in free},
-        "configuration": configuration.to_dict(),
-    }

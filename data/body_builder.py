@@ -3,8 +3,6 @@
 A record is a person in a frame: the fields of the data set's own `reader.People`.
 """
 
-import contextlib
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -12,8 +10,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
-
-from ief_jax.files import InputError, OutputError, output_folder
 
 
 class BodyBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -58,37 +54,3 @@ class BodyBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             record = {name: getattr(people, name)[row] for name in self.info.features}
             texts = {name: str(record[name]) for name in self.TEXTS}
             yield f"{row:08d}", record | texts
-
-
-def prepare(builder: type[BodyBuilder], source: Path, data_dir: Path) -> Path:
-    """Writes a data set to shards, `data_dir`/NAME/VERSION: whole, or not at all.
-
-    Args:
-      builder: of the data set.
-      source: the folder of the release.
-      data_dir: any folder.
-
-    Raises:
-      InputError: something in `source` is missing, or is not what the release holds; or the data
-        set is prepared already.
-      OutputError: the shards cannot be written.
-    """
-    if not source.is_dir() or not any(source.iterdir()):
-        raise InputError(f"{source}: no such folder, or an empty one; {builder.READER.HOW}")
-    output_folder(data_dir)
-    target = data_dir / builder.name / str(builder.VERSION)
-    if target.exists():
-        raise InputError(f"{target}: is prepared already; remove it to prepare it anew")
-    try:
-        with tempfile.TemporaryDirectory(dir=data_dir, prefix=".preparing-") as work:
-            made = builder(data_dir=work)
-            with contextlib.redirect_stdout(None):  # TFDS speaks of downloads and of `work`
-                made.download_and_prepare(
-                    file_format="array_record",
-                    download_config=tfds.download.DownloadConfig(manual_dir=source),
-                )
-            target.parent.mkdir(exist_ok=True)
-            Path(made.data_dir).rename(target)
-    except OSError as error:
-        raise OutputError(f"cannot write to {data_dir}: {error.strerror or error}") from error
-    return target

@@ -3,8 +3,6 @@
 A record is a person: the fields of `people.Person`, the image as the encoded bytes of its file.
 """
 
-import contextlib
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +12,6 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from data.people import Person
-from ief_jax.files import InputError, OutputError, output_folder
 
 
 class KeypointBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -60,40 +57,6 @@ class KeypointBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _generate_examples(self, people: Sequence[Person]) -> Iterator[tuple[str, dict]]:
         for number, person in enumerate(people):
             yield f"{number:06d}", {name: getattr(person, name) for name in self.info.features}
-
-
-def prepare(builder: type[KeypointBuilder], source: Path, data_dir: Path) -> Path:
-    """Writes a data set to shards, `data_dir`/NAME/VERSION: whole, or not at all.
-
-    Args:
-      builder: of the data set.
-      source: the folder that holds `lsp/`, `lspet/`, ... as they were released.
-      data_dir: any folder.
-
-    Raises:
-      InputError: something in `source` is missing, or is not what the release holds; or the data
-        set is prepared already.
-      OutputError: the shards cannot be written.
-    """
-    if not source.is_dir():
-        raise InputError(f"{source}: no such folder; {builder.READER.HOW}, in {builder.name}/")
-    output_folder(data_dir)
-    target = data_dir / builder.name / str(builder.VERSION)
-    if target.exists():
-        raise InputError(f"{target}: is prepared already; remove it to prepare it anew")
-    try:
-        with tempfile.TemporaryDirectory(dir=data_dir, prefix=".preparing-") as work:
-            made = builder(data_dir=work)
-            with contextlib.redirect_stdout(None):  # TFDS speaks of downloads and of `work`
-                made.download_and_prepare(
-                    file_format="array_record",
-                    download_config=tfds.download.DownloadConfig(manual_dir=source),
-                )
-            target.parent.mkdir(exist_ok=True)
-            Path(made.data_dir).rename(target)
-    except OSError as error:
-        raise OutputError(f"cannot write to {data_dir}: {error.strerror or error}") from error
-    return target
 
 
 class Prepared(Sequence[Person]):

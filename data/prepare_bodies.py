@@ -17,7 +17,8 @@ import tensorflow_datasets as tfds
 import tyro
 from tyro.conf import Positional
 
-from data import body_builder
+from data import shards
+from data.body_builder import BodyBuilder
 from data.ehf.builder import Ehf
 from data.h36m.builder import H36m
 from data.threedpw.builder import ThreeDpw
@@ -37,10 +38,10 @@ class Arguments:
     data_dir: Positional[Path]
 
 
-def _command(builder: type[body_builder.BodyBuilder]) -> Callable[[Arguments], None]:
+def _command(builder: type[BodyBuilder]) -> Callable[[Arguments], None]:
     def prepare(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
         tfds.disable_progress_bar()
-        folder = body_builder.prepare(builder, arguments.source, arguments.data_dir)
+        folder = shards.prepare(builder, arguments.source, arguments.data_dir)
         splits = tfds.builder_from_directory(folder).info.splits
         counts = ", ".join(f"{split.num_examples} {name}" for name, split in splits.items())
         print(f"{folder}: {counts} people")

@@ -18,8 +18,9 @@ import tensorflow_datasets as tfds
 import tyro
 from tyro.conf import Positional
 
-from data import keypoint_builder
+from data import shards
 from data.coco.builder import Coco
+from data.keypoint_builder import KeypointBuilder
 from data.lsp.builder import Lsp
 from data.lspet.builder import Lspet
 from data.mpii.builder import Mpii
@@ -39,11 +40,11 @@ class Arguments:
     data_dir: Positional[Path]
 
 
-def _command(builder: type[keypoint_builder.KeypointBuilder]) -> Callable[[Arguments], None]:
+def _command(builder: type[KeypointBuilder]) -> Callable[[Arguments], None]:
     def prepare(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
         began = time.perf_counter()
         tfds.disable_progress_bar()
-        folder = keypoint_builder.prepare(builder, arguments.source, arguments.data_dir)
+        folder = shards.prepare(builder, arguments.source, arguments.data_dir)
         splits = tfds.builder_from_directory(folder).info.splits
         counts = ", ".join(f"{split.num_examples} {name}" for name, split in splits.items())
         print(f"{folder}: {counts} people in {time.perf_counter() - began:.0f} s")

@@ -7,7 +7,6 @@ import numpy as np
 
 from ief_jax import weight_files
 from ief_jax.configurations import Configuration
-from ief_jax.files import InputError
 from ief_jax.weight_files import Weights
 
 FORMAT = "ief_jax-lgd-1"
@@ -36,11 +35,7 @@ def load(name: str | Path) -> Checkpoint:
 
 def read(path: Path) -> Checkpoint:
     """Reads one checkpoint file; raises `InputError` as `load` does."""
-    values, weights = weight_files.read(path, FORMAT, "LGD")
-    try:
-        return Checkpoint(Configuration.from_dict(values), weights)
-    except ValueError as error:
-        raise InputError(f"{path}: field 'configuration': {error}") from error
+    return Checkpoint(*weight_files.read(path, FORMAT, "LGD", Configuration))
 
 
 def write(path: Path, checkpoint: Checkpoint, dtype: Any = np.float32) -> None:

@@ -1,5 +1,6 @@
 """Files at the border: errors that say what is wrong, and writing that is whole or not at all."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_json(path: str | os.PathLike[str], content: object) -> None:
+    """Writes plain values as indented JSON; raises `OutputError` as `replacing` does."""
+    with replacing(path) as file:
+        file.write((json.dumps(content, indent=2) + "\n").encode())
 
 
 def output_folder(path: str | os.PathLike[str]) -> Path:

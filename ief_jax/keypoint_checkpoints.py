@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ief_jax import weight_files
-from ief_jax.files import InputError
 from ief_jax.ief_configurations import Configuration
 from ief_jax.weight_files import Weights
 
@@ -41,11 +40,7 @@ def load(name: str | Path) -> Checkpoint:
 
 def read(path: Path) -> Checkpoint:
     """Reads one checkpoint file; raises `InputError` as `load` does."""
-    values, weights = weight_files.read(path, FORMAT, "IEF")
-    try:
-        return Checkpoint(Configuration.from_dict(values), weights)
-    except ValueError as error:
-        raise InputError(f"{path}: field 'configuration': {error}") from error
+    return Checkpoint(*weight_files.read(path, FORMAT, "IEF", Configuration))
 
 
 def write(path: Path, checkpoint: Checkpoint, dtype: Any = np.float32) -> None:

@@ -198,11 +198,7 @@ def load(name: str | Path = "released") -> Selector:
 
 def read(path: Path) -> Selector:
     """Reads one file; raises `InputError` as `load` does."""
-    values, weights = weight_files.read(path, FORMAT, "a scale selector")
-    try:
-        configuration = Configuration.from_dict(values)
-    except ValueError as error:
-        raise InputError(f"{path}: field 'configuration': {error}") from error
+    configuration, weights = weight_files.read(path, FORMAT, "a scale selector", Configuration)
     if configuration.network not in NETWORKS:
         raise InputError(f"{path}: field 'configuration': no network '{configuration.network}'")
     expected = jax.eval_shape(partial(initial_weights, configuration), jax.random.key(0))

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
+from ief_jax.described import Described
 from ief_jax.files import InputError, replacing
 
 Weights = Mapping[str, Any]
@@ -25,6 +26,7 @@ FILE_NAME = "model.npz"
 """What train.py calls the file in its folder."""
 
 T = TypeVar("T")
+C = TypeVar("C", bound=Described)
 
 
 def load(name: str | Path, shipped: Mapping[str, str], reader: Callable[[Path], T]) -> T:
@@ -52,16 +54,18 @@ def load(name: str | Path, shipped: Mapping[str, str], reader: Callable[[Path], 
     return reader(path)
 
 
-def read(path: Path, kind: str, what: str) -> tuple[dict[str, Any], Weights]:
-    """Reads the configuration, in plain values, and the weights.
+def read(path: Path, kind: str, what: str, described: type[C]) -> tuple[C, Weights]:
+    """Reads the configuration and the weights.
 
     Args:
       path: of the npz.
       kind: the `format` that it must have.
       what: that format in words, for messages.
+      described: the class of the configuration.
 
     Raises:
-      InputError: there is none, it is truncated, of another format, or not finite.
+      InputError: there is none, it is truncated, of another format, or not finite; its
+        configuration lacks a field, or has another.
     """
     try:
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
@@ -73,7 +77,7 @@ def read(path: Path, kind: str, what: str) -> tuple[dict[str, Any], Weights]:
     if str(arrays.pop("format", "")) != kind:
         raise InputError(f"{path}: field 'format' is not '{kind}': not a checkpoint of {what}")
     try:
-        configuration = json.loads(str(arrays.pop("configuration")))
+        configuration = described.from_dict(json.loads(str(arrays.pop("configuration"))))
     except (KeyError, ValueError) as error:
         raise InputError(f"{path}: field 'configuration': {error}") from error
     for name, array in arrays.items():

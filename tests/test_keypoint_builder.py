@@ -10,7 +10,7 @@ from ief_jax.files import InputError
 
 pytest.importorskip("tensorflow_datasets", reason="needs the extra 'data'")
 
-from data import keypoint_builder, keypoint_sets, prepare_keypoints  # noqa: E402
+from data import keypoint_builder, keypoint_sets, prepare_keypoints, shards  # noqa: E402
 from data.coco.builder import Coco  # noqa: E402
 from data.lsp.builder import Lsp  # noqa: E402
 from data.lspet.builder import Lspet  # noqa: E402
@@ -76,11 +76,11 @@ def test_nothing_is_left_of_what_fails(source: Path, tmp_path: Path) -> None:
     out = tmp_path / "prepared"
     (source / "coco" / "val2017" / "000000000007.jpg").unlink()
     with pytest.raises(InputError, match=r"1 of 2 images are missing \(000000000007\.jpg\)"):
-        keypoint_builder.prepare(Coco, source, out)
+        shards.prepare(Coco, source, out)
     with pytest.raises(InputError, match="lsp: no such folder; make it and download"):
-        keypoint_builder.prepare(Lsp, source, out)
-    with pytest.raises(InputError, match="absent: no such folder; download"):
-        keypoint_builder.prepare(Lsp, tmp_path / "absent", out)
+        shards.prepare(Lsp, source, out)
+    with pytest.raises(InputError, match="absent: no such folder, or an empty one; download"):
+        shards.prepare(Lsp, tmp_path / "absent", out)
     assert list(out.iterdir()) == []
 
 

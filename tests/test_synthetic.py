@@ -241,11 +241,11 @@ def test_a_set_that_is_not_there_is_made(
 
 def test_as_shards(tmp_path: Path, few: list[Person], monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("tensorflow_datasets")
-    from data import keypoint_builder
+    from data import keypoint_builder, shards
     from data.synthetic.builder import Synthetic
 
     monkeypatch.setattr(reader, "read", lambda data_dir, split: few)
-    folder = keypoint_builder.prepare(Synthetic, tmp_path, tmp_path / "shards")
+    folder = shards.prepare(Synthetic, tmp_path, tmp_path / "shards")
     found = keypoint_builder.Prepared(folder, "train")
     assert len(found) == 3 and found.layout == MPII_16
     person = {p.name: p for p in few}[found[0].name]
