@@ -41,7 +41,8 @@ def convolution(x: jax.Array, kernel: jax.Array, stride: int, padding: Padding) 
     On a CPU the kernel's gradient is 1.5 to 8 times as fast as that of XLA's convolution.
     """
     if kernel.shape[:2] == (1, 1) and stride == 1 and extents(1, 1, 1, padding) == (1, 0, 0):
-        return x @ kernel[0, 0]
+        # As one plain matrix: its gradients are up to twice as fast.
+        return (x.reshape(-1, x.shape[-1]) @ kernel[0, 0]).reshape(*x.shape[:3], -1)
     return lax.platform_dependent(
         x,
         kernel,
@@ -226,6 +227,9 @@ _shifted.defvjp(_shifted_forward, _shifted_backward)
 
 def _shifted_dx(shape: tuple[int, ...], kernel: jax.Array, stride: int, dy: jax.Array) -> jax.Array:
     # dx[h, w] = sum of dy kernel[i, j] over the taps (i, j) that reach (h, w)
+    if stride == 1 and len(kernel) % 2:
+        return _shifted(dy, kernel[::-1, ::-1], 1)
+
     def term(tap: tuple[int, int], _phase: tuple[int, int], dy: jax.Array) -> jax.Array:
         return dy * kernel[tap].reshape(1, 1, 1, -1)
 
@@ -291,24 +295,39 @@ def _cut(x: jax.Array, top: int, left: int, height: int, width: int) -> jax.Arra
 
 
 def _shifted_dkernel(x: jax.Array, shape: tuple[int, ...], stride: int, dy: jax.Array) -> jax.Array:
-    # dkernel[i, j] = sum over images, h, w of x[s h + i, s w + j] dy[h, w]
-    size, channels = shape[0], shape[-1]
+    # dkernel[i, j] = sum over images, h, w of x[s h + i, s w + j] dy[h, w]:
+    # at each (h, w) a whole kernel, one multiply-add
+    size = shape[0]
+    height, width = dy.shape[1:3]
+    pads = [extents(x.shape[axis], size, stride, "SAME")[1:] for axis in (1, 2)]
+    x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
 
-    def add_image(
-        total: tuple[jax.Array, ...], image: tuple[jax.Array, jax.Array]
-    ) -> tuple[tuple[jax.Array, ...], None]:
-        x, dy = image
-        # One image at a time stays in the cache. The barrier keeps XLA from fusing the product
-        # into the sum, which it then would not vectorise.
-        products = (
-            lax.optimization_barrier(shifted[0] * dy)
-            for shifted in _shifts(x[None], size, stride, "SAME")
+    def kernels(x: jax.Array, dy: jax.Array) -> jax.Array:
+        """The sum over the positions of a few rows: dy's rows, and the rows of x they see."""
+        return _sum(
+            x[s * stride : s * stride + size, t * stride : t * stride + size]
+            * dy[s : s + 1, t : t + 1]
+            for s in range(len(dy))
+            for t in range(width)
         )
-        return tuple(t + p.sum((0, 1)) for t, p in zip(total, products, strict=True)), None
 
-    nothing = (jnp.zeros(channels, x.dtype),) * size**2
-    total, _ = lax.scan(add_image, nothing, (x, dy))
-    return jnp.stack(total).reshape(shape)
+    def add_row(
+        total: jax.Array, row: jax.Array, x: jax.Array, dy: jax.Array
+    ) -> tuple[jax.Array, None]:
+        seen = lax.dynamic_slice_in_dim(x, row * stride, size)
+        return total + kernels(seen, lax.dynamic_slice_in_dim(dy, row, 1)), None
+
+    # One image at a time stays in the cache; of large maps one row, for the compiler's sake.
+    def add_image(total: jax.Array, image: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+        if height * width <= _UNROLLED:
+            return total + kernels(*image), None
+        return lax.scan(lambda t, row: add_row(t, row, *image), total, jnp.arange(height))
+
+    return lax.scan(add_image, jnp.zeros(shape, x.dtype), (x, dy))[0]
+
+
+_UNROLLED = 64
+"""Positions that one expression sums over."""
 
 
 def _shifts(
