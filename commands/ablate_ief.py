@@ -1,11 +1,10 @@
-"""`eval.py ief-ablations`: reruns the comparisons of the IEF paper, on the data at hand.
+"""`eval.py ief --ablations`: reruns the comparisons of the IEF paper, on the data at hand.
 
 Table 3: IEF, direct prediction, iterative direct prediction. Figure 4: with and without Fixed
 Path Consolidation, step by step. Table 4: one, two or all joints fed back. Every network is
 trained by `train.py ief` in a folder of its own, so that a run that was cut off goes on.
 """
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import numpy as np
 import tyro
 
 from commands import eval_ief, train_ief
-from ief_jax.files import InputError, output_folder, replacing
+from ief_jax.files import InputError, output_folder, write_json
 
 
 class Variant(NamedTuple):
@@ -61,7 +60,7 @@ class Arguments:
       variants: which networks.
       seeds: networks of each kind.
       backbone, pretrained, imagenet, size, enters, cells, frozen, crops, epochs, batch_size,
-        learning_rate: as for train.py ief.
+        learning_rate, pretrained_rate: as for train.py ief.
       count: people to measure; all by default.
       json: file for the figures.
     """
@@ -72,7 +71,7 @@ class Arguments:
     data_dir: Path = Path("downloads")
     variants: tuple[str, ...] = tuple(VARIANTS)
     seeds: int = 3
-    backbone: Literal["googlenet", "vgg16", "efficientnet_lite0"] = "efficientnet_lite0"
+    backbone: train_ief.BackboneName = "efficientnet_lite0"
     pretrained: bool = True
     imagenet: Path | None = None
     size: int = 96
@@ -83,6 +82,7 @@ class Arguments:
     epochs: float = 8.0
     batch_size: int = 32
     learning_rate: float = 1e-3
+    pretrained_rate: float = 1.0
     count: int | None = None
     json: Path | None = None
 
@@ -126,6 +126,7 @@ def _measure(arguments: Arguments, name: str, seed: int) -> dict[str, Any]:
             epochs=arguments.epochs,
             batch_size=arguments.batch_size,
             learning_rate=arguments.learning_rate,
+            pretrained_rate=arguments.pretrained_rate,
             seed=seed,
             evaluate=0,
         )
@@ -175,5 +176,4 @@ def _spread(values: Any) -> str:
 
 def _write(arguments: Arguments, found: Mapping[str, list[dict[str, Any]]]) -> None:
     if arguments.json:
-        with replacing(arguments.json) as file:
-            file.write((json.dumps(found, indent=2) + "\n").encode())
+        write_json(arguments.json, found)

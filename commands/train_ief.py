@@ -1,6 +1,5 @@
 """`train.py ief`: trains IEF by Fixed Path Consolidation, or one of its rivals."""
 
-import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import numpy as np
 import optax
 import tyro
 
-from commands import eval_ief, runs
+from commands import checks, eval_ief, runs
 from data import keypoint_pipeline, keypoint_sets
 from data.people import Person
 from ief_jax import ief as system
@@ -26,14 +25,20 @@ from ief_jax.ief_training import Crop
 from ief_jax.keypoint_checkpoints import Checkpoint
 from ief_jax.weight_files import Weights
 
+BackboneName = Literal["googlenet", "vgg16", "efficientnet_lite0", "efficientnet_lite0_pyramid"]
 IMAGENET: Mapping[str, Callable[[Any], pretrained.Parameters]] = {
     "efficientnet_lite0": pretrained.efficientnet_lite0,
+    "efficientnet_lite0_pyramid": pretrained.efficientnet_lite0,
     "googlenet": pretrained.googlenet,
     "vgg16": pretrained.vgg16,
 }
 """What reads the weights of a backbone."""
 Y0_SAMPLE = 2000
 """People whose median pose is y_0."""
+
+
+FREE = ("workdir", "data_dir", "threads", "log_every", "save_every", "evaluate")
+"""Arguments that may change when a run goes on."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +51,12 @@ class Arguments:
       data_dir: the folder that holds lsp/, lspet/, ... as they were released; the synthetic set
         is made there if it is not.
       method: ief (Fixed Path Consolidation), or what it is compared with: no_fpc, direct,
-        iterative_direct; jittered is IEF taught beside the path too.
+        iterative_direct; jittered is IEF taught beside the path too; pursuit (for
+        efficientnet_lite0_pyramid) teaches the whole way and makes steps of at most L.
       taught: steps that are taught from the beginning, before the others are added one by one;
         more than one where `initial` knows the first ones.
-      backbone: googlenet (the paper's), vgg16, efficientnet_lite0.
+      backbone: googlenet (the paper's), vgg16, efficientnet_lite0; or with maps of positions in
+        place of the dense layer, efficientnet_lite0_pyramid.
       pretrained: start the backbone from weights of ImageNet, else from random ones.
       imagenet: the file of these weights: torchvision's googlenet or vgg16 state dict, or
         efficientnet-lite0's, which is found by itself where its package is installed.
@@ -65,6 +72,7 @@ class Arguments:
       epochs: times that every example is seen, over all steps.
       batch_size: people a training step, over all devices.
       learning_rate: of Adam, at its peak.
+      pretrained_rate: learning rate of conv-1 and the stages, as a share of the others'.
       seed: of weights and examples.
       threads: that prepare examples.
       log_every: steps between two lines of metrics.
@@ -75,9 +83,9 @@ class Arguments:
     workdir: Path = Path("runs/ief")
     dataset: tuple[str, ...] = ("synthetic",)
     data_dir: Path = Path("downloads")
-    method: Literal["ief", "no_fpc", "direct", "iterative_direct", "jittered"] = "ief"
+    method: Literal["ief", "no_fpc", "direct", "iterative_direct", "jittered", "pursuit"] = "ief"
     taught: int = 1
-    backbone: Literal["googlenet", "vgg16", "efficientnet_lite0"] = "efficientnet_lite0"
+    backbone: BackboneName = "efficientnet_lite0"
     pretrained: bool = True
     imagenet: Path | None = None
     initial: str | None = None
@@ -91,6 +99,7 @@ class Arguments:
     epochs: float = 10.0
     batch_size: int = 32
     learning_rate: float = 1e-3
+    pretrained_rate: float = 1.0
     seed: int = 0
     threads: int = 2
     log_every: int = 20
@@ -108,18 +117,14 @@ def ief(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
         raise InputError(f"--taught is {arguments.taught}, expected 1 to {method.steps}")
     examples = _examples(arguments, people, names)
     iterations = round(arguments.epochs * len(examples.source) / arguments.batch_size)
-    mesh = training.device_mesh()
-    if arguments.batch_size % mesh.size:
-        raise InputError(
-            f"--batch-size {arguments.batch_size} does not divide over {mesh.size} devices"
-        )
+    mesh = checks.device_mesh(arguments.batch_size)
     frozen, weights = _split(arguments, _first_weights(arguments, configuration))
     kept = np.array([names.index(joint) for joint in configuration.joints])
     start = jnp.asarray(_start(arguments, people, kept))
-    runs.claim(arguments.workdir, _description(arguments, configuration))
+    runs.claim(arguments, configuration, FREE)
 
-    optimiser = training.adam(arguments.learning_rate, iterations)
-    advance = _advance(arguments, configuration, frozen, start, optimiser, mesh)
+    learns = optimiser(arguments, iterations)
+    advance = _advance(arguments, configuration, frozen, start, learns, mesh)
     runs.run(
         runs.Plan(
             arguments.workdir,
@@ -130,7 +135,7 @@ def ief(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
             arguments.save_every,
         ),
         advance,
-        training.place(training.start(weights, optimiser, arguments.seed), mesh),
+        training.place(training.start(weights, learns, arguments.seed), mesh),
         partial(
             _feed,
             arguments,
@@ -173,6 +178,7 @@ def _configuration(arguments: Arguments, names: tuple[str, ...]) -> Configuratio
         steps=ief_training.METHODS[arguments.method].steps,
         enters=arguments.enters,
         cells=arguments.cells,
+        bounded=ief_training.METHODS[arguments.method].cut,
     )
 
 
@@ -202,7 +208,7 @@ def _first_weights(arguments: Arguments, configuration: Configuration) -> Weight
         return found
     if not arguments.pretrained:
         return system.initial_weights(configuration, key)
-    if arguments.imagenet is None and arguments.backbone != "efficientnet_lite0":
+    if arguments.imagenet is None and not arguments.backbone.startswith("efficientnet"):
         raise InputError(
             f"--backbone {arguments.backbone} needs --imagenet FILE, torchvision's state dict, "
             "or --no-pretrained"
@@ -222,6 +228,19 @@ def _split(arguments: Arguments, weights: Weights) -> tuple[Weights, Weights]:
     )
 
 
+def optimiser(arguments: Arguments, iterations: int) -> optax.GradientTransformation:
+    """Adam, slower for conv-1 and the stages."""
+    return optax.chain(
+        training.adam(arguments.learning_rate, iterations),
+        optax.masked(optax.scale(arguments.pretrained_rate), _stages),
+    )
+
+
+def _stages(weights: Weights) -> dict[str, bool]:
+    """Which weights are those of conv-1 and the stages."""
+    return {name: name.startswith(("conv1", "stages")) for name in weights}
+
+
 def _advance(
     arguments: Arguments,
     configuration: Configuration,
@@ -239,7 +258,7 @@ def _advance(
 
     if not method.own:
         make = partial(ief_training.lesson, configuration=configuration, method=method, start=start)
-        loss = with_frozen(ief_training.loss_of_lessons(configuration))
+        loss = with_frozen(ief_training.loss_of_lessons(configuration, method))
         step = training.step(make, loss, optimiser, count, mesh)
         return lambda state, item: step(state, (np.full(count, item[0]), item[1]))
     # The network is run as often as corrections are taught: a program for each number.
@@ -281,16 +300,6 @@ def _feed(
             batch["marked"],
         )
         yield taught, crops
-
-
-def _description(arguments: Arguments, configuration: Configuration) -> dict[str, dict[str, Any]]:
-    """What makes a run this run."""
-    free = ("workdir", "data_dir", "threads", "log_every", "save_every", "evaluate")
-    values = dataclasses.asdict(arguments)
-    return {
-        "arguments": {name: value for name, value in values.items() if name not in free},
-        "configuration": configuration.to_dict(),
-    }
 
 
 def _evaluate(arguments: Arguments) -> None:

@@ -17,7 +17,11 @@ def bounded(target: jax.Array, current: jax.Array, largest: float) -> jax.Array:
     Returns:
       [..., 2]; at the target zero, with finite derivatives.
     """
-    u = target - current
+    return limited(target - current, largest)
+
+
+def limited(u: jax.Array, largest: float) -> jax.Array:
+    """A correction u [..., 2] cut to at most `largest` pixels a keypoint."""
     square = jnp.square(u).sum(-1, keepdims=True)
     there = square == 0
     length = jnp.sqrt(jnp.where(there, 1.0, square))

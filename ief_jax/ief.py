@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ief_jax import feedback, heatmaps, weight_files
+from ief_jax import corrections, feedback, heatmaps, weight_files
 from ief_jax.backbones import NAMED, Backbone
 from ief_jax.files import InputError
 from ief_jax.ief_configurations import Configuration
@@ -97,7 +97,8 @@ def correction(
 ) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """e_t = f(I (+) g(y_t)) of a batch, [N, K, 2] pixels, to be run by `feedback.refine`.
 
-    As in the paper nothing bounds it: the network was taught corrections that are.
+    As in the paper nothing bounds it: the network was taught corrections that are. `made` is what
+    becomes of it where the configuration says so.
     """
     module = network(configuration)
     size = (configuration.size, configuration.size)
@@ -109,9 +110,17 @@ def correction(
         factors = heatmaps.profiles(points, size, configuration.sigma)
         # e_t = f(x_t)
         found = module.apply(weights, sight.seen, factors.rows, factors.columns, method="correct")
-        return configuration.unit * jnp.asarray(found).reshape(y.shape)
+        numbers = jnp.asarray(found)
+        return module.corrections(numbers, y, configuration.size, configuration.unit)
 
     return correct
+
+
+def made(configuration: Configuration, correction: jax.Array) -> jax.Array:
+    """The part of a correction [..., K, 2] that is made in one step."""
+    if not configuration.bounded:
+        return correction
+    return corrections.limited(correction, configuration.unit)
 
 
 def predict(
@@ -144,5 +153,6 @@ def _predict(
 ) -> jax.Array:
     sight = see(configuration, weights["network"], images, marked)
     start = jnp.broadcast_to(weights["start"], (len(images), *weights["start"].shape))
-    path = feedback.refine(correction(configuration, weights["network"], sight), start, steps)
+    correct = correction(configuration, weights["network"], sight)
+    path = feedback.refine(lambda y, t: made(configuration, correct(y, t)), start, steps)
     return jnp.moveaxis(path, 0, 1)

@@ -19,7 +19,10 @@ class Configuration(Described):
       size: of the square crop that the network sees, pixels.
       joints: names of the keypoints that are fed back and corrected.
       sigma: standard deviation of the heatmaps' Gaussians, pixels of the crop.
-      unit: pixels of the crop that a network output of one stands for; in the paper L.
+      unit: L, pixels of the crop: what a network output of one stands for, and the longest
+        correction where they are bounded.
+      bounded: corrections longer than L are cut; in the paper the network is taught short ones and
+        nothing is cut.
       steps: corrections made at test time.
       enters: the stage of the backbone that the heatmaps enter before; 0 for the image itself.
       cells: the last feature map is averaged over this many cells a side.
@@ -31,6 +34,7 @@ class Configuration(Described):
     joints: tuple[str, ...]
     sigma: float
     unit: float
+    bounded: bool
     steps: int
     enters: int
     cells: int
@@ -43,6 +47,7 @@ PAPER = Configuration(
     joints=LSP_14,
     sigma=10.0,
     unit=20.0,
+    bounded=False,
     steps=3,
     enters=0,
     cells=1,

@@ -48,6 +48,16 @@ class Lesson(NamedTuple):
     correction: jax.Array
 
 
+def square(error: jax.Array) -> jax.Array:
+    """|e|^2 of errors [..., 2] in units of L, as in the paper."""
+    return jnp.square(error).sum(-1)
+
+
+def length(error: jax.Array) -> jax.Array:
+    """About |e|: wrong annotations count for less. Smooth below a fifth of L."""
+    return jnp.sqrt(jnp.square(error).sum(-1) + 0.04)
+
+
 class Method(NamedTuple):
     """What is taught.
 
@@ -58,6 +68,8 @@ class Method(NamedTuple):
       own: steps are taught where the network's own corrections lead to, not on the fixed path.
       jitter: states off the start are moved by up to this many L (standard deviation).
       steps: T.
+      cut: corrections are cut to L when they are made.
+      h: what an error counts, [..., 2] in units of L.
     """
 
     bounded: bool
@@ -65,6 +77,8 @@ class Method(NamedTuple):
     own: bool
     jitter: float
     steps: int
+    cut: bool = False
+    h: Callable[[jax.Array], jax.Array] = square
 
 
 METHODS: Mapping[str, Method] = {
@@ -79,6 +93,9 @@ METHODS: Mapping[str, Method] = {
     # Ours: on the fixed path the direction can be read off y_t - y_0 without a look at the image,
     # but at test time the steps before were not as good. Moved states take that away.
     "jittered": Method(True, True, False, 1.0, 4),
+    # Ours, for networks that say where a keypoint is: the whole way is taught, the first L of it
+    # is made, and the next lesson is where that led.
+    "pursuit": Method(False, True, True, 0.0, 4, cut=True, h=length),
 }
 
 
@@ -141,14 +158,16 @@ def lesson(
     return (Lesson(crop, state, corrections.bounded(y, state, largest)),)
 
 
-def loss_of_lessons(configuration: Configuration) -> Callable[[Weights, Lesson], jax.Array]:
+def loss_of_lessons(
+    configuration: Configuration, method: Method
+) -> Callable[[Weights, Lesson], jax.Array]:
     """h(f(x_t), e(y, y_t)) of a batch of lessons, every correction step by itself (Eq. 4)."""
 
     def mean(weights: Weights, lessons: Lesson) -> jax.Array:
         crops = lessons.crop
         sight = ief.see(configuration, weights, crops.image, crops.marked)
         found = ief.correction(configuration, weights, sight)(lessons.state, jnp.int32(0))
-        return _h(configuration, found, lessons.correction, crops.annotated)
+        return _mean(method, configuration, found, lessons.correction, crops.annotated)
 
     return mean
 
@@ -174,16 +193,20 @@ def loss_of_path(
         for t in range(steps):
             found = correct(state, jnp.int32(t))
             taught = corrections.bounded(y, state, largest)
-            total += _h(configuration, found, taught, crops.annotated)
-            state = jax.lax.stop_gradient(state + found)
+            total += _mean(method, configuration, found, taught, crops.annotated)
+            state = jax.lax.stop_gradient(state + ief.made(configuration, found))
         return total / steps
 
     return mean
 
 
-def _h(
-    configuration: Configuration, found: jax.Array, taught: jax.Array, annotated: jax.Array
+def _mean(
+    method: Method,
+    configuration: Configuration,
+    found: jax.Array,
+    taught: jax.Array,
+    annotated: jax.Array,
 ) -> jax.Array:
-    # h = |f(x_t) - e(y, y_t)|^2, in units of L; joints that are not annotated teach nothing
-    error = jnp.square((found - taught) / configuration.unit).sum(-1)
+    # h(f(x_t), e(y, y_t)), in units of L; joints that are not annotated teach nothing
+    error = method.h((found - taught) / configuration.unit)
     return jnp.where(annotated, error, 0.0).sum() / jnp.maximum(annotated.sum(), 1)

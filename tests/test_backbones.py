@@ -7,8 +7,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 
-from ief_jax.backbones import NAMED, Backbone, EfficientNetLite0, Entry, layers, pretrained
+from ief_jax.backbones import (
+    NAMED,
+    Backbone,
+    EfficientNetLite0,
+    Entry,
+    layers,
+    pretrained,
+    pyramid,
+)
 
 WINDOWS = [
     # height, width, window, stride, padding
@@ -74,9 +83,10 @@ def test_convolution(height, width, window, stride, padding):
     )
 
 
-@pytest.mark.parametrize(("window", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2)])
-def test_depthwise_convolution(window, stride):
-    x, kernel = normal(2, 7, 6, 3), normal(window, window, 3, seed=1)
+@pytest.mark.parametrize("size", [(7, 6), (21, 19)])  # unrolled, and row by row
+@pytest.mark.parametrize(("window", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2), (4, 1)])
+def test_depthwise_convolution(size, window, stride):
+    x, kernel = normal(2, *size, 3), normal(window, window, 3, seed=1)
     expected = np.einsum("bhwijc,ijc->bhwc", windows(x, window, stride, "SAME"), kernel)
     actual = layers._grouped(x, kernel, stride)
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
@@ -186,7 +196,7 @@ def test_seeing_once_is_the_stacked_form(enters, cells):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["efficientnet_lite0", "googlenet"])
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite0_pyramid", "googlenet"])
 @pytest.mark.parametrize("last", [False, True])
 def test_seeing_once_is_the_stacked_form_of_real_networks(name, last):
     network = NAMED[name]
@@ -205,6 +215,36 @@ def test_entries_are_where_they_say(name):
 
         shape = jax.eval_shape(seen, image).shape
         assert shape == (1, size // entry.stride, size // entry.stride, entry.channels)
+
+
+def test_positions_are_means_of_a_distribution_over_the_map():
+    module, x = pyramid.Positions(2), normal(3, 4, 6, 5)
+    kernel, bias = normal(5, 6, seed=1), normal(6, seed=2)
+    parameters = {"params": {"Dense_0": {"kernel": kernel, "bias": bias}}}
+    found = module.apply(parameters, x).reshape(3, 2, 2)
+    numbers = x @ kernel + bias
+    for person, joint in np.ndindex(3, 2):
+        likely = scipy.special.softmax(numbers[person, ..., joint])
+        offsets = pyramid.REACH * numbers[person, ..., 2 + 2 * joint : 4 + 2 * joint]
+        votes_x = np.arange(6) + 0.5 + offsets[..., 0]
+        votes_y = np.arange(4)[:, None] + 0.5 + offsets[..., 1]
+        expected = [(likely * votes_x).sum() / 6, (likely * votes_y).sum() / 4]
+        np.testing.assert_allclose(found[person, joint], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_pyramids_corrections_lead_to_its_positions():
+    y = normal(3, 2, 2) * 10
+    numbers = np.array([[0.5, 0.5, 0, 1]] * 3)
+    found = pyramid.EfficientNetLite0Pyramid.corrections(numbers, y, 64, 5.0)
+    # The middle of the image, and its lower left corner, half a pixel beyond the last centre.
+    np.testing.assert_allclose(y + found, [[[31.5, 31.5], [-0.5, 63.5]]] * 3, rtol=1e-5)
+
+
+def test_the_pyramid_has_no_cells():
+    image, _, _, maps = inputs(64)
+    network = pyramid.EfficientNetLite0Pyramid(6, maps=5, cells=2)
+    with pytest.raises(ValueError, match="cells"):
+        jax.eval_shape(network.init, jax.random.key(0), image, maps)
 
 
 @pytest.mark.parametrize("wrong", [{"enters": 3}, {"enters": -1}, {"cells": 0}])
@@ -226,10 +266,12 @@ def test_starting_from_pretrained_weights():
     image, _, _, maps = inputs(16, maps=40)
     imagenet = random_weights(Tiny(1000, maps=0), image, maps[..., :0])["params"]
     del imagenet["maps_kernel"]
+    imagenet["stages_9"] = {"kernel": np.ones(3)}  # of a part that the network has not
     imagenet["conv1"]["scale"] = np.array([1, 1, 10, 0], np.float32)
     stacked = pretrained.initialise(Tiny(6, maps=40), imagenet, jax.random.key(1))
     later = pretrained.initialise(Tiny(6, maps=40, enters=1), imagenet, jax.random.key(1))
     for parameters in (stacked, later):
+        assert parameters.keys() == imagenet.keys() - {"stages_9"} | {"maps_kernel"}
         assert parameters["head"]["kernel"].shape == (7, 6)
         for name in ("conv1", "stages_0", "stages_2"):
             jax.tree.map(np.testing.assert_array_equal, parameters[name], imagenet[name])

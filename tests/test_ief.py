@@ -55,6 +55,17 @@ def test_prediction_is_the_loop_of_the_paper() -> None:
             y = y + SMALL.unit * e.reshape(2, 2)
 
 
+def test_corrections_are_cut_where_the_configuration_says_so() -> None:
+    loose, (images, marked) = checkpoint(), crops()
+    loud = jax.tree.map(lambda w: 1.6 * w, loose.weights["network"])
+    loose = loose._replace(weights={**loose.weights, "network": loud})
+    tight = loose._replace(configuration=dataclasses.replace(loose.configuration, bounded=True))
+    whole, cut = (np.diff(ief.predict(c, images, marked, 1), axis=1) for c in (loose, tight))
+    length = np.linalg.norm(whole, axis=-1, keepdims=True)
+    assert (length > SMALL.unit).any() and (length < SMALL.unit).any()
+    np.testing.assert_allclose(cut, whole * np.minimum(1, SMALL.unit / length), rtol=1e-4)
+
+
 def test_any_number_of_steps() -> None:
     trained, (images, marked) = checkpoint(), crops(2)
     start = ief.predict(trained, images, marked, steps=0)

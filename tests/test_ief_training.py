@@ -1,5 +1,6 @@
 """What IEF is taught, against Algorithm 1 and the closed form of its corrections."""
 
+import dataclasses
 from functools import partial
 
 import jax
@@ -92,24 +93,38 @@ def test_the_loss_is_the_mean_square_over_annotated_joints() -> None:
     sight = ief.see(SMALL, weights, crop.image, crop.marked)
     found = ief.correction(SMALL, weights, sight)(state, jnp.int32(0))
     square = (np.asarray(found - taught) / SMALL.unit) ** 2
-    loss = ief_training.loss_of_lessons(SMALL)
+    loss = ief_training.loss_of_lessons(SMALL, METHODS["ief"])
     assert float(loss(weights, Lesson(crop, state, taught))) == pytest.approx(
         square.sum(-1)[np.asarray(crop.annotated)].mean(), rel=1e-5
     )
 
 
-def test_the_own_path_is_walked_with_the_networks_corrections() -> None:
-    weights, crop = ief.initial_weights(SMALL, jax.random.key(0)), people()
-    sight = ief.see(SMALL, weights, crop.image, crop.marked)
-    correct = ief.correction(SMALL, weights, sight)
+def test_what_errors_count() -> None:
+    errors = jnp.array([[0.0, 0.0], [3.0, 4.0], [300.0, -400.0]])
+    np.testing.assert_allclose(ief_training.square(errors), [0, 25, 250_000])
+    np.testing.assert_allclose(ief_training.length(errors), [0.2, 5.004, 500], rtol=1e-4)
+    assert np.isfinite(jax.grad(lambda e: ief_training.length(e).sum())(errors)).all()
+
+
+@pytest.mark.parametrize("name", ["iterative_direct", "pursuit"])
+def test_the_own_path_is_walked_with_the_networks_corrections(name: str) -> None:
+    method = METHODS[name]
+    configuration = dataclasses.replace(SMALL, bounded=method.cut)
+    unit = configuration.unit
+    weights, crop = ief.initial_weights(configuration, jax.random.key(0)), people()
+    weights = jax.tree.map(lambda w: 1.6 * w, weights)
+    sight = ief.see(configuration, weights, crop.image, crop.marked)
+    correct = ief.correction(configuration, weights, sight)
     known, total = np.asarray(crop.annotated), 0.0
     state = jnp.broadcast_to(START, (3, 2, 2))
     for step in range(3):
         found = correct(state, jnp.int32(step))
-        error = np.asarray(found - (crop.points - state)) / SMALL.unit
-        total += (error**2).sum(-1)[known].mean() / 3
-        state = state + found
-    loss = ief_training.loss_of_path(SMALL, METHODS["iterative_direct"], START, 3)
+        error = np.asarray(found - (crop.points - state)) / unit
+        total += np.asarray(method.h(error))[known].mean() / 3
+        size = np.linalg.norm(found, axis=-1, keepdims=True)
+        assert (size > unit).any()
+        state = state + found * (np.minimum(1, unit / size) if name == "pursuit" else 1)
+    loss = ief_training.loss_of_path(configuration, method, START, 3)
     assert float(loss(weights, crop)) == pytest.approx(total, rel=1e-4)
 
 
@@ -124,7 +139,7 @@ def test_what_is_not_annotated_teaches_nothing(name: str) -> None:
         make = partial(ief_training.lesson, configuration=SMALL, method=method, start=START)
         keys = jax.random.split(jax.random.key(3), 3)
         taught = jax.vmap(lambda key, one: make(key, (2, one))[0])(keys, crop)
-        return ief_training.loss_of_lessons(SMALL)(weights, taught)
+        return ief_training.loss_of_lessons(SMALL, METHODS["ief"])(weights, taught)
 
     junk = crop.points + jnp.where(crop.annotated[..., None], 0.0, 1e3)
     here = jax.grad(loss)(weights, crop)

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import fabricated_keypoints
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from tiny_backbone import TinyBackbone
 
 import train
+from commands import train_ief
 from ief_jax import ief, keypoint_checkpoints
 from ief_jax.backbones import NAMED
 
@@ -35,7 +37,7 @@ def run(downloads: Path, workdir: Path, *more: str) -> int:
     return train.main([*words, "--cells", "2", "--evaluate", "0", *more])
 
 
-@pytest.mark.parametrize("method", ["ief", "iterative_direct"])
+@pytest.mark.parametrize("method", ["ief", "iterative_direct", "pursuit"])
 def test_a_run_goes_on_where_it_was_cut_off(method: str, downloads: Path, tmp_path: Path) -> None:
     work = tmp_path / "run"
     arguments = ("--method", method, "--epochs", "6", "--save-every", "2", "--log-every", "2")
@@ -55,6 +57,16 @@ def test_a_run_goes_on_where_it_was_cut_off(method: str, downloads: Path, tmp_pa
         keypoint_checkpoints.load(work).weights,
         whole.weights,
     )
+
+
+def test_pretrained_weights_have_a_rate_of_their_own() -> None:
+    weights = {name: jnp.ones(2) for name in ("conv1", "stages_3", "maps_kernel", "head")}
+    optimiser = train_ief.optimiser(train_ief.Arguments(pretrained_rate=0.25), 4)
+    update, state = optimiser.update(weights, optimiser.init(weights), weights)
+    update, _ = optimiser.update(weights, state, weights)
+    for name, share in (("conv1", 0.25), ("stages_3", 0.25), ("maps_kernel", 1), ("head", 1)):
+        np.testing.assert_allclose(update[name], share * update["head"], rtol=1e-6)
+    assert (np.asarray(update["head"]) < 0).all()
 
 
 def test_some_joints_alone(downloads: Path, tmp_path: Path) -> None:

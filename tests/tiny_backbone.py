@@ -16,6 +16,7 @@ class TinyBackbone(nn.Module):
     cells: int = 2
 
     normalise = staticmethod(EfficientNetLite0.normalise)
+    corrections = staticmethod(EfficientNetLite0.corrections)
 
     def setup(self) -> None:
         self.of_image = nn.Conv(4, (4, 4), (4, 4), "VALID")

@@ -3,12 +3,22 @@
 from ief_jax.backbones.backbone import Backbone, Entry
 from ief_jax.backbones.efficientnet_lite import EfficientNetLite0
 from ief_jax.backbones.googlenet import GoogLeNet
+from ief_jax.backbones.pyramid import EfficientNetLite0Pyramid
 from ief_jax.backbones.vgg import VGG16
 
 NAMED: dict[str, type[Backbone]] = {
     "efficientnet_lite0": EfficientNetLite0,
+    "efficientnet_lite0_pyramid": EfficientNetLite0Pyramid,
     "googlenet": GoogLeNet,
     "vgg16": VGG16,
 }
 
-__all__ = ["NAMED", "Backbone", "EfficientNetLite0", "Entry", "GoogLeNet", "VGG16"]
+__all__ = [
+    "NAMED",
+    "Backbone",
+    "EfficientNetLite0",
+    "EfficientNetLite0Pyramid",
+    "Entry",
+    "GoogLeNet",
+    "VGG16",
+]

@@ -75,6 +75,27 @@ class Backbone(nn.Module):
         """What comes between the flattened last map and the last dense layer."""
         return []
 
+    def last(self) -> nn.Module:
+        """What puts out the numbers."""
+        # Small at first: an untrained network hardly moves the keypoints.
+        small = nn.initializers.variance_scaling(0.01, "fan_in", "truncated_normal")
+        return nn.Dense(self.outputs, kernel_init=small)
+
+    @staticmethod
+    def corrections(numbers: jax.Array, y: jax.Array, size: int, unit: float) -> jax.Array:
+        """What the network's numbers say is wrong with keypoints.
+
+        Args:
+          numbers: [B, 2 K], what the network puts out.
+          y: [B, K, 2] the keypoints that it was shown, pixels.
+          size: of the square image, pixels.
+          unit: pixels that a number of one stands for.
+
+        Returns:
+          [B, K, 2] pixels.
+        """
+        return unit * numbers.reshape(y.shape)
+
     def setup(self) -> None:
         if not 0 <= self.enters < len(self.ENTRIES):
             raise ValueError(f"enters is {self.enters}, expected 0 to {len(self.ENTRIES) - 1}")
@@ -83,9 +104,7 @@ class Backbone(nn.Module):
         self.conv1 = self.first()
         self.stages = self.rest()
         self.dense = self.neck()
-        # Small at first: an untrained head hardly moves the keypoints.
-        small = nn.initializers.variance_scaling(0.01, "fan_in", "truncated_normal")
-        self.head = nn.Dense(self.outputs, kernel_init=small)
+        self.head = self.last()
         if self.enters == 0:
             size = self.conv1.size
             # conv-1 sees inputs + maps channels, whatever their kernels are kept in.

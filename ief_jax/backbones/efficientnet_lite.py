@@ -5,7 +5,7 @@ last convolution that do not scale with the network. It was trained at 224 x 224
 do, and 128 or 160 are a third and half of the work.
 """
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -115,7 +115,7 @@ class Last(nn.Module):
 class EfficientNetLite0(Backbone):
     """EfficientNet-Lite0; see `Backbone`. One stage for each row of blocks."""
 
-    ENTRIES = (
+    ENTRIES: ClassVar[tuple[Entry, ...]] = (
         Entry("conv-1 and its activation; 1 block to 16 channels", 2, 32),
         Entry("2 blocks to 24 channels", 2, 16),
         Entry("2 blocks to 40 channels", 4, 24),

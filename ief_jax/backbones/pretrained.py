@@ -138,27 +138,30 @@ def vgg16(path: str | os.PathLike[str]) -> Parameters:
 def initialise(backbone: Backbone, imagenet: Parameters, key: jax.Array) -> Parameters:
     """Parameters to train a backbone from: those of ImageNet, and new ones for what is new.
 
-    New are the last dense layer, small at first, and what the heatmaps go through: `widen` for
-    heatmaps that enter with the image, `_share` for those that enter later.
+    New are what puts out the numbers, what the heatmaps go through (`widen` for heatmaps that enter
+    with the image, `_share` for those that enter later) and all that `imagenet` does not have.
 
     Args:
-      backbone: of the architecture that `imagenet` is for.
+      backbone: of the architecture that `imagenet` is for, or one that begins like it.
       imagenet: of one of this module's functions.
     """
-    new = ("head", "maps_kernel")
+    known: Parameters = {}
 
     def draw(key: jax.Array) -> Parameters:
         image = jnp.zeros((1, _SIZE, _SIZE, 3))
-        parameters = backbone.init(key, image, jnp.zeros((1, _SIZE, _SIZE, backbone.maps)))
-        return {name: parameters["params"][name] for name in new}
+        variables = backbone.init(key, image, jnp.zeros((1, _SIZE, _SIZE, backbone.maps)))
+        parameters = variables["params"]
+        new = {"head", "maps_kernel"} | (parameters.keys() - imagenet.keys())
+        known.update({name: imagenet[name] for name in parameters.keys() - new})
+        return {name: parameters[name] for name in new}
 
     # Under jit, what is not picked is not even drawn.
     drawn = jax.jit(draw)(key)
     if backbone.enters == 0:
         drawn["maps_kernel"] = widen(imagenet["conv1"], backbone.maps, key)
     else:
-        drawn["maps_kernel"] = _share(backbone, {**imagenet, **drawn}, key)
-    return {**jax.tree.map(jnp.asarray, imagenet), **drawn}
+        drawn["maps_kernel"] = _share(backbone, {**known, **drawn}, key)
+    return {**jax.tree.map(jnp.asarray, known), **drawn}
 
 
 def _share(backbone: Backbone, parameters: Parameters, key: jax.Array) -> jax.Array:
