@@ -38,7 +38,10 @@ Calls = dict[str, Callable[[], Any]]
 
 
 def main(
-    backbone: Literal["googlenet", "efficientnet_lite0"] = "googlenet",
+    backbone: Literal[
+        "googlenet", "efficientnet_lite0", "efficientnet_lite0_pyramid"
+    ] = "googlenet",
+    enters: int = 0,
     size: int = 224,
     batches: tuple[int, ...] = (1, 8),
     training_batch: int = 8,
@@ -50,6 +53,7 @@ def main(
 
     Args:
       backbone: ours; PyTorch's is always GoogLeNet.
+      enters: the stage of ours that the heatmaps enter before.
       size: side of the images, pixels.
       batches: images at once, for predictions.
       training_batch: images at once, for training steps.
@@ -64,7 +68,7 @@ def main(
         import torch
 
         print(f"compared with GoogLeNet in PyTorch {torch.__version__}")
-    network = NAMED[backbone](outputs=2 * JOINTS, maps=JOINTS + 1)
+    network = NAMED[backbone](outputs=2 * JOINTS, maps=JOINTS + 1, enters=enters)
     weights = _random_weights(network, size)
     for name, batch, ours, theirs in (
         *((f"{steps} corrections", batch, _predict, _peer_predict) for batch in batches),
@@ -108,7 +112,7 @@ def _correct(
     points = jnp.concatenate([y, marked], 1)
     factors = heatmaps.profiles(points, (size, size), SIGMA)
     found = network.apply(weights, seen, factors.rows, factors.columns, method="correct")
-    return found.reshape(y.shape)
+    return network.corrections(jnp.asarray(found), y, size, 1.0)
 
 
 def _predict(network: Backbone, weights: Any, inputs: Inputs, steps: int) -> Callable[[], Any]:

@@ -82,6 +82,7 @@ class EfficientNetLite0Pyramid(EfficientNetLite0):
         self.laterals = [Convolution(ROWS[level].outputs, CHANNELS) for level in LEVELS]
         self.normal = nn.LayerNorm()
         self.blocks = [InvertedResidual(CHANNELS, CHANNELS, 5, 1, 2) for _ in range(3)]
+        self.coarse = [InvertedResidual(CHANNELS, CHANNELS, 5, stride, 4) for stride in (2, 1)]
 
     def see(self, image: jax.Array) -> jax.Array:
         x = self.conv1(image)
@@ -100,6 +101,12 @@ class EfficientNetLite0Pyramid(EfficientNetLite0):
 
     def _finish(self, x: jax.Array) -> jax.Array:
         x = x if self.enters else self._pyramid(x)
+        # At half the resolution, where two blocks reach from one end of the body to the other:
+        # which knee is the left one depends on where the shoulders are.
+        coarse = x
+        for block in self.coarse:
+            coarse = block(coarse)
+        x = x + jax.image.resize(coarse, x.shape, "linear")
         for block in self.blocks[1:]:
             x = block(x)
         return self.head(nn.relu6(x))
