@@ -73,18 +73,18 @@ class Arguments:
     data_dir: Path = Path("downloads")
     variants: tuple[str, ...] = tuple(VARIANTS)
     seeds: int = 3
-    backbone: train_ief.BackboneName = "efficientnet_lite0"
+    backbone: train_ief.BackboneName = "efficientnet_lite0_pyramid"
     pretrained: bool = True
     imagenet: Path | None = None
-    size: int = 96
-    enters: int = 0
+    size: int = 64
+    enters: int = 1
     cells: int = 1
     frozen: int = 0
     crops: Literal["paper", "augmented"] = "augmented"
-    epochs: float = 8.0
+    epochs: float = 3.0
     batch_size: int = 32
-    learning_rate: float = 1e-3
-    pretrained_rate: float = 1.0
+    learning_rate: float = 2e-3
+    pretrained_rate: float = 0.3
     count: int | None = None
     json: Path | None = None
 

@@ -50,21 +50,22 @@ class Arguments:
       dataset: lsp, lspet, mpii, coco, synthetic; several are trained on together.
       data_dir: the folder that holds lsp/, lspet/, ... as they were released; the synthetic set
         is made there if it is not.
-      method: ief (Fixed Path Consolidation), or what it is compared with: no_fpc, direct,
-        iterative_direct; jittered is IEF taught beside the path too; pursuit (for
-        efficientnet_lite0_pyramid) teaches the whole way and makes steps of at most L.
+      method: ief is the paper's, Fixed Path Consolidation, and no_fpc, direct, iterative_direct are
+        what it is compared with; jittered is IEF taught beside the path too. pursuit adds steps
+        one after the other as FPC does, but teaches the whole way from wherever the network's own
+        steps of at most L have led.
       taught: steps that are taught from the beginning, before the others are added one by one;
         more than one where `initial` knows the first ones.
-      backbone: googlenet (the paper's), vgg16, efficientnet_lite0; or with maps of positions in
-        place of the dense layer, efficientnet_lite0_pyramid.
+      backbone: googlenet (the paper's), vgg16, efficientnet_lite0; efficientnet_lite0_pyramid puts
+        out positions on a map in place of a dense layer's numbers, and learns from far less.
       pretrained: start the backbone from weights of ImageNet, else from random ones.
       imagenet: the file of these weights: torchvision's googlenet or vgg16 state dict, or
         efficientnet-lite0's, which is found by itself where its package is installed.
       initial: a checkpoint of IEF to start from instead.
       size: side of the crop, pixels.
       sigma: standard deviation of the heatmaps' Gaussians, pixels at 224.
-      enters: stage of the backbone that the heatmaps enter before; 0: on the image, as in the
-        paper.
+      enters: place in the backbone where the heatmaps enter (its `ENTRIES`); 0: with the image, as in
+        the paper. The pyramid's 1 is after all that looks at the image alone.
       cells: the last feature map is averaged over this many cells a side; 1 in the paper.
       joints: names of those that are fed back and predicted; all by default.
       frozen: stages of the backbone that stay as they are at the start, conv-1 with the first.
@@ -83,23 +84,25 @@ class Arguments:
     workdir: Path = Path("runs/ief")
     dataset: tuple[str, ...] = ("synthetic",)
     data_dir: Path = Path("downloads")
-    method: Literal["ief", "no_fpc", "direct", "iterative_direct", "jittered", "pursuit"] = "ief"
+    method: Literal["ief", "no_fpc", "direct", "iterative_direct", "jittered", "pursuit"] = (
+        "pursuit"
+    )
     taught: int = 1
-    backbone: BackboneName = "efficientnet_lite0"
+    backbone: BackboneName = "efficientnet_lite0_pyramid"
     pretrained: bool = True
     imagenet: Path | None = None
     initial: str | None = None
-    size: int = 128
-    sigma: float = 10.0
-    enters: int = 0
+    size: int = 112
+    sigma: float = 16.0
+    enters: int = 1
     cells: int = 1
     joints: tuple[str, ...] = ()
     frozen: int = 0
     crops: Literal["paper", "augmented"] = "augmented"
     epochs: float = 10.0
     batch_size: int = 32
-    learning_rate: float = 1e-3
-    pretrained_rate: float = 1.0
+    learning_rate: float = 2e-3
+    pretrained_rate: float = 0.3
     seed: int = 0
     threads: int = 2
     log_every: int = 20

@@ -30,7 +30,8 @@ def run(downloads: Path, workdir: Path, *more: str) -> int:
         "16",
         "--no-pretrained",
     ]
-    words += ["--data-dir", str(downloads), "--workdir", str(workdir), "--cells", "2"]
+    words += ["--data-dir", str(downloads), "--workdir", str(workdir)]
+    words += ["--backbone", "efficientnet_lite0", "--enters", "0", "--cells", "2"]
     return script.main([*words, "--batch-size", "2", "--epochs", "2", *more])
 
 

@@ -34,7 +34,8 @@ def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(downloads: Path, workdir: Path, *more: str) -> int:
     words = ["ief", *ARGUMENTS, "--data-dir", str(downloads), "--workdir", str(workdir)]
-    return train.main([*words, "--cells", "2", "--evaluate", "0", *more])
+    words += ["--backbone", "efficientnet_lite0", "--enters", "0", "--cells", "2"]
+    return train.main([*words, "--evaluate", "0", *more])
 
 
 @pytest.mark.parametrize("method", ["ief", "iterative_direct", "pursuit"])
