@@ -25,6 +25,7 @@ from ief_jax.ief_training import Crop
 from ief_jax.keypoint_checkpoints import Checkpoint
 from ief_jax.weight_files import Weights
 
+MethodName = Literal["ief", "no_fpc", "direct", "iterative_direct", "jittered", "pursuit"]
 BackboneName = Literal["googlenet", "vgg16", "efficientnet_lite0", "efficientnet_lite0_pyramid"]
 IMAGENET: Mapping[str, Callable[[Any], pretrained.Parameters]] = {
     "efficientnet_lite0": pretrained.efficientnet_lite0,
@@ -64,8 +65,8 @@ class Arguments:
       initial: a checkpoint of IEF to start from instead.
       size: side of the crop, pixels.
       sigma: standard deviation of the heatmaps' Gaussians, pixels at 224.
-      enters: place in the backbone where the heatmaps enter (its `ENTRIES`); 0: with the image, as in
-        the paper. The pyramid's 1 is after all that looks at the image alone.
+      enters: place in the backbone where the heatmaps enter (its `ENTRIES`); 0: with the image, as
+        in the paper. The pyramid's 1 comes after all that looks at the image alone.
       cells: the last feature map is averaged over this many cells a side; 1 in the paper.
       joints: names of those that are fed back and predicted; all by default.
       frozen: stages of the backbone that stay as they are at the start, conv-1 with the first.
@@ -84,9 +85,7 @@ class Arguments:
     workdir: Path = Path("runs/ief")
     dataset: tuple[str, ...] = ("synthetic",)
     data_dir: Path = Path("downloads")
-    method: Literal["ief", "no_fpc", "direct", "iterative_direct", "jittered", "pursuit"] = (
-        "pursuit"
-    )
+    method: MethodName = "pursuit"
     taught: int = 1
     backbone: BackboneName = "efficientnet_lite0_pyramid"
     pretrained: bool = True
