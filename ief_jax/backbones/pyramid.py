@@ -49,9 +49,9 @@ class Positions(nn.Module):
         likely, offsets = found[..., : self.count], found[..., self.count :]
         offsets = offsets.reshape(batch, height * width, self.count, 2)
         columns, rows = jnp.meshgrid(jnp.arange(width) + 0.5, jnp.arange(height) + 0.5)
-        centres = jnp.stack([columns, rows], -1).reshape(-1, 1, 2)
+        centres = jnp.stack([columns, rows], -1).reshape(1, -1, 1, 2)
         # p_k = sum over cells c of softmax(a_k)_c (c + d_kc)
-        votes = (centres + REACH * offsets) / jnp.array([width, height])
+        votes = (centres + REACH * offsets) / jnp.array([width, height]).reshape(1, 1, 1, 2)
         return jnp.einsum("bnk,bnkd->bkd", nn.softmax(likely, 1), votes).reshape(batch, -1)
 
 
