@@ -57,6 +57,7 @@ class Arguments:
         steps of at most L have led.
       taught: steps that are taught from the beginning, before the others are added one by one;
         more than one where `initial` knows the first ones.
+      steps: made at test time; as many as are taught by default.
       backbone: googlenet (the paper's), vgg16, efficientnet_lite0; efficientnet_lite0_pyramid puts
         out positions on a map in place of a dense layer's numbers, and learns from far less.
       pretrained: start the backbone from weights of ImageNet, else from random ones.
@@ -87,6 +88,7 @@ class Arguments:
     data_dir: Path = Path("downloads")
     method: MethodName = "pursuit"
     taught: int = 1
+    steps: int | None = None
     backbone: BackboneName = "efficientnet_lite0_pyramid"
     pretrained: bool = True
     imagenet: Path | None = None
@@ -112,6 +114,7 @@ class Arguments:
 def ief(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
     """Train iterative error feedback (IEF): a photograph to 2D keypoints."""
     began = time.perf_counter()
+    checks.at_least(arguments, {"steps": 1})
     people, names = keypoint_sets.load_all(arguments.dataset, arguments.data_dir, "train")
     configuration = _configuration(arguments, names)
     method = ief_training.METHODS[arguments.method]
@@ -177,7 +180,7 @@ def _configuration(arguments: Arguments, names: tuple[str, ...]) -> Configuratio
         joints=arguments.joints or names,
         sigma=arguments.sigma * scale,
         unit=ief_training.LARGEST_CORRECTION * arguments.size,
-        steps=ief_training.METHODS[arguments.method].steps,
+        steps=arguments.steps or ief_training.METHODS[arguments.method].steps,
         enters=arguments.enters,
         cells=arguments.cells,
         bounded=ief_training.METHODS[arguments.method].cut,
