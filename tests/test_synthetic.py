@@ -245,6 +245,7 @@ def test_as_shards(tmp_path: Path, few: list[Person], monkeypatch: pytest.Monkey
     from data.synthetic.builder import Synthetic
 
     monkeypatch.setattr(reader, "read", lambda data_dir, split: few)
+    (tmp_path / "synthetic").mkdir()  # TFDS wants a source that is not empty
     folder = shards.prepare(Synthetic, tmp_path, tmp_path / "shards")
     found = keypoint_builder.Prepared(folder, "train")
     assert len(found) == 3 and found.layout == MPII_16
