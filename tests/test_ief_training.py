@@ -49,7 +49,7 @@ def test_steps_are_added_one_after_the_other() -> None:
 
 
 def test_the_median_pose_leaves_out_what_is_not_annotated() -> None:
-    points = np.array([[[0.0, 1.0]], [[2.0, 5.0]], [[4.0, 3.0]], [[900.0, -900.0]]])
+    points = np.array([[[0.0, 1.0]], [[2.0, 9.0]], [[10.0, 3.0]], [[900.0, -900.0]]])
     annotated = np.array([[True], [True], [True], [False]])
     np.testing.assert_array_equal(ief_training.median_pose(points, annotated), [[2.0, 3.0]])
 

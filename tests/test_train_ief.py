@@ -48,6 +48,7 @@ def test_a_run_goes_on_where_it_was_cut_off(method: str, downloads: Path, tmp_pa
     assert steps[-1] >= 6 and np.isfinite([line["loss"] for line in lines]).all()
     whole = keypoint_checkpoints.load(work)
     assert whole.configuration.steps == 4
+    assert whole.configuration.bounded == (method == "pursuit")
     assert whole.weights["start"].shape == (len(whole.configuration.joints), 2)
 
     shutil.rmtree(work / "checkpoints" / str(steps[-1]))
@@ -70,13 +71,14 @@ def test_pretrained_weights_have_a_rate_of_their_own() -> None:
     assert (np.asarray(update["head"]) < 0).all()
 
 
-def test_some_joints_alone(downloads: Path, tmp_path: Path) -> None:
+def test_some_joints_alone_and_other_steps(downloads: Path, tmp_path: Path) -> None:
     work = tmp_path / "run"
-    assert run(downloads, work, "--joints", "left_knee", "left_hip", "--epochs", "1") == 0
+    words = ("--joints", "left_knee", "left_hip", "--epochs", "1", "--steps", "6")
+    assert run(downloads, work, *words) == 0
     trained = keypoint_checkpoints.load(work)
     assert trained.configuration.joints == ("left_knee", "left_hip")
     found = ief.predict(trained, np.zeros((1, 16, 16, 3), np.uint8), np.zeros((1, 2)))
-    assert found.shape == (1, 5, 2, 2)
+    assert found.shape == (1, 7, 2, 2)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +88,7 @@ def test_some_joints_alone(downloads: Path, tmp_path: Path) -> None:
         (("--initial", "{tmp}/none"), "none: no such checkpoint"),
         (("--data-dir", "{tmp}"), "coco"),
         (("--dataset", "faces"), "faces"),
+        (("--steps", "0"), "--steps is 0, expected 1 or more"),
     ],
 )
 def test_bad_input_is_named_and_nothing_is_written(
