@@ -216,3 +216,13 @@ def test_a_run_trains_and_is_measured(
         scale.load(tmp_path / "run").weights,
         whole,
     )
+
+
+def test_pick_treats_mirror_images_alike() -> None:
+    selector, marked = scale.load(), np.array([50.0, 40.0])
+    noise = np.random.default_rng(0).integers(0, 256, (9, 12, 3), np.uint8)
+    photograph = Image.fromarray(noise).resize((120, 90), Image.Resampling.BICUBIC)
+    mirrored = photograph.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    one = scale.pick(selector, photograph, marked)
+    other = scale.pick(selector, mirrored, np.array([119.0 - marked[0], marked[1]]))
+    assert other.side == pytest.approx(one.side, rel=2e-3)
