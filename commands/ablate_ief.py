@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 import tyro
 
-from commands import eval_ief, train_ief
-from ief_jax.files import InputError, output_folder, write_json
+from commands import checks, eval_ief, train_ief
+from ief_jax.files import InputError, write_json
 
 
 class Variant(NamedTuple):
@@ -94,8 +94,7 @@ def ablations(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
     for name in arguments.variants:
         if name not in VARIANTS:
             raise InputError(f"--variants {name}: not one of {', '.join(VARIANTS)}")
-    if arguments.json:
-        output_folder(arguments.json.parent)
+    checks.outputs(arguments.json)
     began = time.perf_counter()
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in arguments.variants}
     for seed in range(arguments.seeds):

@@ -20,7 +20,7 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from commands import runs
+from commands import checks, runs
 from data import cmu
 from ief_jax import (
     body_files,
@@ -34,7 +34,7 @@ from ief_jax import (
 )
 from ief_jax.configurations import PAPER, Configuration
 from ief_jax.evaluation import Examples
-from ief_jax.files import InputError, output_folder, read_bytes, replacing
+from ief_jax.files import InputError, read_bytes, replacing
 from ief_jax.formats import poses as pose_files
 
 LARGEST_BATCH = 256
@@ -252,22 +252,17 @@ def table(networks: Networks, seeds: int, count: int) -> str:
 
 
 def _check(arguments: Arguments) -> None:
-    for name in ("seeds", "iterations", "batch_size", "width", "count"):
-        value = getattr(arguments, name)
-        if value is not None and value < 1:
-            raise InputError(f"--{name.replace('_', '-')} is {value}, expected 1 or more")
+    whole = ("seeds", "iterations", "batch_size", "width", "count")
+    checks.at_least(arguments, dict.fromkeys(whole, 1))
     for name, value in (("noise", arguments.noise), ("drop", arguments.drop)):
         if not 0 <= value <= 1:
             raise InputError(f"--{name} is {value}, expected a share between 0 and 1")
-    devices = jax.device_count()
-    if arguments.batch_size % devices:
-        raise InputError(f"--batch-size {arguments.batch_size} does not divide over {devices}")
+    checks.device_mesh(arguments.batch_size)
     if (arguments.dataset is None) != (arguments.data_dir is None):
         raise InputError("--dataset and --data-dir go together")
     if arguments.dataset and (arguments.poses or arguments.test):
         raise InputError("--dataset takes the place of --poses and --test")
-    if arguments.json:
-        output_folder(arguments.json.parent)
+    checks.outputs(arguments.json)
 
 
 def _people(arguments: Arguments, betas: int) -> lgd_training.Draw:

@@ -21,7 +21,8 @@ def at_least(arguments: Any, least: Mapping[str, float]) -> None:
     for name, smallest in least.items():
         value = getattr(arguments, name)
         if value is not None and not value >= smallest:
-            raise InputError(f"--{name} is {value}, expected {smallest} or more")
+            option = name.replace("_", "-")
+            raise InputError(f"--{option} is {value}, expected {smallest} or more")
 
 
 def outputs(json: Path | None, figure: Path | None = None) -> None:
