@@ -1,9 +1,10 @@
-"""Human3.6M: fabricated files of VideoPose3D and of SPIN, which must give the same people."""
+"""Human3.6M: fabricated files in each form, which must give the same people."""
 
 import os
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -12,7 +13,7 @@ from ief_jax import joint_regressors, skeletons
 from ief_jax.files import InputError
 
 FRAMES = 12
-ACTIONS = ("Directions", "WalkDog 1")
+ACTIONS = ("Directions 1", "WalkDog 1")
 
 # Human3.6M's 32 joints by name (3d-pose-baseline's H36M_NAMES), the ones that are evaluated.
 NAMES_32 = {
@@ -79,7 +80,7 @@ def test_protocol_2_of_videopose3d(tmp_path: Path) -> None:
     truth = poses()
     for index, name in NAMES_32.items():
         column = joint_regressors.H36M_17.index(name)
-        expected = truth["S9"]["Directions"][frames, index]
+        expected = truth["S9"]["Directions 1"][frames, index]
         np.testing.assert_array_equal(people.joints[:3, column], expected, err_msg=name)
     # The fourth camera's keypoints, in COCO's order: those that Human3.6M has no name for unseen.
     np.testing.assert_array_equal(people.points[:3, 4, 0], [3000, 3005, 3010])
@@ -151,6 +152,112 @@ def test_deviations_are_named(changed: dict[str, Any], message: str, tmp_path: P
         reader.read(tmp_path)
 
 
+# The fifteen actions, twice.
+SEQUENCES = [
+    f"{action}{suffix}"
+    for action in [
+        "Directions",
+        "Discussion",
+        "Eating",
+        "Greeting",
+        "Phoning",
+        "Photo",
+        "Posing",
+        "Purchases",
+        "Sitting",
+        "SittingDown",
+        "Smoking",
+        "Waiting",
+        "WalkDog",
+        "Walking",
+        "WalkTogether",
+    ]
+    for suffix in ("", " 1")
+]
+HOURGLASS = "StackedHourglassFineTuned240"
+
+
+def write_h5(folder: Path) -> None:
+    """As in 3d-pose-baseline's h36m.zip, of the same numbers as the other forms."""
+    truth, seen = poses()["S9"]["Directions 1"], keypoints(16)["S9"]["Directions 1"]
+    for subject in ("S9", "S11"):
+        for kind in ("MyPoses/3D_positions", "MyPoses/2D_positions", HOURGLASS):
+            (folder / subject / kind).mkdir(parents=True)
+        for name in SEQUENCES:
+            # Each coordinate of each joint is a row, over the frames.
+            with h5py.File(folder / subject / f"MyPoses/3D_positions/{name}.h5", "w") as file:
+                file["3D_positions"] = 1000 * truth.reshape(FRAMES, 96).T
+            for number, camera in enumerate(reader.CAMERAS):
+                place = folder / subject / HOURGLASS / f"{name.replace(' ', '_')}.{camera}.h5"
+                with h5py.File(place, "w") as file:
+                    file["poses"] = seen[number]
+                joints = keypoints(32)["S9"]["Directions 1"][number]
+                place = folder / subject / f"MyPoses/2D_positions/{name}.{camera}.h5"
+                with h5py.File(place, "w") as file:
+                    file["2D_positions"] = joints.reshape(len(joints), 64).T
+
+
+@pytest.mark.parametrize("folder", [".", "h36m"])
+def test_h5_files_give_the_same_people(folder: str, tmp_path: Path) -> None:
+    write_h5(tmp_path / folder)
+    assert reader.detectors(tmp_path) == ["sh_ft_h36m", "gt"]
+    people = reader.read(tmp_path)
+    # S11's first sequence has a damaged video.
+    assert len(people.name) == (30 + 29) * 3
+    assert not any(name.startswith("S11/Directions/") for name in people.name)
+    one = {
+        form: {"S9": {"Directions 1": value}, "S11": {"Directions 1": value}}
+        for form, value in (
+            ("positions_3d", poses()["S9"]["Directions 1"]),
+            ("positions_2d", keypoints(16)["S9"]["Directions 1"]),
+        )
+    }
+    other = tmp_path / "videopose"
+    other.mkdir()
+    write(other, **one)
+    expected = reader.read(other)
+    rows = [people.name.index(name) for name in expected.name]
+    np.testing.assert_allclose(people.joints[rows], expected.joints, atol=1e-6)
+    np.testing.assert_array_equal(people.points[rows], expected.points)
+    np.testing.assert_array_equal(people.confidence[rows], expected.confidence)
+
+
+def test_true_keypoints_of_h5_files(tmp_path: Path) -> None:
+    write_h5(tmp_path)
+    people = reader.read(tmp_path, "gt")
+    by_name = dict(zip(skeletons.COCO_18, people.points[0, :, 1], strict=True))
+    # Of the 32: 3 right ankle, 19 left wrist; frame 0 of the fourth camera
+    assert (by_name["right_ankle"], by_name["left_wrist"]) == (3.5, 19.5)
+    assert people.points[0, 10, 0] == 3000
+
+
+def test_deviations_of_h5_files_are_named(tmp_path: Path) -> None:
+    write_h5(tmp_path)
+    place = tmp_path / "S11/MyPoses/3D_positions/Waiting.h5"
+
+    def message(expected: str) -> None:
+        with pytest.raises(InputError, match=expected):
+            reader.read(tmp_path)
+
+    with h5py.File(place, "w") as file:
+        file["3D_positions"] = np.zeros((FRAMES, 96))
+    message(r"Waiting.h5: '3D_positions' is float64 \(12, 96\), expected floats \(96, any\)")
+    with h5py.File(place, "w") as file:
+        file["poses"] = np.zeros(3)
+    message(r"Waiting.h5: has no array '3D_positions'; it has poses")
+    place.write_bytes(b"not HDF5")
+    message(r"Waiting.h5: cannot be read as HDF5")
+    place.unlink()
+    message(r"S11/MyPoses/3D_positions: has 29 h5 files, expected 30: ")
+    with h5py.File(place, "w") as file:
+        file["3D_positions"] = np.zeros((96, FRAMES))
+    (tmp_path / f"S11/{HOURGLASS}/Waiting_1.60457274.h5").unlink()
+    message(r"joints, but no keypoints \(sh_ft_h36m\), of S11 Waiting 1$")
+    for path in (tmp_path / "S11" / HOURGLASS).glob("*.60457274.h5"):
+        path.unlink()
+    message(rf"S11/{HOURGLASS}: has no <action>.60457274.h5")
+
+
 def test_missing_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such folder"):
         reader.read(tmp_path / "nowhere")
@@ -159,7 +266,7 @@ def test_missing_files(tmp_path: Path) -> None:
         reader.read(tmp_path)
     write(tmp_path)
     (tmp_path / "data_3d_h36m.npz").unlink()
-    with pytest.raises(InputError, match="neither data_3d_h36m.npz nor h36m_valid_protocol2.npz"):
+    with pytest.raises(InputError, match="neither data_3d_h36m.npz, nor S9/MyPoses/3D_positions"):
         reader.read(tmp_path)
     (tmp_path / "data_3d_h36m.npz").write_bytes(b"PK\x03\x04")
     with pytest.raises(InputError, match="data_3d_h36m.npz: 'positions_3d' cannot be read"):

@@ -1,0 +1,98 @@
+"""VideoPose3D's files of Human3.6M.
+
+`data_3d_h36m.npz` has `positions_3d`, subject -> action -> [F, 32, 3] metres, and
+`data_2d_h36m_<detector>.npz` has `positions_2d`, subject -> action -> one [F', 17, 2] (pixels) for
+each of four cameras; 16 keypoints, MPII's, if a stacked hourglass found them. The layout is that of
+the scripts which write them, data/prepare_data_h36m.py and data/prepare_data_2d_h36m_sh.py, and of
+its DATASETS.md. The mappings are pickled; nothing in them is run.
+"""
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from collections.abc import Sequence as Listed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.h36m.sequences import (
+    CAMERAS,
+    FRONTAL,
+    HOW,
+    SUBJECTS,
+    Joints,
+    Keypoints,
+    Sequence,
+    array,
+    every_fifth,
+)
+from data.releases import some
+from ief_jax import inert_pickle
+from ief_jax.files import InputError
+
+POSES_FILE = "data_3d_h36m.npz"
+KEYPOINTS_FILE = "data_2d_h36m_{}.npz"
+
+
+def joints(path: Path) -> dict[Sequence, Joints]:
+    """The joints in a file of poses.
+
+    Raises:
+      InputError: the file cannot be read or is not what was expected.
+    """
+    return {
+        (subject, action): every_fifth(
+            array(f"{path}: 'positions_3d' of {subject}, {action}", value, (None, 32, 3))
+        )
+        for subject, action, value in _sequences(path, "positions_3d")
+    }
+
+
+def keypoints(path: Path) -> dict[Sequence, Keypoints]:
+    """The frontal camera's keypoints, K = 17 or 16.
+
+    Raises:
+      InputError: the file cannot be read or is not what was expected.
+    """
+    found = {}
+    for subject, action, cameras in _sequences(path, "positions_2d"):
+        place = f"{path}: 'positions_2d' of {subject}, {action}"
+        if not isinstance(cameras, Listed) or len(cameras) != len(CAMERAS):
+            raise InputError(f"{place} is not a list of {len(CAMERAS)} cameras")
+        place += f", camera {FRONTAL}"
+        found[subject, action] = Keypoints(place, array(place, cameras[FRONTAL], (None, None, 2)))
+    return found
+
+
+def _sequences(path: Path, field: str) -> Iterator[tuple[str, str, Any]]:
+    """What a field has of each subject and action."""
+    by_subject = _mapping(path, field)
+    for subject in SUBJECTS:
+        actions = by_subject.get(subject)
+        if not isinstance(actions, Mapping) or not actions:
+            raise InputError(
+                f"{path}: '{field}' has nothing of {subject}; it has {some(map(str, by_subject))}"
+            )
+        for action, value in actions.items():
+            yield subject, str(action), value
+
+
+def _mapping(path: Path, field: str) -> Mapping[str, Any]:
+    """A mapping that is pickled in an npz."""
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(f"{field}.npy") as member:
+            version = np.lib.format.read_magic(member)
+            if version == (1, 0):
+                np.lib.format.read_array_header_1_0(member)
+            else:
+                np.lib.format.read_array_header_2_0(member)
+            value = inert_pickle.item(inert_pickle.load(member.read()))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; {HOW}") from error
+    except KeyError as error:
+        raise InputError(f"{path}: has no field '{field}'") from error
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: '{field}' cannot be read: {error}") from error
+    if not isinstance(value, Mapping):
+        raise InputError(f"{path}: '{field}' is {type(value).__name__}, expected a mapping")
+    return value
