@@ -28,6 +28,15 @@ def test_photographs_are_found_by_name(tmp_path: Path) -> None:
     assert photographs.find(found, "notes", "../notes.txt") is None
 
 
+def test_a_photograph_comes_before_the_picture_drawn_of_it(tmp_path: Path) -> None:
+    (tmp_path / "found").mkdir()
+    make(tmp_path / "found" / "pictures" / "photo.jpg")
+    photograph = make(tmp_path / "photo.jpg")
+    found = photographs.catalogue(tmp_path)
+    assert photographs.find(found, "photo", "photo.jpg") == photograph
+    assert photographs.find(found, "photo", None) == photograph
+
+
 def test_folders_without_photographs(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="none: no such folder"):
         photographs.catalogue(tmp_path / "none")

@@ -15,17 +15,19 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
 def catalogue(folder: str | os.PathLike[str]) -> dict[str, Path]:
     """The photographs of a folder and the folders in it, by file name and by stem.
 
+    Of several with one name, the one that is nearest to the folder itself counts.
+
     Raises:
       InputError: there is no such folder, or no photograph in it.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder of photographs")
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    paths = [p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
     if not paths:
         raise InputError(f"{folder}: no photographs ({', '.join(SUFFIXES)}) in this folder")
     found: dict[str, Path] = {}
-    for path in paths:
+    for path in sorted(paths, key=lambda path: (len(path.parts), path)):
         for key in (path.relative_to(folder).as_posix(), path.name, path.stem):
             found.setdefault(key, path)
     return found
