@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ief_jax import fitting, rotations, skeletons, smpl
-from ief_jax.formats import bodies, detections
+from ief_jax.formats import bodies, detection_files, detections
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_the_file_can_be_read_as_detections(
     tmp_path: Path, stored: dict[str, np.ndarray], people: detections.Detections
 ) -> None:
     del stored
-    again = detections.read(tmp_path / "bodies.npz")
+    again = detection_files.read(tmp_path / "bodies.npz")
     assert again.names == skeletons.COCO_18
     np.testing.assert_array_equal(again.points, people.points)
     np.testing.assert_array_equal(again.confidence, people.confidence)

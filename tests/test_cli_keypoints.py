@@ -11,7 +11,7 @@ from PIL import Image
 
 from ief_jax import cli, crops, ief, joints, keypoint_checkpoints, scale
 from ief_jax.crops import Box
-from ief_jax.formats import detections
+from ief_jax.formats import detection_files
 from ief_jax.skeletons import LSP_14
 
 ONE, TWO = (150.0, 120.0), (330.0, 130.0)
@@ -159,7 +159,7 @@ def test_what_is_written_is_fitted(
     arguments = ("--output", fits, "--checkpoint", trained, "--no-pictures")
     assert cli.main(["fit", *map(str, (output, *arguments))]) == 0
     assert "1 person in 1 frame, skeleton BODY_25 (as stated)" in capsys.readouterr().err
-    found = detections.read(output)
+    found = detection_files.read(output)
     wrist = found.names.index("left_wrist")
     expected = [dots.pose(ONE, HEIGHT)[LSP_14.index("left_wrist")]]
     np.testing.assert_allclose(found.points[:, wrist], expected, atol=1.5)

@@ -10,7 +10,7 @@ import pytest
 
 from ief_jax import skeletons
 from ief_jax.files import InputError
-from ief_jax.formats import detections
+from ief_jax.formats import detection_files, detections
 
 # A standing person, seen from the front: x right, y down, pixels.
 STANDING = {
@@ -80,7 +80,7 @@ def named(found: detections.Detections, row: int) -> dict[str, tuple[float, floa
 
 @pytest.mark.parametrize("layout", ["COCO_17", "COCO_18", "BODY_25", "BODY_25B"])
 def test_openpose_layouts_are_told_apart(tmp_path: Path, layout: str) -> None:
-    found = detections.read(write(tmp_path / "f_keypoints.json", openpose(person(layout))))
+    found = detection_files.read(write(tmp_path / "f_keypoints.json", openpose(person(layout))))
     assert found.skeleton == layout
     assert found.frame_names == ("f",)
     np.testing.assert_allclose(found.confidence, 0.9, rtol=1e-6)
@@ -94,18 +94,18 @@ def test_layouts_of_25_are_told_apart_with_keypoints_missing(tmp_path: Path, lay
         numbers = np.array(person(layout)).reshape(25, 3)
         numbers[rng.permutation(25)[:10]] = 0
         path = write(tmp_path / "f.json", openpose(numbers.reshape(-1).tolist()))
-        assert detections.read(path).skeleton == layout
+        assert detection_files.read(path).skeleton == layout
 
 
 def test_the_users_word_counts_before_the_limbs(tmp_path: Path) -> None:
     path = write(tmp_path / "f.json", openpose(person("BODY_25B")))
-    assert detections.read(path, "BODY_25").names == skeletons.BODY_25
+    assert detection_files.read(path, "BODY_25").names == skeletons.BODY_25
 
 
 @pytest.mark.parametrize("layout", ["COCO_17", "COCO_18", "BODY_25", "BODY_25B"])
 def test_every_layout_gives_the_same_18_keypoints(tmp_path: Path, layout: str) -> None:
     path = write(tmp_path / "f.json", openpose(person(layout)))
-    found = detections.to_coco_18(detections.read(path))
+    found = detections.to_coco_18(detection_files.read(path))
     expected = [STANDING[name] for name in skeletons.COCO_18]
     np.testing.assert_allclose(found.points[0], expected, atol=1e-4)
     np.testing.assert_allclose(found.confidence, 0.9, rtol=1e-6)
@@ -113,7 +113,7 @@ def test_every_layout_gives_the_same_18_keypoints(tmp_path: Path, layout: str) -
 
 def test_old_openpose_files(tmp_path: Path) -> None:
     content = {"version": 1.0, "people": [{"pose_keypoints": person("COCO_18")}]}
-    assert detections.read(write(tmp_path / "f.json", content)).skeleton == "COCO_18"
+    assert detection_files.read(write(tmp_path / "f.json", content)).skeleton == "COCO_18"
 
 
 def test_a_folder_is_read_in_the_order_of_its_numbers(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_folder_is_read_in_the_order_of_its_numbers(tmp_path: Path) -> None:
         write(tmp_path / f"frame{number}_keypoints.json", openpose(*people[: 1 + number % 2]))
     write(tmp_path / "frame11_keypoints.json", openpose())
     (tmp_path / "notes.txt").write_text("not a frame")
-    found = detections.read(tmp_path)
+    found = detection_files.read(tmp_path)
     assert found.frame_names == ("frame9", "frame10", "frame11", "frame100")
     assert found.frame.tolist() == [0, 0, 1, 3]
     assert found.person.tolist() == [0, 1, 0, 0]
@@ -131,7 +131,7 @@ def test_a_folder_is_read_in_the_order_of_its_numbers(tmp_path: Path) -> None:
 
 def test_a_person_without_body_keypoints_keeps_its_place(tmp_path: Path) -> None:
     path = write(tmp_path / "f.json", openpose([], person("BODY_25")))
-    found = detections.read(path)
+    found = detection_files.read(path)
     assert found.person.tolist() == [0, 1]
     people, skipped = detections.usable(detections.to_coco_18(found))
     assert people.person.tolist() == [1]
@@ -141,7 +141,7 @@ def test_a_person_without_body_keypoints_keeps_its_place(tmp_path: Path) -> None
 def test_coco_annotations(tmp_path: Path) -> None:
     first, second = person("COCO_17", 2), person("COCO_17", 1)
     second[:3] = [0, 0, 0]
-    found = detections.read(write(tmp_path / "c.json", coco(first, second)))
+    found = detection_files.read(write(tmp_path / "c.json", coco(first, second)))
     assert found.names == skeletons.COCO_17
     assert (found.skeleton, found.evidence) == ("COCO_17", "names in the file")
     assert found.images == ("a.jpg", "sub/b.jpg")
@@ -159,7 +159,7 @@ def test_coco_keypoints_go_by_their_names(tmp_path: Path) -> None:
     numbers = [number for row in rows for number in row]
     category = {"id": 1, "name": "person", "keypoints": names}
     path = write(tmp_path / "c.json", coco(numbers, categories=[category]))
-    found = detections.to_coco_18(detections.read(path))
+    found = detections.to_coco_18(detection_files.read(path))
     assert found.skeleton == "of its own"
     np.testing.assert_allclose(found.points[0], [STANDING[name] for name in skeletons.COCO_18])
     assert found.confidence.min() == 1
@@ -169,7 +169,7 @@ def test_coco_annotations_of_other_things_are_left_out(tmp_path: Path) -> None:
     content = coco(person("COCO_17", 2), person("COCO_17", 2))
     content["annotations"][0]["category_id"] = 2
     content["categories"].append({"id": 2, "name": "dog"})
-    assert len(detections.read(write(tmp_path / "c.json", content)).points) == 1
+    assert len(detection_files.read(write(tmp_path / "c.json", content)).points) == 1
 
 
 def test_coco_results(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_coco_results(tmp_path: Path) -> None:
         {"image_id": image, "category_id": 1, "keypoints": person("COCO_17", 0.7), "score": 1.0}
         for image in (42, 8, 42)
     ]
-    found = detections.read(write(tmp_path / "r.json", results))
+    found = detection_files.read(write(tmp_path / "r.json", results))
     assert found.skeleton == "COCO_17"
     assert found.frame_names == ("42", "8")
     assert found.frame.tolist() == [0, 1, 0]
@@ -188,7 +188,7 @@ def test_coco_results(tmp_path: Path) -> None:
 def test_npz_of_triples(tmp_path: Path) -> None:
     triples = np.array([person("COCO_18"), person("COCO_18", shift=5)]).reshape(2, 18, 3)
     np.savez(tmp_path / "k.npz", keypoints=triples)
-    found = detections.read(tmp_path / "k.npz")
+    found = detection_files.read(tmp_path / "k.npz")
     np.testing.assert_array_equal(found.points, triples[..., :2])
     assert found.frame.tolist() == [0, 1]
     assert found.frame_names == ("0", "1")
@@ -205,7 +205,7 @@ def test_npz_with_everything_said(tmp_path: Path) -> None:
         frame_names=np.array(["a", "b"]),
         images=np.array(["", "b.png"]),
     )
-    found = detections.read(tmp_path / "k.npz")
+    found = detection_files.read(tmp_path / "k.npz")
     assert found.skeleton == "BODY_25B"
     assert found.frame.tolist() == [1, 1, 0]
     assert found.person.tolist() == [0, 1, 0]
@@ -313,39 +313,39 @@ BAD_JSON = {
 def test_bad_json_is_refused_with_its_name(tmp_path: Path, content: Any, message: str) -> None:
     path = write(tmp_path / "bad.json", content)
     with pytest.raises(InputError, match=message) as caught:
-        detections.read(path)
+        detection_files.read(path)
     assert str(caught.value).startswith(str(path))
 
 
 def test_bad_paths_and_names(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="none.json: No such file"):
-        detections.read(tmp_path / "none.json")
+        detection_files.read(tmp_path / "none.json")
     with pytest.raises(InputError, match="none.npz: No such file"):
-        detections.read(tmp_path / "none.npz")
+        detection_files.read(tmp_path / "none.npz")
     with pytest.raises(InputError, match="no .json file in this folder"):
-        detections.read(tmp_path)
+        detection_files.read(tmp_path)
     path = write(tmp_path / "f.json", openpose(person("BODY_25")))
     with pytest.raises(InputError, match="unknown skeleton 'BODY_135': expected COCO_17"):
-        detections.read(path, "BODY_135")
+        detection_files.read(path, "BODY_135")
     with pytest.raises(InputError, match="25 keypoints a person, but skeleton COCO_18 has 18"):
-        detections.read(path, "COCO_18")
+        detection_files.read(path, "COCO_18")
     (tmp_path / "binary.json").write_bytes(b"\x80\x04\xff")
     with pytest.raises(InputError, match="binary.json: not JSON"):
-        detections.read(tmp_path / "binary.json")
+        detection_files.read(tmp_path / "binary.json")
 
 
 def test_a_folder_names_the_file_that_is_not_a_frame(tmp_path: Path) -> None:
     write(tmp_path / "a.json", openpose(person("BODY_25")))
     write(tmp_path / "b.json", {"images": []})
     with pytest.raises(InputError, match="b.json: not an OpenPose frame.*it has images"):
-        detections.read(tmp_path)
+        detection_files.read(tmp_path)
 
 
 def test_a_folder_of_empty_frames(tmp_path: Path) -> None:
     write(tmp_path / "a.json", openpose())
     write(tmp_path / "b.json", openpose())
     with pytest.raises(InputError, match="'people' is empty in every file"):
-        detections.read(tmp_path)
+        detection_files.read(tmp_path)
 
 
 TRIPLES = np.array([person("COCO_18")]).reshape(1, 18, 3)
@@ -378,7 +378,7 @@ def test_bad_npz_is_refused_with_its_name(
     path = tmp_path / "bad.npz"
     np.savez(path, **arrays)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=message) as caught:
-        detections.read(path)
+        detection_files.read(path)
     assert str(caught.value).startswith(str(path))
 
 
@@ -389,12 +389,12 @@ def test_what_only_calls_itself_npz(tmp_path: Path) -> None:
     for bad in (b"", b"text", content[: len(content) // 2]):
         path.write_bytes(bad)
         with pytest.raises(InputError, match="not an npz of plain arrays"):
-            detections.read(path)
+            detection_files.read(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("keypoints.npy", b"not an array")
     with pytest.raises(InputError, match="not an npz of plain arrays"):
-        detections.read(path)
+        detection_files.read(path)
     with open(path, "wb") as file:
         np.save(file, TRIPLES)
     with pytest.raises(InputError, match="not an npz of plain arrays"):
-        detections.read(path)
+        detection_files.read(path)

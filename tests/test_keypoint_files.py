@@ -8,7 +8,7 @@ import pytest
 
 from ief_jax import skeletons
 from ief_jax.files import InputError, OutputError
-from ief_jax.formats import detections, keypoints
+from ief_jax.formats import detection_files, detections, keypoints
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_what_is_written_is_read_back(
     points, confidence = people
     path = tmp_path / "photo_keypoints.json"
     keypoints.write(path, points, confidence, skeletons.LSP_14, MARKED, "photo.jpg")
-    found = detections.read(path)
+    found = detection_files.read(path)
     assert (found.skeleton, found.evidence) == ("BODY_25", "as stated")
     assert found.frame_names == ("photo",)
     assert found.person.tolist() == [0, 1]
@@ -72,7 +72,7 @@ def test_an_estimate_without_confidence_is_still_there(
 ) -> None:
     path = tmp_path / "photo_keypoints.json"
     keypoints.write(path, people[0], 0 * people[1], skeletons.LSP_14, MARKED, "photo.jpg")
-    found = detections.usable(detections.to_coco_18(detections.read(path)))[0]
+    found = detections.usable(detections.to_coco_18(detection_files.read(path)))[0]
     assert (found.confidence > 0).sum(1).tolist() == [13, 13]
 
 
@@ -103,6 +103,6 @@ def test_a_skeleton_that_the_file_misstates(
         keypoints.write(path, *people, skeletons.LSP_14, MARKED, "a.jpg")
         path.write_text(path.read_text().replace('"BODY_25"', f'"{name}"'))
     with pytest.raises(InputError, match=message):
-        detections.read(tmp_path)
+        detection_files.read(tmp_path)
     # The user's word counts more.
-    assert detections.read(tmp_path, "BODY_25B").skeleton == "BODY_25B"
+    assert detection_files.read(tmp_path, "BODY_25B").skeleton == "BODY_25B"

@@ -20,7 +20,7 @@ import scipy.sparse
 from data.releases import files_below, nothing_found, some
 from ief_jax import inert_pickle
 from ief_jax.files import InputError, read_bytes
-from ief_jax.formats import detections
+from ief_jax.formats import detection_files, detections
 
 SMPLX_VERTICES = 10475
 HOW = "download EHF.zip from https://smpl-x.is.tue.mpg.de and unpack it there"
@@ -119,7 +119,7 @@ def _beside(mesh: Path, ending: str) -> Path:
 
 def _keypoints(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Points [18, 2] and confidences [18] of the person whom OpenPose was surest of."""
-    found = detections.to_coco_18(detections.read(path, "BODY_25"))
+    found = detections.to_coco_18(detection_files.read(path, "BODY_25"))
     best = int(found.confidence.sum(1).argmax())
     seen = int((found.confidence[best] > 0).sum())
     if seen < detections.MINIMUM_SEEN:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from ief_jax import files
 from ief_jax.cli.shared import counted, keep_compilations, say
 from ief_jax.files import InputError
-from ief_jax.formats import detections, photographs
+from ief_jax.formats import detection_files, detections, photographs
 from ief_jax.formats.detections import Detections, Skipped
 from ief_jax.formats.meshes import MeshFormat
 
@@ -121,7 +121,7 @@ def inspect(
 
 
 def _read(path: Path, skeleton: Skeleton | None) -> Detections:
-    found = detections.read(path, skeleton)
+    found = detection_files.read(path, skeleton)
     people = counted(len(found.points), "person", "people")
     frames = counted(len(found.frame_names), "frame", "frames")
     say(f"{path}: {people} in {frames}, skeleton {found.skeleton} ({found.evidence})")
