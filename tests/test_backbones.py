@@ -14,9 +14,13 @@ from ief_jax.backbones import (
     Backbone,
     EfficientNetLite0,
     Entry,
+    convolutions,
+    depthwise,
     layers,
+    pooling,
     pretrained,
     pyramid,
+    windows,
 )
 
 WINDOWS = [
@@ -33,9 +37,9 @@ def normal(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def windows(x, window, stride, padding, fill=0.0):
+def windows_of(x, window, stride, padding, fill=0.0):
     """[B, h, w, window, window, C], by NumPy."""
-    rows, columns = (layers.extents(n, window, stride, padding) for n in x.shape[1:3])
+    rows, columns = (windows.extents(n, window, stride, padding) for n in x.shape[1:3])
     x = np.pad(x, ((0, 0), rows[1:], columns[1:], (0, 0)), constant_values=fill)
     view = np.lib.stride_tricks.sliding_window_view(x, (window, window), (1, 2))
     view = view[:, ::stride, ::stride][:, : rows[0], : columns[0]]
@@ -66,18 +70,18 @@ def assert_same_derivatives(ours, theirs, *arguments):
     ],
 )
 def test_extents(size, kernel, stride, padding, expected):
-    assert layers.extents(size, kernel, stride, padding) == expected
+    assert windows.extents(size, kernel, stride, padding) == expected
 
 
 @pytest.mark.parametrize(("height", "width", "window", "stride", "padding"), WINDOWS)
 def test_convolution(height, width, window, stride, padding):
     x, kernel = normal(4, height, width, 3), normal(window, window, 3, 2, seed=1)
-    expected = np.einsum("bhwijc,ijco->bhwo", windows(x, window, stride, padding), kernel)
-    actual = layers._plain_convolution(x, kernel, stride, padding)
+    expected = np.einsum("bhwijc,ijco->bhwo", windows_of(x, window, stride, padding), kernel)
+    actual = convolutions._plain_convolution(x, kernel, stride, padding)
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
     assert_same_derivatives(
-        lambda x, k: layers.convolution(x, k, stride, padding),
-        lambda x, k: layers._plain_convolution(x, k, stride, padding),
+        lambda x, k: convolutions.convolution(x, k, stride, padding),
+        lambda x, k: convolutions._plain_convolution(x, k, stride, padding),
         x,
         kernel,
     )
@@ -87,12 +91,12 @@ def test_convolution(height, width, window, stride, padding):
 @pytest.mark.parametrize(("window", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2), (4, 1)])
 def test_depthwise_convolution(size, window, stride):
     x, kernel = normal(2, *size, 3), normal(window, window, 3, seed=1)
-    expected = np.einsum("bhwijc,ijc->bhwc", windows(x, window, stride, "SAME"), kernel)
-    actual = layers._grouped(x, kernel, stride)
+    expected = np.einsum("bhwijc,ijc->bhwc", windows_of(x, window, stride, "SAME"), kernel)
+    actual = depthwise._grouped(x, kernel, stride)
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
     assert_same_derivatives(
-        lambda x, k: layers.depthwise_convolution(x, k, stride),
-        lambda x, k: layers._grouped(x, k, stride),
+        lambda x, k: depthwise.depthwise_convolution(x, k, stride),
+        lambda x, k: depthwise._grouped(x, k, stride),
         x,
         kernel,
     )
@@ -101,29 +105,29 @@ def test_depthwise_convolution(size, window, stride):
 @pytest.mark.parametrize(("height", "width", "window", "stride", "padding"), WINDOWS)
 def test_max_pool(height, width, window, stride, padding):
     x = normal(2, height, width, 3)
-    expected = windows(x, window, stride, padding, -np.inf).max((3, 4))
-    np.testing.assert_array_equal(layers._window_max(x, window, stride, padding), expected)
+    expected = windows_of(x, window, stride, padding, -np.inf).max((3, 4))
+    np.testing.assert_array_equal(pooling._window_max(x, window, stride, padding), expected)
     assert_same_derivatives(
-        lambda x: layers.max_pool(x, window, stride, padding),
-        lambda x: layers._window_max(x, window, stride, padding),
+        lambda x: pooling.max_pool(x, window, stride, padding),
+        lambda x: pooling._window_max(x, window, stride, padding),
         x,
     )
 
 
 def test_maxima_share_the_gradient():
     x = jnp.zeros((1, 2, 2, 1)).at[0, 0, 0, 0].set(-1.0)
-    gradient = jax.grad(lambda x: layers.max_pool(x, 2, 2, (0, 0)).sum())(x)
+    gradient = jax.grad(lambda x: pooling.max_pool(x, 2, 2, (0, 0)).sum())(x)
     np.testing.assert_allclose(gradient[0, :, :, 0], [[0, 1 / 3], [1 / 3, 1 / 3]], rtol=1e-6)
 
 
 def test_average_pool():
     x = normal(2, 7, 4, 3)
-    actual = layers.average_pool(x, 3, 2)
+    actual = pooling.average_pool(x, 3, 2)
     # Of 7 rows in 3 parts, as PyTorch cuts them: 0-2, 2-4, 4-6.
     for y, rows in enumerate((slice(0, 3), slice(2, 5), slice(4, 7))):
         expected = x[:, rows, :2].mean((1, 2))
         np.testing.assert_allclose(actual[:, y, 0], expected, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(layers.average_pool(x, 1, 1)[:, 0, 0], x.mean((1, 2)), atol=1e-6)
+    np.testing.assert_allclose(pooling.average_pool(x, 1, 1)[:, 0, 0], x.mean((1, 2)), atol=1e-6)
 
 
 @pytest.mark.parametrize(("height", "width", "window", "stride", "padding"), WINDOWS)
@@ -131,8 +135,8 @@ def test_separable_is_the_convolution_of_the_product(height, width, window, stri
     rows, columns = normal(2, 3, height), normal(2, 3, width, seed=1)
     kernel = normal(window, window, 3, 4, seed=2)
     maps = np.einsum("bmh,bmw->bhwm", rows, columns)
-    expected = np.einsum("bhwijc,ijco->bhwo", windows(maps, window, stride, padding), kernel)
-    separable = jax.jit(layers.separable, static_argnums=(3, 4))
+    expected = np.einsum("bhwijc,ijco->bhwo", windows_of(maps, window, stride, padding), kernel)
+    separable = jax.jit(convolutions.separable, static_argnums=(3, 4))
     actual = separable(rows, columns, kernel, stride, padding)
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ief_jax.backbones import layers
+from ief_jax.backbones import convolutions, layers, pooling
 
 
 class Entry(NamedTuple):
@@ -129,11 +129,11 @@ class Backbone(nn.Module):
         if self.enters == 0:
             x = jnp.concatenate([image, maps], -1)
             kernel = jnp.concatenate([self.conv1.weights(), self.maps_kernel], 2)
-            x = layers.convolution(x, kernel, self.conv1.stride, self.conv1.padding)
+            x = convolutions.convolution(x, kernel, self.conv1.stride, self.conv1.padding)
             return self._finish(x + self.conv1.bias.reshape(1, 1, 1, -1))
         seen = self.see(image)
-        pooled = layers.average_pool(maps, *seen.shape[1:3])
-        return self._finish(seen + layers.convolution(pooled, self.maps_kernel, 1, "SAME"))
+        pooled = pooling.average_pool(maps, *seen.shape[1:3])
+        return self._finish(seen + convolutions.convolution(pooled, self.maps_kernel, 1, "SAME"))
 
     def see(self, image: jax.Array) -> jax.Array:
         """All that does not depend on the keypoints: [B, H, W, 3] to [B, h, w, C]."""
@@ -158,15 +158,15 @@ class Backbone(nn.Module):
         else:
             stride, padding = 1, "SAME"
             # The average over a rectangle of a product is the product of the averages.
-            rows = rows @ layers.averaging(rows.shape[-1], seen.shape[1]).T
-            columns = columns @ layers.averaging(columns.shape[-1], seen.shape[2]).T
-        share = layers.separable(rows, columns, self.maps_kernel, stride, padding)
+            rows = rows @ pooling.averaging(rows.shape[-1], seen.shape[1]).T
+            columns = columns @ pooling.averaging(columns.shape[-1], seen.shape[2]).T
+        share = convolutions.separable(rows, columns, self.maps_kernel, stride, padding)
         return self._finish(seen + share)
 
     def _finish(self, x: jax.Array) -> jax.Array:
         for stage in self.stages[self.enters :]:
             x = stage(x)
-        x = layers.average_pool(x, self.cells, self.cells)
+        x = pooling.average_pool(x, self.cells, self.cells)
         x = x.reshape(len(x), -1)
         for layer in self.dense:
             x = layer(x)

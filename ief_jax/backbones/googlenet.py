@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ief_jax.backbones import layers
+from ief_jax.backbones import pooling
 from ief_jax.backbones.backbone import Backbone, Entry
 from ief_jax.backbones.layers import ScaledConvolution
 
@@ -76,7 +76,7 @@ class Inception(nn.Module):
             ones,
             nn.relu(self.threes(reduced)),
             nn.relu(self.fives(fives_reduced)),
-            nn.relu(self.pooled(layers.max_pool(x, 3, 1, (1, 1)))),
+            nn.relu(self.pooled(pooling.max_pool(x, 3, 1, (1, 1)))),
         )
         return jnp.concatenate(branches, -1)
 
@@ -89,7 +89,7 @@ class First(nn.Module):
         self.conv3 = ScaledConvolution(64, 192, size=3)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        x = layers.max_pool(nn.relu(x), 3, 2, "CEIL")
+        x = pooling.max_pool(nn.relu(x), 3, 2, "CEIL")
         return nn.relu(self.conv3(nn.relu(self.conv2(x))))
 
 
@@ -108,7 +108,7 @@ class Blocks(nn.Module):
         self.blocks = [Inception(BLOCKS[name]) for name in self.names]
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        x = layers.max_pool(x, self.window, 2, "CEIL")
+        x = pooling.max_pool(x, self.window, 2, "CEIL")
         for block in self.blocks:
             x = block(x)
         return x

@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax
 
-from ief_jax.backbones import layers
+from ief_jax.backbones import pooling
 from ief_jax.backbones.backbone import Backbone, Entry
 from ief_jax.backbones.layers import Convolution
 
@@ -35,7 +35,7 @@ class Stage(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         for convolve in self.convolutions:
             x = nn.relu(convolve(x))
-        return layers.max_pool(x, 2, 2, (0, 0))
+        return pooling.max_pool(x, 2, 2, (0, 0))
 
 
 class First(nn.Module):
