@@ -80,9 +80,10 @@ def figure(
     left, right = page.subfigures(1, 2, squeeze=False, width_ratios=(4.6, 1.6 * columns))[0]
     _curves(left.subplots(), names, steps, baselines)
     panels = right.subplots(2, columns, squeeze=False)
+    window = _window(pairs)
     for column, pair in enumerate(pairs):
         for row, horizontal in enumerate((0, 2)):
-            _bodies(panels[row, column], pair, horizontal)
+            _bodies(panels[row, column], pair, horizontal, window)
         panels[0, column].set_title(f"{pair.pa_mpjpe:.0f} mm", fontsize=10)
     panels[0, 0].set_ylabel("from the camera")
     panels[1, 0].set_ylabel("from the side")
@@ -116,8 +117,18 @@ def _curves(
     axes.legend(fontsize=8)
 
 
-def _bodies(axes: Axes, pair: Pair, horizontal: int) -> None:
+def _window(pairs: Sequence[Pair]) -> tuple[float, float, float]:
+    """Half the width, the lowest and the highest place of a panel that holds each body, metres."""
+    bodies = [body - body[0] for pair in pairs for body in (pair.truth, pair.estimate)]
+    points = np.concatenate([*bodies, np.zeros((1, 3))])
+    margin = 0.05
+    width = max(0.8, np.abs(points[:, (0, 2)]).max() + margin)
+    return width, min(-1.15, points[:, 1].min() - margin), max(0.95, points[:, 1].max() + margin)
+
+
+def _bodies(axes: Axes, pair: Pair, horizontal: int, window: tuple[float, float, float]) -> None:
     """Stick figures, the pelvis at the origin; `horizontal` is the axis that runs to the right."""
+    width, low, high = window
     for body, colour, label in (
         (pair.truth, _TRUTH, "truth"),
         (pair.estimate, _ESTIMATE, "estimate"),
@@ -135,8 +146,8 @@ def _bodies(axes: Axes, pair: Pair, horizontal: int) -> None:
                 solid_capstyle="round",
             )
     axes.set_aspect("equal")
-    axes.set_xlim(-0.8, 0.8)
-    axes.set_ylim(-1.15, 0.95)
+    axes.set_xlim(-width, width)
+    axes.set_ylim(low, high)
     axes.set_xticks([])
     axes.set_yticks([])
 
