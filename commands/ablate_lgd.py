@@ -34,7 +34,7 @@ from ief_jax import (
 )
 from ief_jax.configurations import PAPER, Configuration
 from ief_jax.evaluation import Examples
-from ief_jax.files import InputError, read_bytes, replacing
+from ief_jax.files import InputError, read_bytes, write_json
 from ief_jax.formats import poses as pose_files
 
 LARGEST_BATCH = 256
@@ -337,5 +337,4 @@ def _write(arguments: Arguments, networks: Networks) -> None:
             for variant, by_seed in networks.items()
         },
     }
-    with replacing(arguments.json) as file:
-        file.write((json.dumps(content, indent=1) + "\n").encode())
+    write_json(arguments.json, content)

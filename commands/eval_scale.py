@@ -5,7 +5,6 @@ how far the side is from the best, as the median of its ratio. Beside it what on
 look: always the box that is most often the best among the people that it is measured on.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from data import keypoint_sets
 from data.people import Person, decode
 from ief_jax import scale as system
 from ief_jax.crops import PERSON, boxes
-from ief_jax.files import replacing
+from ief_jax.files import write_json
 
 
 @dataclass(frozen=True)
@@ -64,8 +63,7 @@ def scale(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
                 f"{figures['ratio']:7.3f} {figures['far']:13.1f}%"
             )
     if arguments.json is not None:
-        with replacing(arguments.json) as file:
-            file.write(json.dumps(results, indent=2).encode())
+        write_json(arguments.json, results)
 
 
 def measure(

@@ -5,8 +5,6 @@ trainer's time many times over.
 """
 
 import abc
-import contextlib
-import shutil
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +18,7 @@ from tqdm import tqdm
 
 from data import pose_preparation as preparation
 from data.pose_preparation import Clip
-from ief_jax.files import InputError, OutputError, output_folder
+from ief_jax.files import InputError
 from ief_jax.formats import poses as pose_files
 
 SHARD = 2**30
@@ -120,56 +118,8 @@ class PoseBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
             bar.update()
 
 
-def prepare(
-    builder: type[PoseBuilder],
-    source: Path,
-    data_dir: Path,
-    *,
-    rate: float = preparation.RATE,
-    strict: bool = False,
-    overwrite: bool = False,
-) -> Path:
-    """Prepares a data set: reads the clips in `source`, writes shards to `data_dir`.
-
-    All is written to a folder of its own and moved into place at the end, so that what was
-    prepared before stays until then, and nothing is left of a preparation that fails.
-
-    Returns:
-      The folder of the shards.
-
-    Raises:
-      InputError: `source` is not what the data set's reader expects, or nothing in it can be read,
-        or (if strict) something cannot; or it is prepared already, without `overwrite`.
-      OutputError: the shards cannot be written.
-    """
-    if not rate > 0:
-        raise InputError(f"--rate is {rate}, expected more than 0 frames a second")
-    output_folder(data_dir)
-    target = data_dir / builder.name / preparation.VERSION
-    replaced = target.with_name(f".{target.name}.replaced")
-    work = data_dir / f".{builder.name}.preparing"
-    if replaced.exists() and not target.exists():  # cut off between the two renames below
-        replaced.rename(target)
-    if target.exists() and not overwrite:
-        raise InputError(f"{target}: is prepared already; --overwrite prepares it anew")
-    shutil.rmtree(work, ignore_errors=True)  # of a preparation that was cut off
-    try:
-        made = builder(data_dir=work, rate=rate, strict=strict)
-        with contextlib.redirect_stdout(None):  # TFDS speaks of downloads and of `work`
-            made.download_and_prepare(
-                file_format="array_record",
-                download_config=tfds.download.DownloadConfig(manual_dir=source),
-            )
-        if not any(map(sum, made.info.metadata["lengths"].values())):
-            skipped = made.info.metadata["skipped"]
-            raise InputError(f"{source}: none of its {len(skipped)} clips can be read")
-        target.parent.mkdir(exist_ok=True)
-        if target.exists():
-            target.rename(replaced)
-        Path(made.data_dir).rename(target)
-    except OSError as error:
-        raise OutputError(f"cannot write to {data_dir}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    shutil.rmtree(replaced, ignore_errors=True)
-    return target
+def check(made: PoseBuilder, source: Path) -> None:
+    """Raises an InputError if not one clip could be read."""
+    if not any(map(sum, made.info.metadata["lengths"].values())):
+        skipped = made.info.metadata["skipped"]
+        raise InputError(f"{source}: none of its {len(skipped)} clips can be read")

@@ -34,17 +34,21 @@ class Arguments:
     Attributes:
       source: the folder that holds lsp/, lspet/, mpii/ or coco/ as it was released.
       data_dir: folder for what is prepared.
+      overwrite: prepare anew what is prepared already.
     """
 
     source: Positional[Path]
     data_dir: Positional[Path]
+    overwrite: bool = False
 
 
 def _command(builder: type[KeypointBuilder]) -> Callable[[Arguments], None]:
     def prepare(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
         began = time.perf_counter()
         tfds.disable_progress_bar()
-        folder = shards.prepare(builder, arguments.source, arguments.data_dir)
+        folder = shards.prepare(
+            builder, arguments.source, arguments.data_dir, overwrite=arguments.overwrite
+        )
         splits = tfds.builder_from_directory(folder).info.splits
         counts = ", ".join(f"{split.num_examples} {name}" for name, split in splits.items())
         print(f"{folder}: {counts} people in {time.perf_counter() - began:.0f} s")

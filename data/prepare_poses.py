@@ -18,10 +18,11 @@ import tensorflow_datasets as tfds
 import tyro
 from tyro.conf import Positional
 
-from data import pose_builder, pose_preparation
+from data import pose_builder, pose_preparation, shards
 from data.amass.builder import Amass
 from data.cmu.builder import Cmu
 from ief_jax import command_line
+from ief_jax.files import InputError
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,16 @@ def cmu(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
 def _prepare(builder: type[pose_builder.PoseBuilder], arguments: Arguments) -> None:
     began = time.perf_counter()
     tfds.disable_progress_bar()
-    folder = pose_builder.prepare(
+    if not arguments.rate > 0:
+        raise InputError(f"--rate is {arguments.rate}, expected more than 0 frames a second")
+    folder = shards.prepare(
         builder,
         arguments.source,
         arguments.data_dir,
+        overwrite=arguments.overwrite,
+        check=pose_builder.check,
         rate=arguments.rate,
         strict=arguments.strict,
-        overwrite=arguments.overwrite,
     )
     metadata = tfds.builder_from_directory(folder).info.metadata
     counts = {split: sum(lengths) for split, lengths in metadata["lengths"].items()}

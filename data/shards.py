@@ -1,25 +1,41 @@
 """Data sets as TFDS shards, written without TensorFlow: whole, or not at all."""
 
 import contextlib
-import tempfile
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import tensorflow_datasets as tfds
 
 from ief_jax.files import InputError, OutputError, output_folder
 
 
-def prepare(builder: type[tfds.core.DatasetBuilder], source: Path, data_dir: Path) -> Path:
+def prepare(
+    builder: type[tfds.core.DatasetBuilder],
+    source: Path,
+    data_dir: Path,
+    *,
+    overwrite: bool = False,
+    check: Callable[[Any, Path], None] = lambda made, source: None,
+    **options: Any,
+) -> Path:
     """Writes a data set to shards, `data_dir`/NAME/VERSION.
+
+    All is written to a folder of its own and moved into place at the end, so that what was
+    prepared before stays until then, and nothing is left of a preparation that fails.
 
     Args:
       builder: of the data set; it finds `source` as TFDS's `manual_dir`.
       source: the folder of the release.
       data_dir: any folder.
+      overwrite: prepare anew what is prepared already.
+      check: on the builder and `source`; raises an InputError if what was made is of no use.
+      options: of the builder.
 
     Raises:
       InputError: something in `source` is missing, or is not what the release holds; or the data
-        set is prepared already.
+        set is prepared already, without `overwrite`.
       OutputError: the shards cannot be written.
     """
     if not source.is_dir() or not any(source.iterdir()):
@@ -27,18 +43,28 @@ def prepare(builder: type[tfds.core.DatasetBuilder], source: Path, data_dir: Pat
         raise InputError(f"{source}: no such folder, or an empty one; {how}")
     output_folder(data_dir)
     target = data_dir / builder.name / str(builder.VERSION)
-    if target.exists():
-        raise InputError(f"{target}: is prepared already; remove it to prepare it anew")
+    replaced = target.with_name(f".{target.name}.replaced")
+    work = data_dir / f".{builder.name}.preparing"
+    if replaced.exists() and not target.exists():  # cut off between the two renames below
+        replaced.rename(target)
+    if target.exists() and not overwrite:
+        raise InputError(f"{target}: is prepared already; --overwrite prepares it anew")
+    shutil.rmtree(work, ignore_errors=True)  # of a preparation that was cut off
     try:
-        with tempfile.TemporaryDirectory(dir=data_dir, prefix=".preparing-") as work:
-            made = builder(data_dir=work)
-            with contextlib.redirect_stdout(None):  # TFDS speaks of downloads and of `work`
-                made.download_and_prepare(
-                    file_format="array_record",
-                    download_config=tfds.download.DownloadConfig(manual_dir=source),
-                )
-            target.parent.mkdir(exist_ok=True)
-            Path(made.data_dir).rename(target)
+        made = builder(data_dir=work, **options)
+        with contextlib.redirect_stdout(None):  # TFDS speaks of downloads and of `work`
+            made.download_and_prepare(
+                file_format="array_record",
+                download_config=tfds.download.DownloadConfig(manual_dir=source),
+            )
+        check(made, source)
+        target.parent.mkdir(exist_ok=True)
+        if target.exists():
+            target.rename(replaced)
+        Path(made.data_dir).rename(target)
     except OSError as error:
         raise OutputError(f"cannot write to {data_dir}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    shutil.rmtree(replaced, ignore_errors=True)
     return target
