@@ -61,8 +61,8 @@ class Arguments:
       data_dir: the folder that holds lsp/, lspet/, ... as they were released.
       variants: which networks.
       seeds: networks of each kind.
-      backbone, pretrained, imagenet, size, enters, cells, frozen, crops, epochs, batch_size,
-        learning_rate, pretrained_rate: as for train.py ief.
+      backbone, pretrained, imagenet, size, enters, cells, frozen, crops, length, epochs,
+        batch_size, learning_rate, pretrained_rate: as for train.py ief.
       count: people to measure; all by default.
       json: file for the figures.
     """
@@ -81,6 +81,7 @@ class Arguments:
     cells: int = 1
     frozen: int = 0
     crops: Literal["paper", "augmented"] = "augmented"
+    length: Literal["smaller", "larger"] = "smaller"
     epochs: float = 3.0
     batch_size: int = 32
     learning_rate: float = 2e-3
@@ -124,6 +125,7 @@ def _measure(arguments: Arguments, name: str, seed: int) -> dict[str, Any]:
             cells=arguments.cells,
             frozen=arguments.frozen,
             crops=arguments.crops,
+            length=arguments.length,
             epochs=arguments.epochs,
             batch_size=arguments.batch_size,
             learning_rate=arguments.learning_rate,

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from data import keypoint_sets
 from data.people import Person, decode
 from ief_jax import scale as system
-from ief_jax.crops import PERSON, boxes
+from ief_jax.crops import LENGTHS, PERSON, boxes
 from ief_jax.files import write_json
 
 
@@ -49,7 +49,7 @@ class Arguments:
 def scale(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
     """Evaluate the scale selector: how often, and how well, the box fits the person."""
     selector = system.load(arguments.checkpoint)
-    length = {"smaller": min, "larger": max}[arguments.length]
+    length = LENGTHS[arguments.length]
     results = {}
     print(f"{'':31} {'best':>7} {'within one':>11} {'ratio':>7} {'off by > 1.25':>14}")
     for name in arguments.dataset:

@@ -19,6 +19,7 @@ from data.people import Person
 from ief_jax import ief as system
 from ief_jax import ief_training, keypoint_checkpoints, training, weight_files
 from ief_jax.backbones import pretrained
+from ief_jax.crops import LENGTHS
 from ief_jax.files import InputError
 from ief_jax.ief_configurations import Configuration
 from ief_jax.ief_training import Crop
@@ -72,6 +73,8 @@ class Arguments:
       joints: names of those that are fed back and predicted; all by default.
       frozen: stages of the backbone that stay as they are at the start, conv-1 with the first.
       crops: paper (3 of 9 boxes, mirrored, shifted) or augmented (turned, scaled, recoloured).
+      length: side of the image that the paper's boxes are measured by; the smaller in the paper;
+        the larger fits people in LSP's images.
       epochs: times that every example is seen, over all steps.
       batch_size: people a training step, over all devices.
       learning_rate: of Adam, at its peak.
@@ -100,6 +103,7 @@ class Arguments:
     joints: tuple[str, ...] = ()
     frozen: int = 0
     crops: Literal["paper", "augmented"] = "augmented"
+    length: Literal["smaller", "larger"] = "smaller"
     epochs: float = 10.0
     batch_size: int = 32
     learning_rate: float = 2e-3
@@ -189,9 +193,8 @@ def _configuration(arguments: Arguments, names: tuple[str, ...]) -> Configuratio
 
 def _examples(arguments: Arguments, people: Sequence[Person], names: tuple[str, ...]) -> Examples:
     if arguments.crops == "paper":
-        return Examples(
-            keypoint_pipeline.views(people), keypoint_pipeline.paper(names, arguments.size)
-        )
+        make = keypoint_pipeline.paper(names, arguments.size, LENGTHS[arguments.length])
+        return Examples(keypoint_pipeline.views(people), make)
     return Examples(people, keypoint_pipeline.augmented(names, arguments.size))
 
 

@@ -13,6 +13,8 @@ import numpy as np
 from PIL import Image
 
 BOXES = 9
+LENGTHS = {"smaller": min, "larger": max}
+"""What boxes may be measured by, of an image's sides."""
 LARGEST, SMALLEST = 1.4, 0.3
 """Sides of the first and the last of the boxes, in units of the image's smaller side."""
 PERSON = 1.2

@@ -1,5 +1,6 @@
 """train.py ief end to end on a few fabricated people, and what can be wrong with its input."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -13,6 +14,8 @@ from tiny_backbone import TinyBackbone
 
 import train
 from commands import train_ief
+from data import keypoint_sets
+from data.people import decode
 from ief_jax import ief, keypoint_checkpoints
 from ief_jax.backbones import NAMED
 
@@ -102,3 +105,18 @@ def test_bad_input_is_named_and_nothing_is_written(
     assert run(downloads, tmp_path / "run", *filled) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_the_papers_crops_may_be_measured_by_the_larger_side(downloads: Path) -> None:
+    people, layout = keypoint_sets.load("coco", downloads, "train")
+    # Nobody's height: the largest box is the closest, 1.4 times the side.
+    giant = dataclasses.replace(people[0], height=1e4)
+    sides = decode(giant.image, giant.name).size
+    spans = {}
+    for length in ("smaller", "larger"):
+        arguments = train_ief.Arguments(crops="paper", length=length, size=64)
+        source, make = train_ief._examples(arguments, [giant], layout)
+        spans[length] = np.ptp(make(source[0], np.random.default_rng(0))["points"], 0)
+    shrunk = spans["smaller"] * min(sides) / max(sides)
+    np.testing.assert_allclose(spans["larger"], shrunk, rtol=1e-4)
+    assert max(sides) > min(sides)
