@@ -7,6 +7,7 @@ selector picks, about the marked point that the data set gives (LSP: the image's
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -58,8 +59,10 @@ class Arguments:
       steps: corrections; the checkpoint's own number by default.
       scale: which box: selector for the one that the scale selector arrives at, nine for the one
         of the paper's nine that it prefers, truth for 1.2 times the person's true height.
-      views: looks at each person, of which the median is taken: once as in the paper, several
-        as ief-jax keypoints does.
+      views: of each person, of which the median is taken: once as in the paper, several as
+        ief-jax keypoints does.
+      looks: at each person; the second is at the box that fits what the first has found, and so
+        on. 1 in the paper; by default 2, if the network knows the whole body.
       count: people to take, chosen at random; all by default.
       seed: of the choice.
       json: file for the figures.
@@ -73,6 +76,7 @@ class Arguments:
     steps: int | None = None
     scale: Literal["selector", "nine", "truth"] = "selector"
     views: Literal["once", "several"] = "once"
+    looks: int | None = None
     count: int | None = None
     seed: int = 0
     json: Path | None = None
@@ -101,7 +105,8 @@ class Result:
         `pcp`, `pck`, `pckh`, `per_joint`, `per_limb` and `left_right_confusion` are after the last
         step. `per_joint` and `per_step` (from the start on) are of `measure`; `steps` has all
         measures. `confidence`, of several views: its ranking, and the percentage right of the
-        joints in fifths of its range. `seconds` is the time of all predictions, compiling left out.
+        joints in fifths of its range. `seconds` is the time of all looks, cutting out included and
+        compiling left out.
         """
         measure, rates = next(iter(self.rates.items()))
         own = self.scores
@@ -197,7 +202,7 @@ def evaluate(arguments: Arguments) -> Result:
 
 
 def _check(arguments: Arguments) -> None:
-    checks.at_least(arguments, {"count": 1, "steps": 0, "seed": 0})
+    checks.at_least(arguments, {"count": 1, "looks": 1, "steps": 0, "seed": 0})
     checks.outputs(arguments.json, arguments.figure)
 
 
@@ -218,8 +223,9 @@ def _estimate(
     arguments: Arguments, checkpoint: Checkpoint, people: Sequence[Person]
 ) -> tuple[list[Box], np.ndarray, np.ndarray, float]:
     """Each person's box, path [N, T + 1, K, 2] in pixels, and confidence [N, K]; the seconds."""
-    joints, size = checkpoint.configuration.joints, checkpoint.configuration.size
+    joints = checkpoint.configuration.joints
     views = estimation.ONCE if arguments.views == "once" else estimation.several(joints)
+    looks = estimation.looks(joints) if arguments.looks is None else arguments.looks
     find_box = _box_finder(arguments.scale)
     group = max(1, BATCH // len(views))
     boxes: list[Box] = []
@@ -228,19 +234,21 @@ def _estimate(
     with tqdm(total=len(people), desc="IEF", unit="person", leave=False) as bar:
         for first in range(0, len(people), group):
             some = people[first : first + group]
-            sights = []
-            for person in some:
-                photograph = decode(person.image, person.name)
-                boxes.append(find_box(photograph, person))
-                sights.append(estimation.sight(photograph, person.marked, boxes[-1], views, size))
-            sides = [box.side for box in boxes[first:]]
-            batch = group * len(views)
+            photographs = [decode(person.image, person.name) for person in some]
+            chosen = list(map(find_box, photographs, some))
+            look = partial(
+                *(estimation.look, checkpoint, photographs, chosen, views, looks),
+                *(arguments.steps, group * len(views)),
+            )
             if first == 0:
-                estimation.paths(checkpoint, sights, arguments.steps, batch)  # compiles
+                look()  # compiles
             began = time.perf_counter()
-            paths = estimation.paths(checkpoint, sights, arguments.steps, batch)
+            paths, fitting = look()
             seconds += time.perf_counter() - began
-            found += [estimation.agree(*one) for one in zip(paths, sides, strict=True)]
+            boxes += fitting
+            found += [
+                estimation.agree(path, box.side) for path, box in zip(paths, fitting, strict=True)
+            ]
             bar.update(len(some))
     each, confidence = (np.stack(arrays) for arrays in zip(*found, strict=True))
     return boxes, each, confidence, seconds

@@ -1,10 +1,13 @@
 """The keypoints of people in a photograph, each found from a marked point on them.
 
     marked point -> the box that fits the person -> a few views of it -> corrections -> keypoints
+                                    ^                                                      |
+                                    +--------------- which may be corrected too -----------+
 
-The paper looks once, at the box of the right size. Looking several times costs time and gives two
-things: a better estimate (the median of them all), and how far the views agree, which tells right
-joints from wrong ones where nothing else does.
+The paper looks once, at the box of the right size. Where a person's joints are says how large they
+are, better than the box alone does: a second look is at the box that fits what the first has found.
+Several views at a time cost time and give two things: a better estimate (the median of them all),
+and how far they agree, which tells right joints from wrong ones where nothing else does.
 """
 
 from collections.abc import Sequence
@@ -13,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from ief_jax import crops, ief, keypoint_checkpoints, scale, skeletons
+from ief_jax import crops, ief, keypoint_checkpoints, scale, skeletons, stature
 from ief_jax.crops import Box
 from ief_jax.keypoint_checkpoints import Checkpoint
 from ief_jax.scale import Selector
@@ -30,6 +33,14 @@ ONCE = (View(1.0, False),)
 """As in the paper."""
 SCALES = (1.0, 0.9, 1.1)
 """Of the boxes of `several`."""
+LOOKS = 2
+"""At the box that the scale selector picks, and at the one that fits what was found in it."""
+_MOVED = 0.25
+"""How much of the way to the middle of the keypoints a box is moved to fit them."""
+_LARGEST_CHANGE = 2.0
+"""Of the box's side by one look."""
+_EXTREMITIES = frozenset(("left_ankle", "right_ankle", "left_shoulder", "right_shoulder"))
+"""Without them, keypoints do not say how tall somebody is."""
 
 
 class Sight(NamedTuple):
@@ -76,6 +87,11 @@ def several(joints: Sequence[str]) -> tuple[View, ...]:
     return tuple(View(size, flip) for size in SCALES for flip in ((False, True)[: 1 + paired]))
 
 
+def looks(joints: Sequence[str]) -> int:
+    """How often to look: `LOOKS`, or once where the joints do not say how large the box must be."""
+    return LOOKS if set(joints) >= _EXTREMITIES else 1
+
+
 def load(name: str) -> Estimator:
     """A checkpoint by name or folder (`keypoint_checkpoints.load`), with the scale selector.
 
@@ -106,12 +122,67 @@ def estimate(
       views: how to look; `several` by default.
       steps: T; the checkpoint's own number by default.
     """
-    views = views or several(estimator.checkpoint.configuration.joints)
+    joints = estimator.checkpoint.configuration.joints
+    views = views or several(joints)
     box = scale.pick(estimator.selector, photograph, marked)
-    size = estimator.checkpoint.configuration.size
-    seen = sight(photograph, marked, box, views, size)
-    (found,) = paths(estimator.checkpoint, [seen], steps, len(views))
+    (found,), (box,) = look(
+        estimator.checkpoint, [photograph], [box], views, looks(joints), steps, len(views)
+    )
     return agree(found, box.side)
+
+
+def look(
+    checkpoint: Checkpoint,
+    photographs: Sequence[Image.Image],
+    boxes: Sequence[Box],
+    views: Sequence[View],
+    count: int,
+    steps: int | None,
+    batch: int,
+) -> tuple[list[np.ndarray], list[Box]]:
+    """Looks at people, and again at the boxes that fit what was found.
+
+    Args:
+      checkpoint: the trained network.
+      photographs: one a person, in RGB.
+      boxes: where to look first, about the point that is marked on each person.
+      views: how to look the last time; before, once is enough.
+      count: of looks; 1 in the paper.
+      steps: T; the checkpoint's own number by default.
+      batch: crops to compute at a time; each number is compiled once.
+
+    Returns:
+      What the last look found, [V, T + 1, K, 2] pixels of the photograph for each person; the boxes
+      that it was at.
+    """
+    boxes, configuration = list(boxes), checkpoint.configuration
+    for number in range(count):
+        now = views if number == count - 1 else ONCE
+        sights = [
+            sight(photograph, np.array([box.x, box.y]), box, now, configuration.size)
+            for photograph, box in zip(photographs, boxes, strict=True)
+        ]
+        found = paths(checkpoint, sights, steps, batch)
+        if number < count - 1:
+            boxes = [
+                refit(box, path[0, -1], configuration.joints)
+                for box, path in zip(boxes, found, strict=True)
+            ]
+    return found, boxes
+
+
+def refit(box: Box, points: np.ndarray, joints: Sequence[str]) -> Box:
+    """The box corrected by the keypoints that were found in it.
+
+    Args:
+      box: where they were found.
+      points: [K, 2] pixels of the photograph.
+      joints: their K names.
+    """
+    tall = crops.PERSON * stature.height(points, np.ones(len(points), bool), tuple(joints))
+    side = float(np.clip(tall, box.side / _LARGEST_CHANGE, box.side * _LARGEST_CHANGE))
+    x, y = (points.min(0) + points.max(0)) / 2
+    return Box(box.x + _MOVED * (x - box.x), box.y + _MOVED * (y - box.y), side)
 
 
 def sight(

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from tiny_backbone import TinyBackbone
 
-from ief_jax import crops, estimation, ief, keypoint_checkpoints, scale
+from ief_jax import crops, estimation, ief, keypoint_checkpoints, scale, stature
 from ief_jax.backbones import NAMED
 from ief_jax.crops import Box
 from ief_jax.files import InputError
@@ -130,6 +130,35 @@ def test_estimate_picks_looks_and_agrees(
     assert found.path.shape == (3, 14, 2) and found.confidence.shape == (14,)
     np.testing.assert_allclose(found.path[-1], dots.pose(CENTRE, HEIGHT), atol=1)
     assert (found.confidence > 0).all()
+
+
+@pytest.mark.parametrize("factor", [0.75, 1.4])
+def test_a_second_look_is_at_the_box_that_fits(photograph: Image.Image, factor: float) -> None:
+    wrong = Box(CENTRE[0], CENTRE[1] + 12, factor * BOX.side)
+    pose = dots.pose(CENTRE, HEIGHT)
+    right = crops.PERSON * stature.height(pose, np.ones(14, bool), LSP_14)
+    (once,), boxes = estimation.look(dots.CHECKPOINT, [photograph], [wrong], SEVERAL, 1, None, 3)
+    assert boxes == [wrong] and once.shape == (6, 3, 14, 2)
+    (twice,), (box,) = estimation.look(dots.CHECKPOINT, [photograph], [wrong], SEVERAL, 2, None, 3)
+    assert twice.shape == (6, 3, 14, 2)
+    np.testing.assert_allclose(box.side, right, rtol=0.03)
+    # A quarter of the way to the middle of the pose.
+    middle = (pose.min(0) + pose.max(0)) / 2
+    place = 0.75 * np.array([wrong.x, wrong.y]) + 0.25 * middle
+    np.testing.assert_allclose([box.x, box.y], place, atol=1)
+    np.testing.assert_allclose(twice[:, -1], np.tile(pose, (6, 1, 1)), atol=1)
+
+
+def test_a_look_changes_the_box_by_no_more_than_twice() -> None:
+    nobody = estimation.refit(Box(50, 60, 100), np.full((14, 2), 40.0), LSP_14)
+    assert nobody == Box(47.5, 55.0, 50.0)
+    giant = estimation.refit(Box(50, 60, 100), 100 * dots.pose((0.0, 0.0), 20.0), LSP_14)
+    assert giant.side == 200
+
+
+def test_few_joints_are_looked_at_once() -> None:
+    assert estimation.looks(LSP_14) == estimation.LOOKS == 2
+    assert estimation.looks(("left_knee", "right_knee")) == 1
 
 
 def test_weights_of_another_network_are_named(

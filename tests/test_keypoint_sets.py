@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import scipy.io
 
-from data import keypoint_sets, people
+from data import keypoint_sets
 from data.coco import reader as coco
 from data.lsp import reader as lsp
 from data.lspet import reader as lspet
 from data.mpii import reader as mpii
 from data.people import Person
 from ief_jax.files import InputError
-from ief_jax.skeletons import COCO_17, LSP_14, MPII_16
+from ief_jax.skeletons import COCO_17, LSP_14
 
 
 @pytest.fixture(scope="module")
@@ -280,26 +280,3 @@ def test_unknown_sets_and_splits(leeds: tuple[Path, np.ndarray, np.ndarray]) -> 
         keypoint_sets.load("flic", leeds[0], "train")
     with pytest.raises(InputError, match="lspet has no split 'test': one of train, validation"):
         keypoint_sets.load("lspet", leeds[0], "test")
-
-
-def test_the_height_is_that_of_the_person_stretched_out() -> None:
-    """A person of 100 px, standing, then sitting, then seen to the hips only."""
-    y = {"ankle": 96.1, "knee": 71.5, "hip": 47, "shoulder": 18.2, "upper_neck": 16, "head_top": 0}
-    y |= {"elbow": 36.8, "wrist": 51.4, "pelvis": 47, "thorax": 18}
-    points = np.array(
-        [[0, y[name.removeprefix("left_").removeprefix("right_")]] for name in MPII_16]
-    )
-    points = points.astype(float)
-    everything = np.ones(16, bool)
-    assert people.height(points, everything, MPII_16) == pytest.approx(100, abs=4)
-    sitting = points.copy()  # the thighs towards the side, the shanks down
-    for name, place in {"knee": (24.5, 47), "ankle": (24.5, 71.6)}.items():
-        sitting[[MPII_16.index(side + name) for side in ("left_", "right_")]] = place
-    assert people.height(sitting, everything, MPII_16) == pytest.approx(100, abs=4)
-    upper = np.array([not name.endswith(("knee", "ankle")) for name in MPII_16])
-    assert people.height(points, upper, MPII_16) == pytest.approx(100, abs=4)
-    arm = np.array([name in ("left_shoulder", "left_elbow", "left_wrist") for name in MPII_16])
-    assert people.height(points, arm, MPII_16) == pytest.approx(100, abs=1)
-    reaching = points.copy()
-    reaching[MPII_16.index("left_wrist")] = [0, -40]
-    assert people.height(reaching, everything, MPII_16) == pytest.approx(136.1)

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from data.people import Person, height, middle
+from data.people import Person, middle
 from data.releases import folder, images
 from ief_jax.files import InputError, read_bytes
 from ief_jax.skeletons import COCO_17
+from ief_jax.stature import height
 
 LAYOUT = COCO_17
 PARTS = {"train": "train2017", "validation": "val2017"}

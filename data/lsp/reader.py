@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from data.matlab import leeds_joints
-from data.people import Person, decode, height
+from data.people import Person, decode
 from data.releases import folder, images
 from ief_jax.skeletons import LSP_14
+from ief_jax.stature import height
 
 LAYOUT = LSP_14
 COUNT = 2000

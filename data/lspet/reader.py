@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from data.matlab import leeds_joints
-from data.people import Person, height, middle
+from data.people import Person, middle
 from data.releases import folder, images
 from ief_jax.files import InputError
 from ief_jax.skeletons import LSP_14
+from ief_jax.stature import height
 
 LAYOUT = LSP_14
 COUNT = 10000

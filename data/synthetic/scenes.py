@@ -7,11 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageFilter
 
-from data.people import Person, height, middle
+from data.people import Person, middle
 from data.synthetic import backdrops, bodies, noise, outfits, pictures
 from data.synthetic.rays import Mesh, View, directions, grid, project
 from ief_jax import body_files, pose_prior, smpl
 from ief_jax.skeletons import MPII_16
+from ief_jax.stature import height
 
 LAYOUT = MPII_16
 """Keypoints of the people."""
