@@ -237,8 +237,14 @@ def _estimate(
             photographs = [decode(person.image, person.name) for person in some]
             chosen = list(map(find_box, photographs, some))
             look = partial(
-                *(estimation.look, checkpoint, photographs, chosen, views, looks),
-                *(arguments.steps, group * len(views)),
+                estimation.look,
+                checkpoint,
+                photographs,
+                chosen,
+                views,
+                looks,
+                arguments.steps,
+                batch=group * len(views),
             )
             if first == 0:
                 look()  # compiles

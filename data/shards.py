@@ -33,6 +33,9 @@ def prepare(
       check: on the builder and `source`; raises an InputError if what was made is of no use.
       options: of the builder.
 
+    Returns:
+      The folder of the shards.
+
     Raises:
       InputError: something in `source` is missing, or is not what the release holds; or the data
         set is prepared already, without `overwrite`.

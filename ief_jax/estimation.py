@@ -155,20 +155,20 @@ def look(
       What the last look found, [V, T + 1, K, 2] pixels of the photograph for each person; the boxes
       that it was at.
     """
-    boxes, configuration = list(boxes), checkpoint.configuration
-    for number in range(count):
-        now = views if number == count - 1 else ONCE
+    configuration = checkpoint.configuration
+
+    def found(boxes: Sequence[Box], views: Sequence[View]) -> list[np.ndarray]:
         sights = [
-            sight(photograph, np.array([box.x, box.y]), box, now, configuration.size)
+            sight(photograph, np.array([box.x, box.y]), box, views, configuration.size)
             for photograph, box in zip(photographs, boxes, strict=True)
         ]
-        found = paths(checkpoint, sights, steps, batch)
-        if number < count - 1:
-            boxes = [
-                refit(box, path[0, -1], configuration.joints)
-                for box, path in zip(boxes, found, strict=True)
-            ]
-    return found, boxes
+        return paths(checkpoint, sights, steps, batch)
+
+    boxes = list(boxes)
+    for _ in range(count - 1):
+        pairs = zip(boxes, found(boxes, ONCE), strict=True)
+        boxes = [refit(box, path[0, -1], configuration.joints) for box, path in pairs]
+    return found(boxes, views), boxes
 
 
 def refit(box: Box, points: np.ndarray, joints: Sequence[str]) -> Box:

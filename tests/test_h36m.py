@@ -275,6 +275,19 @@ def test_missing_files(tmp_path: Path) -> None:
         reader.read(tmp_path, "detectron_ft_h36m")
 
 
+def test_the_damaged_sequence_alone_is_nobody(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "data_3d_h36m.npz").unlink()
+    body = np.ones((1, 24, 4))
+    np.savez(
+        tmp_path / "h36m_valid_protocol2.npz",
+        imgname=["images/S11_Directions.60457274_000001.jpg"],
+        S=body,
+    )
+    with pytest.raises(InputError, match="joints of S11 Directions alone, whose video is damaged"):
+        reader.read(tmp_path)
+
+
 def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
     class Hostile:
         def __reduce__(self) -> tuple:

@@ -24,7 +24,7 @@ from data.h36m.sequences import (
     SUBJECTS,
     Joints,
     Keypoints,
-    Sequence,
+    SequenceName,
     array,
     every_fifth,
 )
@@ -62,7 +62,7 @@ def root(data_dir: Path, folder: str) -> Path | None:
     return next((p for p in places if any((p / s / folder).is_dir() for s in SUBJECTS)), None)
 
 
-def joints(where: Path) -> dict[Sequence, Joints]:
+def joints(where: Path) -> dict[SequenceName, Joints]:
     """The joints of the subjects in this folder.
 
     Raises:
@@ -83,7 +83,7 @@ def joints(where: Path) -> dict[Sequence, Joints]:
     return found
 
 
-def keypoints(where: Path, kind: Kind) -> dict[Sequence, Keypoints]:
+def keypoints(where: Path, kind: Kind) -> dict[SequenceName, Keypoints]:
     """The frontal camera's keypoints, K = 16 for a stacked hourglass's and 17 for the true ones.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from data.h36m import baseline, spin, videopose
-from data.h36m.sequences import CAMERAS, DAMAGED, FRONTAL, HOW, Joints, Keypoints, Sequence
+from data.h36m.sequences import CAMERAS, DAMAGED, FRONTAL, HOW, Joints, Keypoints, SequenceName
 from data.releases import some
 from ief_jax import skeletons
 from ief_jax.files import InputError
@@ -76,6 +76,10 @@ def read(data_dir: Path, detector: str | None = None) -> People:
     detector = detector or detectors(data_dir)[0]
     seen = _keypoints(data_dir, detector)
     joints = {key: value for key, value in _joints(data_dir).items() if key != DAMAGED}
+    if not joints:
+        raise InputError(
+            f"{data_dir}: has joints of {' '.join(DAMAGED)} alone, whose video is damaged"
+        )
     unseen = [" ".join(key) for key in joints if key not in seen]
     if unseen:
         raise InputError(
@@ -98,7 +102,7 @@ def read(data_dir: Path, detector: str | None = None) -> People:
     )
 
 
-def _joints(data_dir: Path) -> dict[Sequence, Joints]:
+def _joints(data_dir: Path) -> dict[SequenceName, Joints]:
     if (data_dir / videopose.POSES_FILE).exists():
         return videopose.joints(data_dir / videopose.POSES_FILE)
     if root := baseline.root(data_dir, baseline.POSES_FOLDER):
@@ -120,7 +124,7 @@ def _keypoints_at(data_dir: Path, detector: str) -> Path | None:
     return baseline.root(data_dir, kind.folder) if kind else None
 
 
-def _keypoints(data_dir: Path, detector: str) -> dict[Sequence, Keypoints]:
+def _keypoints(data_dir: Path, detector: str) -> dict[SequenceName, Keypoints]:
     where = _keypoints_at(data_dir, detector)
     if where and where.is_dir():
         return baseline.keypoints(where, baseline.KINDS[detector])

@@ -24,7 +24,7 @@ HOW = (
     "http://vision.imar.ro/human3.6m (see VideoPose3D's DATASETS.md)"
 )
 
-Sequence = tuple[str, str]
+SequenceName = tuple[str, str]
 """Subject and action: ("S9", "Walking 1")."""
 
 

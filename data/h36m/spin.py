@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.h36m.sequences import CAMERAS, EVERY, FRONTAL, SUBJECTS, Joints, Sequence
+from data.h36m.sequences import CAMERAS, EVERY, FRONTAL, SUBJECTS, Joints, SequenceName
 from ief_jax.files import InputError
 
 FILE = "h36m_valid_protocol2.npz"
@@ -18,7 +18,7 @@ OF_24 = (14, 2, 1, 0, 3, 4, 5, 16, 12, 17, 18, 9, 10, 11, 8, 7, 6)
 """The 17 joints among the 24 of `S`."""
 
 
-def joints(path: Path) -> dict[Sequence, Joints]:
+def joints(path: Path) -> dict[SequenceName, Joints]:
     """The joints of the frontal camera's frames.
 
     Raises:
@@ -30,7 +30,7 @@ def joints(path: Path) -> dict[Sequence, Joints]:
             f"{path}: 'S' is {positions.dtype} {positions.shape}, expected floats "
             f"({len(names)}, 24, 4)"
         )
-    rows: dict[Sequence, list[tuple[int, int]]] = {}
+    rows: dict[SequenceName, list[tuple[int, int]]] = {}
     for row, name in enumerate(names):
         subject, action, camera, frame = _image(path, str(name))
         if subject in SUBJECTS and camera == CAMERAS[FRONTAL] and frame % EVERY == 0:

@@ -8,8 +8,7 @@ its DATASETS.md. The mappings are pickled; nothing in them is run.
 """
 
 import zipfile
-from collections.abc import Iterator, Mapping
-from collections.abc import Sequence as Listed
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from data.h36m.sequences import (
     SUBJECTS,
     Joints,
     Keypoints,
-    Sequence,
+    SequenceName,
     array,
     every_fifth,
 )
@@ -34,7 +33,7 @@ POSES_FILE = "data_3d_h36m.npz"
 KEYPOINTS_FILE = "data_2d_h36m_{}.npz"
 
 
-def joints(path: Path) -> dict[Sequence, Joints]:
+def joints(path: Path) -> dict[SequenceName, Joints]:
     """The joints in a file of poses.
 
     Raises:
@@ -48,7 +47,7 @@ def joints(path: Path) -> dict[Sequence, Joints]:
     }
 
 
-def keypoints(path: Path) -> dict[Sequence, Keypoints]:
+def keypoints(path: Path) -> dict[SequenceName, Keypoints]:
     """The frontal camera's keypoints, K = 17 or 16.
 
     Raises:
@@ -57,7 +56,7 @@ def keypoints(path: Path) -> dict[Sequence, Keypoints]:
     found = {}
     for subject, action, cameras in _sequences(path, "positions_2d"):
         place = f"{path}: 'positions_2d' of {subject}, {action}"
-        if not isinstance(cameras, Listed) or len(cameras) != len(CAMERAS):
+        if not isinstance(cameras, Sequence) or len(cameras) != len(CAMERAS):
             raise InputError(f"{place} is not a list of {len(CAMERAS)} cameras")
         place += f", camera {FRONTAL}"
         found[subject, action] = Keypoints(place, array(place, cameras[FRONTAL], (None, None, 2)))
