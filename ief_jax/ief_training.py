@@ -3,6 +3,7 @@
 Nothing here reads files or keeps state: `train.py ief` runs these functions.
 """
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -102,16 +103,24 @@ METHODS: Mapping[str, Method] = {
 def stages(method: Method, iterations: int, first: int = 1) -> list[tuple[int, int]]:
     """(first iteration, steps taught from there on): Algorithm 1's growing set.
 
+    Every stage is an equal number of passes over its lessons. Where each step of each person is a
+    lesson by itself, a stage of t steps has t times as many of them as the first.
+
     Args:
       method: what is taught.
       iterations: of the run.
-      first: steps that a consolidated method teaches from the beginning; each further one is added
-        after an equal share of the run.
+      first: steps that a consolidated method teaches from the beginning; the others are added one
+        by one.
     """
     if not method.consolidated:
         return [(0, method.steps)]
-    count = method.steps - first + 1
-    return [(iterations * n // count, first + n) for n in range(count)]
+    taught = range(first, method.steps + 1)
+    lengths = [1 if method.own else steps for steps in taught]
+    before = itertools.accumulate(lengths[:-1], initial=0)
+    return [
+        (iterations * passed // sum(lengths), steps)
+        for passed, steps in zip(before, taught, strict=True)
+    ]
 
 
 def median_pose(points: np.ndarray, annotated: np.ndarray) -> np.ndarray:

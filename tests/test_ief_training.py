@@ -42,8 +42,12 @@ def lessons(method: Method, steps: int, count: int = 60) -> Lesson:
 
 
 def test_steps_are_added_one_after_the_other() -> None:
-    assert ief_training.stages(METHODS["ief"], 400) == [(0, 1), (100, 2), (200, 3), (300, 4)]
-    assert ief_training.stages(METHODS["ief"], 400, 3) == [(0, 3), (200, 4)]
+    # Algorithm 1: with one lesson for each step of a person, N passes take 1, 2, 3 and 4 N.
+    assert ief_training.stages(METHODS["ief"], 400) == [(0, 1), (40, 2), (120, 3), (240, 4)]
+    assert ief_training.stages(METHODS["ief"], 700, 3) == [(0, 3), (300, 4)]
+    # Where all steps of a person are taught at once, they are equally long.
+    assert ief_training.stages(METHODS["pursuit"], 400) == [(0, 1), (100, 2), (200, 3), (300, 4)]
+    assert ief_training.stages(METHODS["pursuit"], 400, 3) == [(0, 3), (200, 4)]
     assert ief_training.stages(METHODS["no_fpc"], 400) == [(0, 4)]
     assert ief_training.stages(METHODS["direct"], 400) == [(0, 1)]
 
