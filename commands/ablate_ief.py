@@ -73,16 +73,16 @@ class Arguments:
     data_dir: Path = Path("downloads")
     variants: tuple[str, ...] = tuple(VARIANTS)
     seeds: int = 3
-    backbone: train_ief.BackboneName = "efficientnet_lite0_pyramid"
+    backbone: train_ief.BackboneName = "efficientnet_lite0"
     pretrained: bool = True
     imagenet: Path | None = None
     size: int = 64
-    enters: int = 1
+    enters: int = 0
     cells: int = 1
     frozen: int = 0
     crops: Literal["paper", "augmented"] = "augmented"
     length: Literal["smaller", "larger"] = "smaller"
-    epochs: float = 3.0
+    epochs: float = 7.0
     batch_size: int = 32
     learning_rate: float = 2e-3
     pretrained_rate: float = 0.3
@@ -141,6 +141,7 @@ def _measure(arguments: Arguments, name: str, seed: int) -> dict[str, Any]:
             data_dir=arguments.data_dir,
             split="validation",
             scale="truth",
+            looks=1,
             count=arguments.count,
         )
     ).to_dict()
