@@ -61,8 +61,9 @@ class Arguments:
       data_dir: the folder that holds lsp/, lspet/, ... as they were released.
       variants: which networks.
       seeds: networks of each kind.
-      backbone, pretrained, imagenet, size, enters, cells, frozen, crops, length, epochs,
-        batch_size, learning_rate, pretrained_rate: as for train.py ief.
+      backbone, pretrained, imagenet, trunk, size, enters, cells, frozen, crops, length, epochs,
+        batch_size, learning_rate, pretrained_rate: as for train.py ief. By default all start from
+        the released checkpoint's conv-1 and stages and leave these as they are.
       count: people to measure; all by default.
       json: file for the figures.
     """
@@ -73,13 +74,14 @@ class Arguments:
     data_dir: Path = Path("downloads")
     variants: tuple[str, ...] = tuple(VARIANTS)
     seeds: int = 3
-    backbone: train_ief.BackboneName = "efficientnet_lite0"
+    backbone: train_ief.BackboneName = "efficientnet_lite0_pyramid"
     pretrained: bool = True
     imagenet: Path | None = None
-    size: int = 64
-    enters: int = 0
+    trunk: str | None = "released"
+    size: int = 112
+    enters: int = 1
     cells: int = 1
-    frozen: int = 0
+    frozen: int = 6
     crops: Literal["paper", "augmented"] = "augmented"
     length: Literal["smaller", "larger"] = "smaller"
     epochs: float = 7.0
@@ -120,6 +122,7 @@ def _measure(arguments: Arguments, name: str, seed: int) -> dict[str, Any]:
             backbone=arguments.backbone,
             pretrained=arguments.pretrained,
             imagenet=arguments.imagenet,
+            trunk=arguments.trunk,
             size=arguments.size,
             enters=arguments.enters,
             cells=arguments.cells,

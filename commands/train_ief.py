@@ -64,6 +64,7 @@ class Arguments:
       pretrained: start the backbone from weights of ImageNet, else from random ones.
       imagenet: the file of these weights: torchvision's googlenet or vgg16 state dict, or
         efficientnet-lite0's, which is found by itself where its package is installed.
+      trunk: a checkpoint of IEF whose conv-1 and stages are taken in place of ImageNet's.
       initial: a checkpoint of IEF to start from instead.
       size: side of the crop, pixels.
       sigma: standard deviation of the heatmaps' Gaussians, pixels at 224.
@@ -95,6 +96,7 @@ class Arguments:
     backbone: BackboneName = "efficientnet_lite0_pyramid"
     pretrained: bool = True
     imagenet: Path | None = None
+    trunk: str | None = None
     initial: str | None = None
     size: int = 112
     sigma: float = 16.0
@@ -214,6 +216,9 @@ def _first_weights(arguments: Arguments, configuration: Configuration) -> Weight
         expected = jax.eval_shape(lambda: system.initial_weights(configuration, key))
         weight_files.check(found, expected, f"--initial {arguments.initial}")
         return found
+    if arguments.trunk is not None:
+        trunk = _trunk(arguments.trunk, configuration, key)
+        return {"params": pretrained.initialise(system.network(configuration), trunk, key)}
     if not arguments.pretrained:
         return system.initial_weights(configuration, key)
     if arguments.imagenet is None and not arguments.backbone.startswith("efficientnet"):
@@ -223,6 +228,16 @@ def _first_weights(arguments: Arguments, configuration: Configuration) -> Weight
         )
     imagenet = IMAGENET[arguments.backbone](arguments.imagenet)
     return {"params": pretrained.initialise(system.network(configuration), imagenet, key)}
+
+
+def _trunk(name: str, configuration: Configuration, key: jax.Array) -> Weights:
+    """conv-1 and the stages of a checkpoint's network."""
+    expected = jax.eval_shape(lambda: system.initial_weights(configuration, key))["params"]
+    found = keypoint_checkpoints.load(name).weights["network"]["params"]
+    wanted = {part: expected[part] for part, sees in _stages(expected).items() if sees}
+    trunk = {part: found[part] for part, sees in _stages(found).items() if sees}
+    weight_files.check(trunk, wanted, f"--trunk {name}")
+    return trunk
 
 
 def _split(arguments: Arguments, weights: Weights) -> tuple[Weights, Weights]:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -176,6 +176,28 @@ class Log:
         self(f"{what}: mean {mm.mean():.2f}, 99 % below {p99:.1f}, max {mm.max():.1f} mm")
 
 
+class Skin(NamedTuple):
+    """The mean body on the full mesh, in the T-pose, symmetric.
+
+    vertices: [S, 3]; joints: [24, 3]; weights: [S, 24]; faces: [F, 3]; visible: [S] not hidden
+    inside.
+    """
+
+    vertices: FloatArray
+    joints: FloatArray
+    weights: FloatArray
+    faces: IntArray
+    visible: BoolArray
+
+
+class Decimation(NamedTuple):
+    """Which vertices of the full mesh are kept [V], their faces [F, 3], each one's mirror [V]."""
+
+    kept: IntArray
+    faces: IntArray
+    mirror: IntArray
+
+
 def build(
     assets: Assets,
     poses_file: Path | None,
@@ -189,10 +211,8 @@ def build(
     mesh = load_base_mesh(assets)
     rig = load_rig(assets, mesh)
     pockets = find_pockets(mesh)
-    skin_mirror = mesh.mirror[: mesh.body_count]
     rig = Rig(rig.names, rig.parents, rig.head_vertices, fill_pocket_weights(rig.weights, pockets))
 
-    # Bodies.
     rng = np.random.default_rng(seed)
     sampled = SampledBodies(
         **cached(
@@ -205,76 +225,34 @@ def build(
     heights = np.ptp(skins[:, :, 1], axis=1)
     log(f"{sample_count} bodies: height {heights.mean():.3f} m +- {heights.std():.3f}")
 
-    # Mean shape and weights on the full mesh.
-    mean = skins.mean(axis=0)
-    mean = 0.5 * (mean + mean[skin_mirror] * MIRROR_FACTORS)
-    mean_joints = joints.mean(axis=0)
-    mean_joints = 0.5 * (mean_joints + mean_joints[MIRRORED_JOINTS] * MIRROR_FACTORS)
-    skin_weights = rig.weights[: mesh.body_count]
-    merged = merge_weights(rig, skin_weights, mean, mean_joints)
-    merged = symmetrise_weights(merged, skin_mirror)
-    full_faces = triangulate_symmetrically(mesh.quads, mean, skin_mirror)
-    directions = np.random.default_rng(seed + 1).normal(size=(VIEW_DIRECTIONS, 3))
-    visible = visible_vertices(mean, full_faces, directions)
-    visible |= visible[skin_mirror]
-    log(f"{(~visible).sum()} of {len(visible)} vertices are hidden inside")
-    landmarks = choose_landmarks(mesh, sampled.mean_body, mean, merged, visible, skin_mirror)
+    skin = _mean_skin(mesh, rig, skins, joints, seed)
+    log(f"{(~skin.visible).sum()} of {len(skin.visible)} vertices are hidden inside")
+    full_mirror = mesh.mirror[: mesh.body_count]
+    landmarks = choose_landmarks(
+        mesh, sampled.mean_body, skin.vertices, skin.weights, skin.visible, full_mirror
+    )
 
-    # Decimation.
-    importance = vertex_importance(mean, mean_joints, merged, visible, pockets)
+    importance = vertex_importance(skin.vertices, skin.joints, skin.weights, skin.visible, pockets)
     importance[list(landmarks.values())] = LANDMARK_IMPORTANCE
-
-    def decimated() -> dict[str, np.ndarray]:
-        shapes = decimation_shapes(mean, skins, mean_joints, prune_weights(merged))
-        kept, faces = decimate_symmetrically(
-            shapes, full_faces, skin_mirror, VERTEX_COUNT, importance
-        )
-        return {"kept": kept, "faces": faces}
-
-    decimation = cached(cache, "decimation", decimated)
-    kept, faces = decimation["kept"], decimation["faces"]
-    renumbered = np.full(mesh.body_count, -1)
-    renumbered[kept] = np.arange(len(kept))
-    mirror = renumbered[skin_mirror[kept]]
-    log(f"decimated: {topology(faces, len(kept))}")
-    errors = _surface_distance(mean[visible], mean[kept], faces)
-    log.millimetres("distance of visible vertices to the decimated surface", errors)
+    kept, faces, mirror = _decimate(skin, skins, importance, full_mirror, cache, log)
+    renumbered = _renumbered(kept, mesh.body_count)
     landmarks = {name: int(renumbered[vertex]) for name, vertex in landmarks.items()}
-    skins, mean = skins[:, kept], mean[kept]
-    weights = prune_weights(symmetrise_weights(prune_weights(merged[kept]), mirror))
+    skins, mean = skins[:, kept], skin.vertices[kept]
+    weights = prune_weights(symmetrise_weights(prune_weights(skin.weights[kept]), mirror))
     joints_per_vertex = (weights > 0).sum(axis=1)
     log(f"joints per vertex: mean {joints_per_vertex.mean():.2f}, max {joints_per_vertex.max()}")
 
-    # Shape space.
-    _, components, shares = shape_space.principal_components(skins, shape_space.SHAPE_COUNT)
-    components = shape_space.orient_components(mean, components, faces, mirror)
-    log(f"{shape_space.SHAPE_COUNT} shape components explain {shares[:10].sum():.2%}")
-    errors = shape_space.reconstruction_errors(skins, mean, components)
-    log.millimetres("reconstruction of the sampled bodies", errors)
+    components = _shape_components(skins, mean, faces, mirror, log)
 
-    # Reference skin, and the template that agrees with it in the T-pose.
-    _, reference_joints, to_t_rotations, to_t_translations = to_t_pose(mesh, rig, sampled.mean_body)
-    reference = ReferenceSkin(
-        rig, sampled.mean_body[kept], faces, reference_joints, skin_weights[kept], merged[kept],
-        to_t_rotations, to_t_translations,
-    )  # fmt: skip
-    reference_template = reference.posed(rest_rotations())
-    reference_template = 0.5 * (reference_template + reference_template[mirror] * MIRROR_FACTORS)
+    # The template agrees with the reference skin in the T-pose.
+    reference = _reference(mesh, rig, sampled.mean_body, skin.weights, kept, faces)
+    reference_template = _symmetric(reference.posed(rest_rotations()), mirror)
     smoothing = reference_template - reference.blended(rest_rotations())
     template = mean + smoothing
 
-    # Joint regressor: fitted on every other body, tested on the rest.
-    regressor = joint_regressor.fit_joint_regressor(
-        skins[::2] + smoothing, joints[::2], template, mean_joints, weights, visible[kept], mirror
+    regressor = _fit_regressor(
+        skins + smoothing, joints, template, skin.joints, weights, skin.visible[kept], mirror, log
     )
-    errors = joint_regressor.regressor_errors(regressor, skins[1::2] + smoothing, joints[1::2])
-    log.millimetres("joint regressor on held-out bodies", errors)
-    worst = int(errors.mean(axis=0).argmax())
-    log(f"its worst joint: {JOINT_NAMES[worst]}, {MILLIMETRES * errors[:, worst].mean():.1f} mm")
-    errors = joint_regressor.regressor_errors(regressor, template[None], mean_joints[None])
-    log.millimetres("joint regressor on the template", errors)
-
-    # Pose blend shapes.
     posedirs = cached(
         cache,
         "blend_shapes",
@@ -287,6 +265,115 @@ def build(
     return with_landmarks_in_slots(
         BodyModel(template, components, posedirs, regressor, weights, faces, mirror, landmarks)
     )
+
+
+def _symmetric(points: FloatArray, mirror: IntArray) -> FloatArray:
+    """The mean of points [n, 3] and their mirror image."""
+    return 0.5 * (points + points[mirror] * MIRROR_FACTORS)
+
+
+def _mean_skin(mesh: BaseMesh, rig: Rig, skins: FloatArray, joints: FloatArray, seed: int) -> Skin:
+    """Shape, skinning weights and visibility of the mean of skins [N, S, 3], joints [N, 24, 3]."""
+    mirror = mesh.mirror[: mesh.body_count]
+    vertices = _symmetric(skins.mean(axis=0), mirror)
+    mean_joints = _symmetric(joints.mean(axis=0), MIRRORED_JOINTS)
+    weights = merge_weights(rig, rig.weights[: mesh.body_count], vertices, mean_joints)
+    weights = symmetrise_weights(weights, mirror)
+    faces = triangulate_symmetrically(mesh.quads, vertices, mirror)
+    directions = np.random.default_rng(seed + 1).normal(size=(VIEW_DIRECTIONS, 3))
+    visible = visible_vertices(vertices, faces, directions)
+    visible |= visible[mirror]
+    return Skin(vertices, mean_joints, weights, faces, visible)
+
+
+def _decimate(
+    skin: Skin,
+    skins: FloatArray,
+    importance: FloatArray,
+    full_mirror: IntArray,
+    cache: Path | None,
+    log: Log,
+) -> Decimation:
+    """Chooses the vertices that are kept, and says how far the surface has moved."""
+
+    def decimated() -> dict[str, np.ndarray]:
+        shapes = decimation_shapes(skin.vertices, skins, skin.joints, prune_weights(skin.weights))
+        kept, faces = decimate_symmetrically(
+            shapes, skin.faces, full_mirror, VERTEX_COUNT, importance
+        )
+        return {"kept": kept, "faces": faces}
+
+    decimation = cached(cache, "decimation", decimated)
+    kept, faces = decimation["kept"], decimation["faces"]
+    log(f"decimated: {topology(faces, len(kept))}")
+    errors = _surface_distance(skin.vertices[skin.visible], skin.vertices[kept], faces)
+    log.millimetres("distance of visible vertices to the decimated surface", errors)
+    mirror = _renumbered(kept, len(skin.vertices))[full_mirror[kept]]
+    return Decimation(kept, faces, mirror)
+
+
+def _renumbered(kept: IntArray, count: int) -> IntArray:
+    """The new number of each of `count` vertices; -1 for those that are not kept."""
+    numbers = np.full(count, -1)
+    numbers[kept] = np.arange(len(kept))
+    return numbers
+
+
+def _shape_components(
+    skins: FloatArray, mean: FloatArray, faces: IntArray, mirror: IntArray, log: Log
+) -> FloatArray:
+    """Shape directions [V, 3, B] of skins [N, V, 3]."""
+    _, components, shares = shape_space.principal_components(skins, shape_space.SHAPE_COUNT)
+    components = shape_space.orient_components(mean, components, faces, mirror)
+    log(f"{shape_space.SHAPE_COUNT} shape components explain {shares[:10].sum():.2%}")
+    errors = shape_space.reconstruction_errors(skins, mean, components)
+    log.millimetres("reconstruction of the sampled bodies", errors)
+    return components
+
+
+def _reference(
+    mesh: BaseMesh,
+    rig: Rig,
+    mean_body: FloatArray,
+    weights: FloatArray,
+    kept: IntArray,
+    faces: IntArray,
+) -> ReferenceSkin:
+    """The kept part of the mean body on MakeHuman's own rig."""
+    _, joints, to_t_rotations, to_t_translations = to_t_pose(mesh, rig, mean_body)
+    return ReferenceSkin(
+        rig,
+        mean_body[kept],
+        faces,
+        joints,
+        rig.weights[: mesh.body_count][kept],
+        weights[kept],
+        to_t_rotations,
+        to_t_translations,
+    )
+
+
+def _fit_regressor(
+    skins: FloatArray,
+    joints: FloatArray,
+    template: FloatArray,
+    mean_joints: FloatArray,
+    weights: FloatArray,
+    visible: BoolArray,
+    mirror: IntArray,
+    log: Log,
+) -> FloatArray:
+    """The joint regressor [24, V], fitted on every other body and tested on the rest."""
+    regressor = joint_regressor.fit_joint_regressor(
+        skins[::2], joints[::2], template, mean_joints, weights, visible, mirror
+    )
+    errors = joint_regressor.regressor_errors(regressor, skins[1::2], joints[1::2])
+    log.millimetres("joint regressor on held-out bodies", errors)
+    worst = int(errors.mean(axis=0).argmax())
+    log(f"its worst joint: {JOINT_NAMES[worst]}, {MILLIMETRES * errors[:, worst].mean():.1f} mm")
+    errors = joint_regressor.regressor_errors(regressor, template[None], mean_joints[None])
+    log.millimetres("joint regressor on the template", errors)
+    return regressor
 
 
 def _surface_distance(points: FloatArray, vertices: FloatArray, faces: IntArray) -> FloatArray:
