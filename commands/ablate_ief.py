@@ -84,7 +84,7 @@ class Arguments:
     frozen: int = 6
     crops: Literal["paper", "augmented"] = "augmented"
     length: Literal["smaller", "larger"] = "smaller"
-    epochs: float = 7.0
+    epochs: float = 5.0
     batch_size: int = 32
     learning_rate: float = 2e-3
     pretrained_rate: float = 0.3
