@@ -32,6 +32,7 @@ def run(downloads: Path, workdir: Path, *more: str) -> int:
     ]
     words += ["--data-dir", str(downloads), "--workdir", str(workdir)]
     words += ["--backbone", "efficientnet_lite0", "--enters", "0", "--cells", "2"]
+    words += ["--trunk", "None", "--frozen", "0"]
     return script.main([*words, "--batch-size", "2", "--epochs", "2", *more])
 
 

@@ -84,11 +84,31 @@ def test_some_joints_alone_and_other_steps(downloads: Path, tmp_path: Path) -> N
     assert found.shape == (1, 7, 2, 2)
 
 
+def test_what_looks_at_the_image_may_come_from_another_checkpoint() -> None:
+    arguments = train_ief.Arguments(trunk="released", joints=("left_knee",), size=32)
+    configuration = train_ief._configuration(arguments, ("left_knee", "left_hip"))
+    start = train_ief._first_weights(arguments, configuration)["params"]
+    released = keypoint_checkpoints.load("released").weights["network"]["params"]
+    looking = ["conv1", *(f"stages_{index}" for index in range(6))]
+    for name in looking:
+        jax.tree.map(np.testing.assert_array_equal, start[name], released[name])
+    assert np.abs(start["blocks_0"]["expand"]["kernel"]).max() > 0
+    differ = jax.tree.map(
+        lambda new, old: not np.array_equal(new, old), start["blocks_0"], released["blocks_0"]
+    )
+    assert any(jax.tree.leaves(differ))
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
         (("--joints", "left_antenna"), "--joints left_antenna"),
         (("--initial", "{tmp}/none"), "none: no such checkpoint"),
+        (("--trunk", "{tmp}/none"), "none: no such checkpoint"),
+        (
+            ("--trunk", "released", "--backbone", "vgg16"),
+            "--trunk released: weights of another configuration",
+        ),
         (("--data-dir", "{tmp}"), "coco"),
         (("--dataset", "faces"), "faces"),
         (("--steps", "0"), "--steps is 0, expected 1 or more"),
