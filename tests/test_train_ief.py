@@ -106,7 +106,7 @@ def test_what_looks_at_the_image_may_come_from_another_checkpoint() -> None:
         (("--initial", "{tmp}/none"), "none: no such checkpoint"),
         (("--trunk", "{tmp}/none"), "none: no such checkpoint"),
         (
-            ("--trunk", "released", "--backbone", "vgg16"),
+            ("--trunk", "released", "--backbone", "vgg16", "--size", "64"),
             "--trunk released: weights of another configuration",
         ),
         (("--data-dir", "{tmp}"), "coco"),
