@@ -22,6 +22,7 @@ from data.body.arrays import BoolArray, FloatArray, IntArray
 from data.body.assets import Assets, BaseMesh, Rig, load_base_mesh, load_rig
 from data.body.compact import BodyModel, save_compact, with_landmarks_in_slots
 from data.body.decimate import decimate_symmetrically
+from data.body.decimation_aims import decimation_shapes, vertex_importance
 from data.body.landmarks import choose_landmarks
 from data.body.macros import sample_bodies
 from data.body.mesh import face_samples, topology, triangulate_symmetrically, visible_vertices
@@ -33,40 +34,19 @@ from data.body.poses import (
     training_subjects,
 )
 from data.body.reference_skin import ReferenceSkin
-from data.body.rotations import MIRROR_FACTORS, from_axis_angle, linear_blend
+from data.body.rotations import MIRROR_FACTORS
 from data.body.skeleton import (
     JOINT_NAMES,
     MIRRORED_JOINTS,
-    forward_kinematics,
-    joint,
     rest_rotations,
 )
 from data.body.skinning import merge_weights, prune_weights, symmetrise_weights
 from data.body.t_pose import to_t_pose
 
 VERTEX_COUNT = 6890
-HIDDEN_IMPORTANCE = 0.03
-# Factors on decimation's error: without them eyelids, lips and fingers get too few vertices.
-HAND_IMPORTANCE = 2.0
-FACE_IMPORTANCE = 10.0
-EYES_AND_MOUTH_IMPORTANCE = 40.0
-EYES_AND_MOUTH_REACH = 0.012  # metres around the rims of the closed pockets
 LANDMARK_IMPORTANCE = 1e6  # landmarks stay where they are
 VIEW_DIRECTIONS = 60
 MILLIMETRES = 1e3
-
-# Bent poses in degrees, {joint: axis-angle}; decimation must keep the mesh good in these too.
-DECIMATION_POSES: tuple[dict[str, tuple[float, float, float]], ...] = (
-    {
-        "left_shoulder": (0, 0, -70), "left_elbow": (0, -90, 0),
-        "left_knee": (90, 0, 0), "left_hip": (-80, 0, 0),
-    },
-    {
-        "left_shoulder": (0, 0, 45), "left_elbow": (0, -45, 0), "left_wrist": (0, 0, -50),
-        "left_knee": (40, 0, 0), "left_ankle": (30, 0, 0),
-        "spine1": (30, 0, 0), "neck": (20, 0, 0),
-    },
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -102,48 +82,6 @@ def sample_t_poses(
         skins[i], joints[i], _, _ = to_t_pose(mesh, rig, prepared(bodies[i]))
     mean_body = prepared(bodies.mean(axis=0, dtype=float))
     return SampledBodies(skins, joints, mean_body)
-
-
-def symmetric_pose(degrees: dict[str, tuple[float, float, float]]) -> FloatArray:
-    """Rotations [24, 3, 3] of a pose given in degrees for the left side and the middle."""
-    rotations = rest_rotations()
-    for name, angles in degrees.items():
-        k = joint(name)
-        vector = np.radians(np.array(angles, dtype=float))
-        rotations[k] = from_axis_angle(vector)
-        if MIRRORED_JOINTS[k] != k:  # a rotation vector is mirrored in the opposite components
-            rotations[MIRRORED_JOINTS[k]] = from_axis_angle(-vector * MIRROR_FACTORS)
-    return rotations
-
-
-def decimation_shapes(
-    mean: FloatArray, skins: FloatArray, joints: FloatArray, weights: FloatArray
-) -> FloatArray:
-    """Shapes and poses [5, S, 3] that decimation looks at: mean, thin, heavy, two bent ones."""
-    _, components, _ = shape_space.principal_components(skins, 2)
-    shapes = [mean, mean + 2 * components[..., 1], mean - 2 * components[..., 1]]
-    for degrees in DECIMATION_POSES:
-        moves = forward_kinematics(symmetric_pose(degrees), joints)
-        shapes.append(linear_blend(mean, weights, *moves))
-    return np.stack(shapes)
-
-
-def vertex_importance(
-    mean: FloatArray,
-    joints: FloatArray,
-    weights: FloatArray,
-    visible: BoolArray,
-    pockets: tuple[Pocket, ...],
-) -> FloatArray:
-    """Factors [S] on decimation's error: face and hands count more, hidden vertices hardly."""
-    hands = [joint(f"{side}_{name}") for side in ("left", "right") for name in ("wrist", "hand")]
-    importance = np.where(weights[:, hands].sum(axis=1) > 0.5, HAND_IMPORTANCE, 1.0)
-    in_front = mean[:, 2] > joints[joint("head"), 2] + 0.04
-    importance[(weights[:, joint("head")] > 0.5) & in_front] = FACE_IMPORTANCE
-    for pocket in pockets:
-        near = KDTree(mean[pocket.rim]).query(mean)[0] < EYES_AND_MOUTH_REACH
-        importance[near] = EYES_AND_MOUTH_IMPORTANCE
-    return np.where(visible, importance, HIDDEN_IMPORTANCE)
 
 
 def cached(folder: Path | None, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -191,11 +129,15 @@ class Skin(NamedTuple):
 
 
 class Decimation(NamedTuple):
-    """Which vertices of the full mesh are kept [V], their faces [F, 3], each one's mirror [V]."""
+    """Which vertices of the full mesh are kept [V], their faces [F, 3], each one's mirror [V].
+
+    numbers: [S] the new number of each vertex of the full mesh; -1 for those that are not kept.
+    """
 
     kept: IntArray
     faces: IntArray
     mirror: IntArray
+    numbers: IntArray
 
 
 def build(
@@ -234,9 +176,8 @@ def build(
 
     importance = vertex_importance(skin.vertices, skin.joints, skin.weights, skin.visible, pockets)
     importance[list(landmarks.values())] = LANDMARK_IMPORTANCE
-    kept, faces, mirror = _decimate(skin, skins, importance, full_mirror, cache, log)
-    renumbered = _renumbered(kept, mesh.body_count)
-    landmarks = {name: int(renumbered[vertex]) for name, vertex in landmarks.items()}
+    kept, faces, mirror, numbers = _decimate(skin, skins, importance, full_mirror, cache, log)
+    landmarks = {name: int(numbers[vertex]) for name, vertex in landmarks.items()}
     skins, mean = skins[:, kept], skin.vertices[kept]
     weights = prune_weights(symmetrise_weights(prune_weights(skin.weights[kept]), mirror))
     joints_per_vertex = (weights > 0).sum(axis=1)
@@ -308,15 +249,9 @@ def _decimate(
     log(f"decimated: {topology(faces, len(kept))}")
     errors = _surface_distance(skin.vertices[skin.visible], skin.vertices[kept], faces)
     log.millimetres("distance of visible vertices to the decimated surface", errors)
-    mirror = _renumbered(kept, len(skin.vertices))[full_mirror[kept]]
-    return Decimation(kept, faces, mirror)
-
-
-def _renumbered(kept: IntArray, count: int) -> IntArray:
-    """The new number of each of `count` vertices; -1 for those that are not kept."""
-    numbers = np.full(count, -1)
+    numbers = np.full(len(skin.vertices), -1)
     numbers[kept] = np.arange(len(kept))
-    return numbers
+    return Decimation(kept, faces, numbers[full_mirror[kept]], numbers)
 
 
 def _shape_components(
