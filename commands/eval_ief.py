@@ -69,7 +69,7 @@ class Arguments:
       figure: file for a picture (.png, .pdf, .svg).
     """
 
-    dataset: Literal["lsp", "lspet", "mpii", "coco", "synthetic"] = "synthetic"
+    dataset: Literal["lsp", "lspet", "mpii", "coco", "synthetic", "figures"] = "synthetic"
     data_dir: Path = Path("downloads")
     split: Literal["train", "validation", "test"] | None = None
     checkpoint: str = "released"

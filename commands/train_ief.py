@@ -1,5 +1,6 @@
 """`train.py ief`: trains IEF by Fixed Path Consolidation, or one of its rivals."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,9 @@ from ief_jax.keypoint_checkpoints import Checkpoint
 from ief_jax.weight_files import Weights
 
 MethodName = Literal["ief", "no_fpc", "direct", "iterative_direct", "jittered", "pursuit"]
-BackboneName = Literal["googlenet", "vgg16", "efficientnet_lite0", "efficientnet_lite0_pyramid"]
+BackboneName = Literal[
+    "googlenet", "vgg16", "efficientnet_lite0", "efficientnet_lite0_pyramid", "small"
+]
 IMAGENET: Mapping[str, Callable[[Any], pretrained.Parameters]] = {
     "efficientnet_lite0": pretrained.efficientnet_lite0,
     "efficientnet_lite0_pyramid": pretrained.efficientnet_lite0,
@@ -49,9 +52,9 @@ class Arguments:
 
     Attributes:
       workdir: folder for all that is written; a run in it that was cut off goes on.
-      dataset: lsp, lspet, mpii, coco, synthetic; several are trained on together.
-      data_dir: the folder that holds lsp/, lspet/, ... as they were released; the synthetic set
-        is made there if it is not.
+      dataset: lsp, lspet, mpii, coco, synthetic, figures; several are trained on together.
+      data_dir: the folder that holds lsp/, lspet/, ... as they were released; the synthetic people
+        and the stick figures are made there if they are not.
       method: ief is the paper's, Fixed Path Consolidation, and no_fpc, direct, iterative_direct are
         what it is compared with; jittered is IEF taught beside the path too. pursuit adds steps
         one after the other as FPC does, but teaches the whole way from wherever the network's own
@@ -60,7 +63,8 @@ class Arguments:
         more than one where `initial` knows the first ones.
       steps: made at test time; as many as are taught by default.
       backbone: googlenet (the paper's), vgg16, efficientnet_lite0; efficientnet_lite0_pyramid puts
-        out positions on a map in place of a dense layer's numbers, and learns from far less.
+        out positions on a map in place of a dense layer's numbers, and learns from far less;
+        small is for comparisons on stick figures, without pretrained weights.
       pretrained: start the backbone from weights of ImageNet, else from random ones.
       imagenet: the file of these weights: torchvision's googlenet or vgg16 state dict, or
         efficientnet-lite0's, which is found by itself where its package is installed.
@@ -194,10 +198,13 @@ def _configuration(arguments: Arguments, names: tuple[str, ...]) -> Configuratio
 
 
 def _examples(arguments: Arguments, people: Sequence[Person], names: tuple[str, ...]) -> Examples:
+    mirror = not set(keypoint_sets.ONE_SIDED) & set(arguments.dataset)
     if arguments.crops == "paper":
         make = keypoint_pipeline.paper(names, arguments.size, LENGTHS[arguments.length])
-        return Examples(keypoint_pipeline.views(people), make)
-    return Examples(people, keypoint_pipeline.augmented(names, arguments.size))
+        return Examples(keypoint_pipeline.views(people, mirror=mirror), make)
+    amount = keypoint_pipeline.Augmentation()
+    amount = amount if mirror else dataclasses.replace(amount, mirror=0.0)
+    return Examples(people, keypoint_pipeline.augmented(names, arguments.size, amount))
 
 
 def _start(arguments: Arguments, people: Sequence[Person], kept: np.ndarray) -> np.ndarray:
@@ -221,6 +228,8 @@ def _first_weights(arguments: Arguments, configuration: Configuration) -> Weight
         return {"params": pretrained.initialise(system.network(configuration), trunk, key)}
     if not arguments.pretrained:
         return system.initial_weights(configuration, key)
+    if arguments.backbone not in IMAGENET:
+        raise InputError(f"--backbone {arguments.backbone} has no such weights: --no-pretrained")
     if arguments.imagenet is None and not arguments.backbone.startswith("efficientnet"):
         raise InputError(
             f"--backbone {arguments.backbone} needs --imagenet FILE, torchvision's state dict, "

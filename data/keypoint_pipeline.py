@@ -68,21 +68,28 @@ class Augmentation:
     colour: float = 0.3
 
 
-def views(people: Sequence[Person], count: int = 3) -> Sequence[View]:
-    """The paper's training set: `count` boxes a person, each as it is and mirrored."""
-    return _Views(people, count)
+def views(people: Sequence[Person], count: int = 3, mirror: bool = True) -> Sequence[View]:
+    """The paper's training set: `count` boxes a person, each as it is and mirrored.
+
+    Args:
+      people: whom.
+      count: boxes of each, the best ones first.
+      mirror: false leaves the mirror images out, for people who are not like their own.
+    """
+    return _Views(people, count, 1 + mirror)
 
 
 class _Views(Sequence[View]):
-    def __init__(self, people: Sequence[Person], count: int) -> None:
-        self._people, self._count = people, count
+    def __init__(self, people: Sequence[Person], count: int, sides: int) -> None:
+        self._people, self._count, self._sides = people, count, sides
 
     def __len__(self) -> int:
-        return 2 * self._count * len(self._people)
+        return self._sides * self._count * len(self._people)
 
     def __getitem__(self, index):
-        person, view = divmod(range(len(self))[index], 2 * self._count)
-        return View(self._people[person], view // 2, view % 2 == 1)
+        person, view = divmod(range(len(self))[index], self._sides * self._count)
+        rank, mirrored = divmod(view, self._sides)
+        return View(self._people[person], rank, mirrored == 1)
 
 
 def paper(

@@ -15,7 +15,9 @@ from data.people import Person
 from ief_jax.files import InputError
 from ief_jax.skeletons import LSP_14, convert
 
-SETS = ("lsp", "lspet", "mpii", "coco", "synthetic")
+SETS = ("lsp", "lspet", "mpii", "coco", "synthetic", "figures")
+ONE_SIDED = ("figures",)
+"""Those whose people are not like their mirror images: colours tell left from right."""
 VERSION = "1.0.0"
 """Of what `keypoint_builder` writes."""
 

@@ -14,6 +14,7 @@ from ief_jax.backbones import (
     Backbone,
     EfficientNetLite0,
     Entry,
+    Small,
     convolutions,
     depthwise,
     layers,
@@ -197,6 +198,20 @@ def assert_forms_agree(network, size):
 @pytest.mark.parametrize(("enters", "cells"), [(0, 1), (0, 2), (2, 2)])
 def test_seeing_once_is_the_stacked_form(enters, cells):
     assert_forms_agree(Tiny(6, maps=5, enters=enters, cells=cells), 24)
+
+
+@pytest.mark.parametrize("enters", [0, 3])
+def test_seeing_once_is_the_stacked_form_of_the_small_network(enters):
+    assert_forms_agree(Small(6, maps=5, enters=enters), 48)
+
+
+def test_heatmaps_on_the_image_are_quiet():
+    image, _, _, maps = inputs(16)
+    for enters, loudness in ((0, 0.2), (1, 1.0)):
+        network = Tiny(6, maps=5, enters=enters)
+        weights = random_weights(network, image, maps)
+        heard = network.apply(weights, method=lambda module: module.maps_kernel)
+        np.testing.assert_allclose(heard, loudness * weights["params"]["maps_kernel"], rtol=1e-6)
 
 
 @pytest.mark.slow

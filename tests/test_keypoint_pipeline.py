@@ -128,6 +128,10 @@ def test_the_papers_views() -> None:
     assert len(found) == 12
     expected = itertools.product("ab", range(3), (False, True))
     assert [(v.person.name, v.rank, v.mirrored) for v in found] == list(expected)
+    plain = pipeline.views(people, mirror=False)
+    assert len(plain) == 6
+    expected = itertools.product("ab", range(3), (False,))
+    assert [(v.person.name, v.rank, v.mirrored) for v in plain] == list(expected)
 
 
 def test_the_central_crop_is_the_one_that_inference_makes(dotted: Person) -> None:

@@ -15,6 +15,7 @@ from tiny_backbone import TinyBackbone
 import train
 from commands import train_ief
 from data import keypoint_sets
+from data.figures import reader as figures
 from data.people import decode
 from ief_jax import ief, keypoint_checkpoints
 from ief_jax.backbones import NAMED
@@ -111,6 +112,7 @@ def test_what_looks_at_the_image_may_come_from_another_checkpoint() -> None:
         ),
         (("--data-dir", "{tmp}"), "coco"),
         (("--dataset", "faces"), "faces"),
+        (("--backbone", "small", "--pretrained"), "--backbone small has no such weights"),
         (("--steps", "0"), "--steps is 0, expected 1 or more"),
     ],
 )
@@ -125,6 +127,30 @@ def test_bad_input_is_named_and_nothing_is_written(
     assert run(downloads, tmp_path / "run", *filled) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("recipe", ["paper", "augmented"])
+def test_figures_are_not_mirrored(recipe: str) -> None:
+    drawn = next(iter(figures.figures(1, seed=3)))
+    thigh = [figures.LAYOUT.index(name) for name in ("right_knee", "right_hip")]
+
+    def is_red(dataset: str) -> set[bool]:
+        """Whether the right thigh is, as it is drawn; in a mirror it is the blue one."""
+        arguments = train_ief.Arguments(dataset=(dataset,), crops=recipe, size=64)
+        made = train_ief._examples(arguments, [drawn], figures.LAYOUT)
+        examples = [
+            made.make(made.source[draw % len(made.source)], np.random.default_rng(draw))
+            for draw in range(20)
+        ]
+        found = set()
+        for example in examples:
+            column, row = np.round(example["points"][thigh].mean(0)).astype(int)
+            red, _, blue = example["image"][row, column].astype(int)
+            found.add(bool(red > blue))
+        return found
+
+    assert is_red("figures") == {True}
+    assert is_red("synthetic") == {True, False}
 
 
 def test_the_papers_crops_may_be_measured_by_the_larger_side(downloads: Path) -> None:

@@ -1,18 +1,17 @@
 """Reads the synthetic data set, and makes it where it is not there: one file a split."""
 
 import os
-import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
+from data import people_files
 from data.people import Person
 from data.synthetic import scenes
-from ief_jax.files import InputError, output_folder, replacing
+from ief_jax.files import InputError
 
 FORMAT = "ief_jax-synthetic-1"
 """Changes when the same seed gives other people."""
@@ -22,7 +21,6 @@ COUNTS = {"train": 3000, "validation": 300, "test": 500}
 SEEDS = {"train": 0, "validation": 1, "test": 2}
 SPLITS = tuple(COUNTS)
 HOW = "nothing has to be downloaded: `python -m data.synthetic` makes it"
-_FIELDS = ("name", "points", "annotated", "visible", "marked", "height", "head_size")
 
 
 def read(data_dir: Path, chosen: str) -> list[Person]:
@@ -39,7 +37,7 @@ def read(data_dir: Path, chosen: str) -> list[Person]:
     path = _path(data_dir, chosen)
     if not path.exists():
         prepare(data_dir, chosen, COUNTS[chosen])
-    return _read(path)
+    return people_files.read(path, FORMAT)
 
 
 def prepare(data_dir: Path, chosen: str, count: int, processes: int | None = None) -> Path:
@@ -59,22 +57,12 @@ def prepare(data_dir: Path, chosen: str, count: int, processes: int | None = Non
       OutputError: it cannot be written.
     """
     path = _path(data_dir, chosen)
-    if path.exists():
-        raise InputError(f"{path}: is there already; remove it to make it anew")
     if count < 1:
         raise InputError(f"{count} people do not make a data set; expected at least one")
-    output_folder(path.parent)
+    people_files.check_new(path)
     with tqdm(_made(SEEDS[chosen], count, processes), desc=str(path), total=count) as bar:
         found = list(bar)
-    images = [np.frombuffer(person.image, np.uint8) for person in found]
-    with replacing(path) as file:
-        np.savez(
-            file,
-            format=FORMAT,
-            images=np.concatenate(images),
-            ends=np.cumsum([len(image) for image in images]),
-            **{field: np.array([getattr(p, field) for p in found]) for field in _FIELDS},
-        )
+    people_files.write(path, found, FORMAT)
     return path
 
 
@@ -100,29 +88,3 @@ def _made(seed: int, count: int, processes: int | None) -> Iterator[Person]:
 
 def _part(count: int, seed: int, first: int) -> list[Person]:
     return list(scenes.people(count, seed, first))
-
-
-def _read(path: Path) -> list[Person]:
-    try:
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a prepared data set, or a truncated one: {error}") from error
-    if str(arrays.get("format")) != FORMAT:
-        raise InputError(
-            f"{path}: field 'format' is not '{FORMAT}': made by another version; remove it"
-        )
-    blob, ends = arrays["images"].tobytes(), arrays["ends"].tolist()
-    return [
-        Person(
-            name=str(arrays["name"][row]),
-            image=blob[start:end],
-            points=arrays["points"][row],
-            annotated=arrays["annotated"][row],
-            visible=arrays["visible"][row],
-            marked=arrays["marked"][row],
-            height=float(arrays["height"][row]),
-            head_size=float(arrays["head_size"][row]),
-        )
-        for row, (start, end) in enumerate(zip([0, *ends], ends, strict=False))
-    ]

@@ -4,12 +4,14 @@ from ief_jax.backbones.backbone import Backbone, Entry
 from ief_jax.backbones.efficientnet_lite import EfficientNetLite0
 from ief_jax.backbones.googlenet import GoogLeNet
 from ief_jax.backbones.pyramid import EfficientNetLite0Pyramid
+from ief_jax.backbones.small import Small
 from ief_jax.backbones.vgg import VGG16
 
 NAMED: dict[str, type[Backbone]] = {
     "efficientnet_lite0": EfficientNetLite0,
     "efficientnet_lite0_pyramid": EfficientNetLite0Pyramid,
     "googlenet": GoogLeNet,
+    "small": Small,
     "vgg16": VGG16,
 }
 
@@ -20,5 +22,6 @@ __all__ = [
     "EfficientNetLite0Pyramid",
     "Entry",
     "GoogLeNet",
+    "Small",
     "VGG16",
 ]

@@ -21,6 +21,14 @@ class Entry(NamedTuple):
     """Of the stage's input."""
 
 
+LOUDNESS = 0.2
+"""Of heatmaps stacked on the image, whose colours have about unit variance.
+
+Where a keypoint has come from can be read off its heatmap, without a look at the image, and on the
+fixed path that says where it goes. Networks that hear the heatmaps less learn from the image where
+to go, and drift less in later steps: see `commands.ablate_ief`."""
+
+
 class Backbone(nn.Module):
     """f of IEF's equation 2, y_(t+1) = y_t + f(x_t) with x_t = I (+) g(y_t), for any network.
 
@@ -114,7 +122,8 @@ class Backbone(nn.Module):
         else:
             initial = nn.initializers.normal(1.0)
             shape = (1, 1, self.maps, self.ENTRIES[self.enters].channels)
-        self.maps_kernel = self.param("maps_kernel", initial, shape)
+        loudness = LOUDNESS if self.enters == 0 else 1.0
+        self.maps_kernel = loudness * self.param("maps_kernel", initial, shape)
 
     def __call__(self, image: jax.Array, maps: jax.Array) -> jax.Array:
         """The plain form, with the heatmaps as images.

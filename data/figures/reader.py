@@ -1,0 +1,90 @@
+"""Reads the stick figures, and makes them where they are not there: one file a split."""
+
+from collections.abc import Iterator
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+
+import jax
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from data import people_files
+from data.figures import drawings
+from data.people import Person, middle
+from ief_jax import body_files, joints, pose_prior, sampling, skeletons
+from ief_jax.files import InputError
+from ief_jax.skeletons import MPII_16
+from ief_jax.stature import height
+
+FORMAT = "ief_jax-figures-1"
+"""Changes when the same seed gives other figures."""
+LAYOUT = MPII_16
+COUNTS = {"train": 10000, "validation": 500, "test": 500}
+SEEDS = {"train": 0, "validation": 1, "test": 2}
+SPLITS = tuple(COUNTS)
+HOW = "nothing has to be downloaded: it is made when it is first read"
+_AT_ONCE = 500
+"""Bodies that are posed together."""
+
+
+def read(data_dir: Path, chosen: str) -> list[Person]:
+    """The figures of a split, with `MPII_16`'s keypoints; made first, if they are not there.
+
+    Args:
+      data_dir: the folder that holds `figures/`, or is to hold it.
+      chosen: "train", "validation" or "test".
+
+    Raises:
+      InputError: the file in the folder is not one of this version, or there is no such split.
+      OutputError: it cannot be written.
+    """
+    if chosen not in SPLITS:
+        raise InputError(f"figures has no split '{chosen}': one of {', '.join(SPLITS)}")
+    path = Path(data_dir) / "figures" / f"{chosen}.npz"
+    if not path.exists():
+        people_files.check_new(path)
+        made = figures(COUNTS[chosen], SEEDS[chosen])
+        with tqdm(made, desc=str(path), total=COUNTS[chosen]) as bar:
+            people_files.write(path, list(bar), FORMAT)
+    return people_files.read(path, FORMAT)
+
+
+def figures(count: int, seed: int) -> Iterator[Person]:
+    """Yields figures of a seed; the first ones are the same whatever their number."""
+    model = joints.fold(body_files.embedded())
+    selection = skeletons.selection(LAYOUT, model.names)
+    prior = pose_prior.embedded()
+    pose = jax.jit(
+        jax.vmap(partial(sampling.prior_example, prior=prior, model=model, selection=selection))
+    )
+    for first in range(0, count, _AT_ONCE):
+        # One key a figure, none of them another seed's.
+        rows = np.arange(first, first + _AT_ONCE)
+        keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(rows)
+        found = np.asarray(pose(keys).points)
+        for number, points in zip(rows[: count - first], found, strict=False):
+            yield _figure(np.random.default_rng([seed, int(number)]), points, seed, number)
+
+
+def _figure(rng: np.random.Generator, points: np.ndarray, seed: int, number: int) -> Person:
+    """A figure whose keypoints [K, 2] lie about each other like these."""
+    everywhere = np.ones(len(points), bool)
+    centred = (points - middle(points, everywhere)) * (drawings.TALL / np.ptp(points, 0).max())
+    placed = (centred + (drawings.SIZE - 1) / 2).astype(np.float32)
+    tall = height(placed, everywhere, LAYOUT)
+    encoded = BytesIO()
+    picture = Image.fromarray(drawings.draw(rng, placed, LAYOUT))
+    picture.save(encoded, "JPEG", quality=92)
+    neck, top = (placed[LAYOUT.index(name)] for name in ("upper_neck", "head_top"))
+    return Person(
+        name=f"figures/{seed}/{number}",
+        image=encoded.getvalue(),
+        points=placed,
+        annotated=everywhere,
+        visible=everywhere,
+        marked=(middle(placed, everywhere) + rng.normal(0, 0.04, 2) * tall).astype(np.float32),
+        height=tall,
+        head_size=float(np.linalg.norm(neck - top)),
+    )
