@@ -15,6 +15,8 @@ from PIL import Image
 
 from ief_jax import cli, joints, rotations, skeletons, smpl
 from ief_jax.cli import fitting
+from ief_jax.fitting import Bodies
+from ief_jax.formats.detections import Detections
 
 
 @pytest.fixture(autouse=True)
@@ -139,6 +141,32 @@ def test_a_batch_is_filled_up_and_cut_again() -> None:
     assert [rows.tolist() for rows in fitting._batches(5, 4)] == [[0, 1, 2, 3], [4, 4, 4, 4]]
     assert [rows.tolist() for rows in fitting._batches(3, 256)] == [[0, 1, 2, 2]]
     assert [rows.tolist() for rows in fitting._batches(1, 256)] == [[0]]
+
+
+def test_bodies_that_nobody_could_see_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    square = np.tile([[0.0, 0], [100, 0], [100, 100], [0, 100]], (4, 1, 1))
+    people = Detections(
+        points=square,
+        confidence=np.ones((4, 4)),
+        names=("a", "b", "c", "d"),
+        skeleton="of its own",
+        evidence="",
+        frame=np.zeros(4, int),
+        person=np.arange(4),
+        frame_names=("f",),
+        images=(None,),
+    )
+    there = np.stack([square[0], 0.05 * square[0], square[0], 0.2 * square[0]])
+    rest = np.zeros((4, 1))
+    scale = np.array([1, 1, np.nan, 1.0])
+    fitted = Bodies(rest, rest, scale, rest, rest, there, rest)
+    kept, left, failed = fitting._sound(fitted, people, Path("x.json"))
+    assert left.person.tolist() == [0, 3] and len(kept.keypoints) == 2
+    assert [(one.person, one.reason) for one in failed] == [
+        (1, "no body has such keypoints"),
+        (2, "the fit is not finite"),
+    ]
+    assert "skipped f, person 1: no body has such keypoints" in capsys.readouterr().err
 
 
 def test_more_people_than_a_batch(

@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 _FIT_BATCH = 256
 _MESH_BATCH = 16
+_SPECK = 0.1
+"""Of the keypoints' box: bodies smaller than this explain nothing of it."""
 _LISTED = 20
 """People left out who are listed one by one; the npz lists all."""
 
@@ -67,7 +69,7 @@ def fit(
     trained = _load_checkpoint(checkpoint, model)
     files.output_folder(output)
     fitted = _fit(trained, model, people)
-    fitted, people, failed = _finite(fitted, people, keypoints)
+    fitted, people, failed = _sound(fitted, people, keypoints)
     # The numbers first: whatever happens to pictures and meshes, they are safe.
     _write_bodies(output / "bodies.npz", fitted, people, skipped + failed)
     if meshes:
@@ -206,16 +208,25 @@ def _batches(count: int, most: int) -> Iterator[np.ndarray]:
         yield np.minimum(np.arange(start, start + size), count - 1)
 
 
-def _finite(
+def _sound(
     fitted: "Bodies", people: Detections, path: Path
 ) -> tuple["Bodies", Detections, list[Skipped]]:
-    """The bodies, and their people, that are made of finite numbers; the others are listed."""
+    """The bodies that can be used, and their people; the others are listed.
+
+    A body is finite, and not a speck: keypoints that no body has, none of them sure, may be best
+    explained by one so small that none of it moves.
+    """
     import jax
 
     finite = np.all([np.isfinite(a).reshape(len(a), -1).all(1) for a in fitted], 0)
-    kept, failed = detections.part(people, np.where(finite, "", "the fit is not finite"))
+    there = detections.box_size(people.points, people.confidence)
+    speck = detections.box_size(fitted.keypoints, people.confidence) < _SPECK * there
+    reasons = np.where(speck, "no body has such keypoints", "")
+    reasons = np.where(finite, reasons, "the fit is not finite")
+    kept, failed = detections.part(people, reasons)
     _list(failed, people, path)
-    return jax.tree.map(lambda array: array[finite], fitted), kept, failed
+    sound = reasons == ""
+    return jax.tree.map(lambda array: array[sound], fitted), kept, failed
 
 
 # Writing
