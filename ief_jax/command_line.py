@@ -1,5 +1,6 @@
 """What the commands share: errors in the input become a message and an exit status."""
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -41,14 +42,20 @@ def guarded(program: str, action: Callable[[], object], interrupted: str = "inte
       interrupted: what is said after Ctrl-C.
 
     Returns:
-      The exit status: 0, 2 if the input or the output was no good, 130 if interrupted.
+      The exit status: 0, 2 if the input or the output was no good, 130 if interrupted, 141 if
+      nobody reads on what is printed (`... | head`).
     """
     try:
         action()
+        sys.stdout.flush()
     except (InputError, OutputError) as error:
         print(f"{program}: error: {error}", file=sys.stderr, flush=True)
         return 2
     except KeyboardInterrupt:
         print(f"{program}: {interrupted}", file=sys.stderr, flush=True)
         return 130
+    except BrokenPipeError:
+        # What is still to be flushed at the end goes nowhere, quietly.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     return 0

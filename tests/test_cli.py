@@ -302,6 +302,16 @@ def test_a_user_error_has_status_2_and_no_traceback(tmp_path: Path) -> None:
     assert command("fly").returncode == 2
 
 
+def test_a_reader_who_stops_reading_is_no_error() -> None:
+    code = "from ief_jax import command_line as c; raise SystemExit(c.guarded('x', lambda: %s))"
+    words = [sys.executable, "-c", code % "print('word ' * 100000)"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
 def test_help_does_not_wait_for_jax() -> None:
     code = "import sys, ief_jax.cli; sys.exit('jax' in sys.modules or 'matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
