@@ -272,7 +272,7 @@ def confidence(views: np.ndarray, side: float) -> np.ndarray:
     return 1 / (1 + np.exp(-(constant + doubts(views, side) @ np.array(weights))))
 
 
-CALIBRATION = (-5.23, -1.24, -0.17)
+CALIBRATION = (-5.68, -1.25, -0.25)
 """Constant and weights of the logistic regression from `doubts` to whether a joint is right (within
 0.2 of the torso's diameter), as `python -m commands.calibrate_ief` finds them."""
 
