@@ -24,9 +24,9 @@ class Entry(NamedTuple):
 LOUDNESS = 0.2
 """Of heatmaps stacked on the image, whose colours have about unit variance.
 
-Where a keypoint has come from can be read off its heatmap, without a look at the image, and on the
-fixed path that says where it goes. Networks that hear the heatmaps less learn from the image where
-to go, and drift less in later steps: see `commands.ablate_ief`."""
+On the fixed path, where a keypoint goes can be read off where it has come from, without a look at
+the image. A network that hears the heatmaps less learns it from the image, and drifts less in
+later steps."""
 
 
 class Backbone(nn.Module):

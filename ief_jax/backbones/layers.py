@@ -79,3 +79,18 @@ class ScaledDepthwise(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, (self.channels,))
         y = depthwise_convolution(x, kernel * scale.reshape(1, 1, -1), self.stride)
         return y + bias.reshape(1, 1, 1, -1)
+
+
+class DenseRelu(nn.Module):
+    """A dense layer with ReLU.
+
+    Attributes:
+      width: of its result.
+    """
+
+    width: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[B, C] to [B, width]."""
+        return nn.relu(nn.Dense(self.width, name="dense")(x))

@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 
 from ief_jax.backbones.backbone import Backbone, Entry
-from ief_jax.backbones.layers import Convolution
+from ief_jax.backbones.layers import Convolution, DenseRelu
 
 CHANNELS = (16, 32, 64, 128)
 """Of the stages; each halves the resolution."""
@@ -43,14 +43,6 @@ class Stage(nn.Module):
         return x + nn.relu(self.convolve(x))
 
 
-class Dense(nn.Module):
-    """A dense layer of `WIDTH` with ReLU."""
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        return nn.relu(nn.Dense(WIDTH, name="dense")(x))
-
-
 class Small(Backbone):
     """Eight convolutions and two dense layers; see `Backbone`. 0.3 million parameters; 11 MFLOP
     for an image of 48 pixels."""
@@ -72,4 +64,4 @@ class Small(Backbone):
         return [First(), *(Stage(inputs, outputs) for inputs, outputs in pairs)]
 
     def neck(self) -> list[nn.Module]:
-        return [Dense()]
+        return [DenseRelu(WIDTH)]

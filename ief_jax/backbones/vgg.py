@@ -5,7 +5,7 @@ import jax
 
 from ief_jax.backbones import pooling
 from ief_jax.backbones.backbone import Backbone, Entry
-from ief_jax.backbones.layers import Convolution
+from ief_jax.backbones.layers import Convolution, DenseRelu
 
 STAGES = (
     (64, 64),
@@ -48,14 +48,6 @@ class First(nn.Module):
         return self.stage(nn.relu(x))
 
 
-class DenseRelu(nn.Module):
-    """A dense layer of `WIDTH` with ReLU."""
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        return nn.relu(nn.Dense(WIDTH, name="dense")(x))
-
-
 class VGG16(Backbone):
     """VGG-16; see `Backbone`. The last map is averaged to 7 x 7, as torchvision does, so that
     images need not be 224 x 224. There is no dropout."""
@@ -79,4 +71,4 @@ class VGG16(Backbone):
         return [First(), *(Stage(channels) for channels in STAGES[1:])]
 
     def neck(self) -> list[nn.Module]:
-        return [DenseRelu(), DenseRelu()]
+        return [DenseRelu(WIDTH), DenseRelu(WIDTH)]
