@@ -220,7 +220,7 @@ def _sound(
 
     finite = np.all([np.isfinite(a).reshape(len(a), -1).all(1) for a in fitted], 0)
     there = detections.box_size(people.points, people.confidence)
-    speck = detections.box_size(fitted.keypoints, people.confidence) < _SPECK * there
+    speck = detections.box_size(np.asarray(fitted.keypoints), people.confidence) < _SPECK * there
     reasons = np.where(speck, "no body has such keypoints", "")
     reasons = np.where(finite, reasons, "the fit is not finite")
     kept, failed = detections.part(people, reasons)
