@@ -191,17 +191,20 @@ def _tables(found: Mapping[str, list[dict[str, Any]]]) -> str:
         ("all joints (table 3)", TABLE_3, lambda one: one["per_step"][-1]),
         ("left knee (table 4)", TABLE_4, lambda one: one["knee"]),
     ):
-        lines.append(f"{title:34}{'ours':>16}{'paper':>8}")
+        rows = []
         for name in published:
             if name in found:
                 ours = [value(one) for one in found[name]]
-                lines.append(f"{LABELS[name]:34}{_spread(ours):>16}{published[name] or '-':>8}")
-        lines.append("")
-    lines.append("after each step, from the start on (figure 4)")
+                rows.append(f"{LABELS[name]:34}{_spread(ours):>16}{published[name] or '-':>8}")
+        if rows:
+            lines += [f"{title:34}{'ours':>16}{'paper':>8}", *rows, ""]
+    rows = []
     for name in ("ief", "no_fpc", "iterative_direct", "pursuit"):
         if name in found:
             path = np.array([one["per_step"] for one in found[name]])
-            lines.append(f"{LABELS[name]:34}" + "".join(f"{_spread(step):>14}" for step in path.T))
+            rows.append(f"{LABELS[name]:34}" + "".join(f"{_spread(step):>14}" for step in path.T))
+    if rows:
+        lines += ["after each step, from the start on (figure 4)", *rows]
     return "\n".join(lines)
 
 
