@@ -24,7 +24,6 @@ LAYOUT = MPII_16
 COUNTS = {"train": 10000, "validation": 500, "test": 500}
 SEEDS = {"train": 0, "validation": 1, "test": 2}
 SPLITS = tuple(COUNTS)
-HOW = "nothing has to be downloaded: it is made when it is first read"
 _AT_ONCE = 500
 """Bodies that are posed together."""
 
