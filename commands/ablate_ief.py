@@ -19,6 +19,7 @@ import numpy as np
 import tyro
 
 from commands import checks, eval_ief, train_ief
+from ief_jax import ief_training
 from ief_jax.files import InputError, write_json
 
 
@@ -37,7 +38,7 @@ class Variant(NamedTuple):
 
 
 KNEE = "left_knee"
-STEPS = 4
+STEPS = ief_training.METHODS["ief"].steps
 """T."""
 LESSONS = STEPS * (STEPS + 1) // 2
 """Of a person in all stages, where each is a step by itself: 1 + 2 + .. + T."""

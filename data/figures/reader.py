@@ -14,7 +14,7 @@ from data import people_files
 from data.figures import drawings
 from data.people import Person, middle
 from ief_jax import body_files, joints, pose_prior, sampling, skeletons
-from ief_jax.files import InputError
+from ief_jax.files import InputError, output_folder
 from ief_jax.skeletons import MPII_16
 from ief_jax.stature import height
 
@@ -43,7 +43,7 @@ def read(data_dir: Path, chosen: str) -> list[Person]:
         raise InputError(f"figures has no split '{chosen}': one of {', '.join(SPLITS)}")
     path = Path(data_dir) / "figures" / f"{chosen}.npz"
     if not path.exists():
-        people_files.check_new(path)
+        output_folder(path.parent)
         made = figures(COUNTS[chosen], SEEDS[chosen])
         with tqdm(made, desc=str(path), total=COUNTS[chosen]) as bar:
             people_files.write(path, list(bar), FORMAT)
