@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
+from filelock import FileLock, Timeout
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
@@ -101,9 +103,11 @@ def run(
       publish: writes the weights for those who use them; called with every checkpoint.
 
     Raises:
+      InputError: another process trains in the folder.
       FloatingPointError: the loss is no longer finite; the last checkpoint stays.
     """
     with (
+        _alone(plan.workdir),
         ocp.CheckpointManager(
             (plan.workdir / "checkpoints").absolute(),
             options=ocp.CheckpointManagerOptions(max_to_keep=2, create=True),
@@ -141,6 +145,16 @@ def run(
                     manager.wait_until_finished()
                     publish(state.weights)
     return state
+
+
+@contextmanager
+def _alone(workdir: Path) -> Iterator[None]:
+    """While no other process has the folder; the lock goes with the process, however it ends."""
+    try:
+        with FileLock(workdir / "lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise InputError(f"{workdir}: another process trains in it") from error
 
 
 def say(text: str) -> None:

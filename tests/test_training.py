@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from filelock import FileLock
 
 import train
 from ief_jax import (
@@ -175,6 +176,18 @@ def test_a_run_writes_what_it_says_and_goes_on(tmp_path: Path) -> None:
         checkpoints.load(work).weights,
         whole,
     )
+
+
+def test_two_processes_do_not_train_in_one_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = tmp_path / "run"
+    work.mkdir()
+    with FileLock(work / "lock"):
+        assert run(work, "--iterations", "1") == 2
+    assert f"{work}: another process trains in it" in capsys.readouterr().err
+    assert not (work / "metrics.jsonl").exists()
+    assert run(work, "--iterations", "1") == 0
 
 
 def test_a_folder_of_another_run_is_left_alone(
