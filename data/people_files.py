@@ -1,7 +1,7 @@
 """People that the project makes itself, in files of their own: one npz a split."""
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,23 @@ from data.people import Person
 from ief_jax.files import InputError, output_folder, replacing
 
 _FIELDS = ("name", "points", "annotated", "visible", "marked", "height", "head_size")
+
+
+def of_split(data_dir: Path, name: str, chosen: str, splits: Collection[str]) -> Path:
+    """The file of a split.
+
+    Args:
+      data_dir: the folder that holds the data sets, or is to hold them.
+      name: of the data set, and of its folder.
+      chosen: the split.
+      splits: that there are.
+
+    Raises:
+      InputError: there is no such split.
+    """
+    if chosen not in splits:
+        raise InputError(f"{name} has no split '{chosen}': one of {', '.join(splits)}")
+    return Path(data_dir) / name / f"{chosen}.npz"
 
 
 def check_new(path: Path) -> None:

@@ -14,7 +14,7 @@ from data import people_files
 from data.figures import drawings
 from data.people import Person, middle
 from ief_jax import body_files, joints, pose_prior, sampling, skeletons
-from ief_jax.files import InputError, output_folder
+from ief_jax.files import output_folder
 from ief_jax.skeletons import MPII_16
 from ief_jax.stature import height
 
@@ -39,9 +39,7 @@ def read(data_dir: Path, chosen: str) -> list[Person]:
       InputError: the file in the folder is not one of this version, or there is no such split.
       OutputError: it cannot be written.
     """
-    if chosen not in SPLITS:
-        raise InputError(f"figures has no split '{chosen}': one of {', '.join(SPLITS)}")
-    path = Path(data_dir) / "figures" / f"{chosen}.npz"
+    path = people_files.of_split(data_dir, "figures", chosen, SPLITS)
     if not path.exists():
         output_folder(path.parent)
         made = figures(COUNTS[chosen], SEEDS[chosen])

@@ -31,10 +31,10 @@ def read(data_dir: Path, chosen: str) -> list[Person]:
       chosen: "train", "validation" or "test".
 
     Raises:
-      InputError: the file in the folder is not one of this version.
+      InputError: the file in the folder is not one of this version, or there is no such split.
       OutputError: it cannot be written.
     """
-    path = _path(data_dir, chosen)
+    path = people_files.of_split(data_dir, "synthetic", chosen, SPLITS)
     if not path.exists():
         prepare(data_dir, chosen, COUNTS[chosen])
     return people_files.read(path, FORMAT)
@@ -53,10 +53,10 @@ def prepare(data_dir: Path, chosen: str, count: int, processes: int | None = Non
       The file.
 
     Raises:
-      InputError: there is such a file already.
+      InputError: there is such a file already, or no such split.
       OutputError: it cannot be written.
     """
-    path = _path(data_dir, chosen)
+    path = people_files.of_split(data_dir, "synthetic", chosen, SPLITS)
     if count < 1:
         raise InputError(f"{count} people do not make a data set; expected at least one")
     people_files.check_new(path)
@@ -64,12 +64,6 @@ def prepare(data_dir: Path, chosen: str, count: int, processes: int | None = Non
         found = list(bar)
     people_files.write(path, found, FORMAT)
     return path
-
-
-def _path(data_dir: Path, chosen: str) -> Path:
-    if chosen not in SPLITS:
-        raise InputError(f"synthetic has no split '{chosen}': one of {', '.join(SPLITS)}")
-    return Path(data_dir) / "synthetic" / f"{chosen}.npz"
 
 
 def _made(seed: int, count: int, processes: int | None) -> Iterator[Person]:
