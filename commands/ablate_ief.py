@@ -113,7 +113,7 @@ class Arguments:
     frozen: int = 0
     crops: Literal["paper", "augmented"] = "paper"
     length: Literal["smaller", "larger"] = "smaller"
-    epochs: float = 1.2
+    epochs: float = 2.4
     batch_size: int = 32
     learning_rate: float = 2e-3
     pretrained_rate: float = 1.0
