@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,12 +147,10 @@ def run(
     return state
 
 
-@contextmanager
-def _alone(workdir: Path) -> Iterator[None]:
-    """While no other process has the folder; the lock goes with the process, however it ends."""
+def _alone(workdir: Path) -> AbstractContextManager[Any]:
+    """Keeps other processes out of the folder; the lock goes with the process, however it ends."""
     try:
-        with FileLock(workdir / "lock", timeout=0):
-            yield
+        return FileLock(workdir / "lock").acquire(timeout=0)
     except Timeout as error:
         raise InputError(f"{workdir}: another process trains in it") from error
 

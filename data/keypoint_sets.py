@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 
+from data import releases
 from data.people import Person
 from ief_jax.files import InputError
 from ief_jax.skeletons import LSP_14, convert
@@ -38,8 +39,7 @@ def load(name: str, data_dir: Path, split: str) -> tuple[Sequence[Person], tuple
     if name not in SETS:
         raise InputError(f"no data set '{name}': one of {', '.join(SETS)}")
     reader = importlib.import_module(f"data.{name}.reader")
-    if split not in reader.SPLITS:
-        raise InputError(f"{name} has no split '{split}': one of {', '.join(reader.SPLITS)}")
+    releases.check_split(name, split, reader.SPLITS)
     prepared = Path(data_dir) / name / VERSION
     if prepared.is_dir():
         from data.keypoint_builder import Prepared  # imports TFDS

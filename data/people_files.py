@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data import releases
 from data.people import Person
 from ief_jax.files import InputError, output_folder, replacing
 
@@ -24,8 +25,7 @@ def of_split(data_dir: Path, name: str, chosen: str, splits: Collection[str]) ->
     Raises:
       InputError: there is no such split.
     """
-    if chosen not in splits:
-        raise InputError(f"{name} has no split '{chosen}': one of {', '.join(splits)}")
+    releases.check_split(name, chosen, splits)
     return Path(data_dir) / name / f"{chosen}.npz"
 
 

@@ -1,12 +1,22 @@
 """Finds what the user has downloaded, and says what is missing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from ief_jax.files import InputError
 
 _NAMED = 5
 ARCHIVES = (".zip", ".tar", ".tar.bz2", ".tar.gz", ".tar.xz", ".tgz", ".7z", ".rar")
+
+
+def check_split(name: str, chosen: str, splits: Collection[str]) -> None:
+    """Sees that a data set has a split.
+
+    Raises:
+      InputError: it has not; the message names those that there are.
+    """
+    if chosen not in splits:
+        raise InputError(f"{name} has no split '{chosen}': one of {', '.join(splits)}")
 
 
 def folder(data_dir: Path, name: str, contents: Sequence[str], how: str) -> Path:

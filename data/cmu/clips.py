@@ -18,7 +18,7 @@ from data.cmu.motion import Motion
 from data.cmu.retarget import retarget
 from data.cmu_split import SPLITS, TEST, VALIDATION, split_of
 from data.pose_preparation import Clip, Recording
-from data.releases import files_below, nothing_found, some
+from data.releases import check_split, files_below, nothing_found, some
 from ief_jax.files import InputError
 from ief_jax.smpl import JOINT_NAMES
 
@@ -173,8 +173,7 @@ def chosen(split: str, present: Sequence[str]) -> list[str]:
     Raises:
       InputError: there is no such split, or it was prepared without any of its subjects.
     """
-    if split not in SPLITS:
-        raise InputError(f"cmu has no split '{split}': one of {', '.join(SPLITS)}")
+    check_split("cmu", split, SPLITS)
     if split not in present:
         raise InputError(
             f"cmu was prepared without any subject of its {split} split (validation: "
