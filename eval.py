@@ -14,22 +14,22 @@ options.
 import sys
 from collections.abc import Sequence
 
-import commands
+import experiments
 
 COMMANDS = {
-    "lgd": "commands.eval_lgd:lgd",
-    "lgd --dataset": "commands.eval_lgd_dataset:dataset",
-    "lgd --ablations": "commands.ablate_lgd:ablations",
-    "ief": "commands.eval_ief:ief",
-    "ief --ablations": "commands.ablate_ief:ablations",
-    "scale": "commands.eval_scale:scale",
+    "lgd": "experiments.lgd.evaluate:lgd",
+    "lgd --dataset": "experiments.lgd.evaluate_dataset:dataset",
+    "lgd --ablations": "experiments.lgd.ablate:ablations",
+    "ief": "experiments.ief.evaluate:ief",
+    "ief --ablations": "experiments.ief.ablate:ablations",
+    "scale": "experiments.scale.evaluate:scale",
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    return commands.run("eval.py", __doc__ or "", COMMANDS, _variant(words))
+    return experiments.run("eval.py", __doc__ or "", COMMANDS, _variant(words))
 
 
 def _variant(words: list[str]) -> list[str]:

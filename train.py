@@ -14,12 +14,12 @@ an evaluation and a picture.
 import sys
 from collections.abc import Sequence
 
-import commands
+import experiments
 
 COMMANDS = {
-    "lgd": "commands.train_lgd:lgd",
-    "ief": "commands.train_ief:ief",
-    "scale": "commands.train_scale:scale",
+    "lgd": "experiments.lgd.train:lgd",
+    "ief": "experiments.ief.train:ief",
+    "scale": "experiments.scale.train:scale",
 }
 
 
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Options without a command are LGD's.
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
         words.insert(0, "lgd")
-    return commands.run(
+    return experiments.run(
         "train.py",
         __doc__ or "",
         COMMANDS,

@@ -21,7 +21,8 @@ import numpy as np
 import tyro
 
 from benchmarks import timing
-from ief_jax import body_files, checkpoints, configurations, fitting, joints, smpl
+from ief_jax.body import joints, model_files, smpl
+from ief_jax.lgd import build, checkpoints, config, fitting
 
 
 def main(
@@ -41,7 +42,7 @@ def main(
         cache.
       peers: compare with PyTorch over smplx.
     """
-    body = body_files.embedded()
+    body = model_files.embedded()
     ours = _ours(body, configuration)
     cores = os.cpu_count()
     print(f"{configuration}, {cores} cores, {jax.devices()[0].device_kind}, jax {jax.__version__}")
@@ -57,10 +58,10 @@ def main(
 
 
 def _ours(body: smpl.BodyModel, name: str) -> timing.Fit:
-    settings = configurations.NAMED[name]
+    settings = config.NAMED[name]
     model = joints.fold(body)
-    task = fitting.problem(settings, model)
-    weights = fitting.initial_weights(settings, task, jax.random.key(0))
+    task = build.problem(settings, model)
+    weights = build.initial_weights(settings, task, jax.random.key(0))
     checkpoint = checkpoints.Checkpoint(settings, weights)
     return lambda points, confidence: fitting.fit(checkpoint, model, points, confidence)
 
@@ -81,9 +82,9 @@ def _has_peers() -> bool:
 def _compare(body: smpl.BodyModel, ours: dict[int, float], repeats: int) -> None:
     import torch
 
-    from benchmarks import smplx_peers as peers
+    from benchmarks import smplx_peers
 
-    reprojection, updater = peers.Reprojection(body), peers.Updater()
+    reprojection, updater = smplx_peers.Reprojection(body), smplx_peers.Updater()
     size = sum(p.numel() for p in updater.parameters()) / 1e6
     print(f"PyTorch {torch.__version__} over smplx, {torch.get_num_threads()} threads:")
     for people in (1, 64):
@@ -91,10 +92,10 @@ def _compare(body: smpl.BodyModel, ours: dict[int, float], repeats: int) -> None
         points = (points - 250) / 150
 
         def learned(points: Any = points, confidence: Any = confidence) -> Any:
-            return peers.learned_gradient_descent(reprojection, updater, points, confidence)
+            return smplx_peers.learned_gradient_descent(reprojection, updater, points, confidence)
 
         def adam(points: Any = points, confidence: Any = confidence) -> Any:
-            return peers.adam(reprojection, points, confidence)
+            return smplx_peers.adam(reprojection, points, confidence)
 
         for name, found in (
             (f"LGD, {size:.1f} M parameters", timing.milliseconds(learned, repeats)),

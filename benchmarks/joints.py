@@ -14,7 +14,8 @@ import numpy as np
 import tyro
 
 from benchmarks import timing
-from ief_jax import body_files, joints, rotations, smpl
+from ief_jax.body import joints, model_files, smpl
+from ief_jax.geometry import rotations
 
 Points = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -26,7 +27,7 @@ def main(batch: int = 256, repeats: int = 10) -> None:
       batch: bodies at once.
       repeats: timed calls; the fastest counts.
     """
-    body = body_files.embedded()
+    body = model_files.embedded()
     model = joints.fold(body)
 
     def by_joints(local: jax.Array, betas: jax.Array) -> jax.Array:

@@ -22,8 +22,9 @@ import numpy as np
 import tyro
 
 from benchmarks import timing
-from ief_jax import feedback, heatmaps
-from ief_jax.backbones import NAMED, Backbone
+from ief_jax import loop
+from ief_jax.ief import heatmaps
+from ief_jax.ief.backbones import NAMED, Backbone
 
 JOINTS = 16
 SIGMA = 5.0
@@ -41,7 +42,7 @@ def main(
     backbone: Literal[
         "googlenet", "efficientnet_lite0", "efficientnet_lite0_pyramid"
     ] = "googlenet",
-    enters: int = 0,
+    heatmap_stage: int = 0,
     size: int = 224,
     batches: tuple[int, ...] = (1, 8),
     training_batch: int = 8,
@@ -53,7 +54,7 @@ def main(
 
     Args:
       backbone: ours; PyTorch's is always GoogLeNet.
-      enters: the stage of ours that the heatmaps enter before.
+      heatmap_stage: the stage of ours that the heatmaps enter before.
       size: side of the images, pixels.
       batches: images at once, for predictions.
       training_batch: images at once, for training steps.
@@ -68,7 +69,7 @@ def main(
         import torch
 
         print(f"compared with GoogLeNet in PyTorch {torch.__version__}")
-    network = NAMED[backbone](outputs=2 * JOINTS, maps=JOINTS + 1, enters=enters)
+    network = NAMED[backbone](outputs=2 * JOINTS, maps=JOINTS + 1, heatmap_stage=heatmap_stage)
     weights = _random_weights(network, size)
     for name, batch, ours, theirs in (
         *((f"{steps} corrections", batch, _predict, _peer_predict) for batch in batches),
@@ -118,12 +119,12 @@ def _correct(
 def _predict(network: Backbone, weights: Any, inputs: Inputs, steps: int) -> Callable[[], Any]:
     @jax.jit
     def predict(weights: Any, images: jax.Array, y: jax.Array, marked: jax.Array) -> jax.Array:
-        seen = network.apply(weights, images, method="see")
+        seen = network.apply(weights, images, method="encode_image")
 
         def correct(y: jax.Array, _: jax.Array) -> jax.Array:
             return _correct(network, weights, seen, y, marked, images.shape[1])
 
-        return feedback.refine(correct, y, steps)[-1]
+        return loop.refine(correct, y, steps)[-1]
 
     arrays = [jnp.asarray(array) for array in inputs]
     return lambda: predict(weights, *arrays)
@@ -133,7 +134,7 @@ def _train(network: Backbone, weights: Any, inputs: Inputs, steps: int) -> Calla
     del steps  # each correction is a training example of its own
 
     def loss(weights: Any, images: jax.Array, y: jax.Array, marked: jax.Array) -> jax.Array:
-        seen = network.apply(weights, images, method="see")
+        seen = network.apply(weights, images, method="encode_image")
         return jnp.square(_correct(network, weights, seen, y, marked, images.shape[1])).mean()
 
     @jax.jit

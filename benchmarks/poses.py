@@ -50,12 +50,13 @@ def main(
 
 def epoch(name: str, data_dir: str, batch_size: int) -> None:
     """Streams each pose of the training split once; prints how many, seconds, seconds of CPU."""
-    from data import amass, cmu, pose_pipeline
+    from data import amass, cmu
+    from data.motion import pipeline
 
     prepared = {"amass": amass, "cmu": cmu}[name].prepared(Path(data_dir))
     began, working = time.perf_counter(), time.process_time()
     batches = -(-prepared.count // batch_size)
-    for batch in itertools.islice(pose_pipeline.stream(prepared, batch_size, seed=0), batches):
+    for batch in itertools.islice(pipeline.stream(prepared, batch_size, seed=0), batches):
         assert batch.poses.shape == (batch_size, 24, 3)
     print(batches * batch_size, time.perf_counter() - began, time.process_time() - working)
 

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ief_jax import body_files, skeletons, smpl
+from ief_jax.body import model_files, smpl
+from ief_jax.geometry import skeletons
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -108,7 +109,7 @@ def adam(
 def smplx_model(body: smpl.BodyModel) -> nn.Module:
     """smplx's own model of a body."""
     with tempfile.TemporaryDirectory() as folder:
-        body_files.save_npz(body, Path(folder) / "body.npz")
+        model_files.save_npz(body, Path(folder) / "body.npz")
         with np.load(Path(folder) / "body.npz") as file:
             fields = {name: file[name] for name in file.files}
         path = Path(folder) / "SMPL_NEUTRAL.pkl"

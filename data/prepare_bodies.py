@@ -18,11 +18,11 @@ import tyro
 from tyro.conf import Positional
 
 from data import shards
-from data.body_builder import BodyBuilder
+from data.bodies.builder import BodyBuilder
 from data.ehf.builder import Ehf
 from data.h36m.builder import H36m
 from data.threedpw.builder import ThreeDpw
-from ief_jax import command_line
+from ief_jax.cli import command_line
 
 
 @dataclass(frozen=True)

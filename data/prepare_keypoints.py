@@ -20,11 +20,11 @@ from tyro.conf import Positional
 
 from data import shards
 from data.coco.builder import Coco
-from data.keypoint_builder import KeypointBuilder
+from data.keypoints.builder import KeypointBuilder
 from data.lsp.builder import Lsp
 from data.lspet.builder import Lspet
 from data.mpii.builder import Mpii
-from ief_jax import command_line
+from ief_jax.cli import command_line
 
 
 @dataclass(frozen=True)

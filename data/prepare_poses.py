@@ -18,11 +18,13 @@ import tensorflow_datasets as tfds
 import tyro
 from tyro.conf import Positional
 
-from data import pose_builder, pose_preparation, shards
+from data import shards
 from data.amass.builder import Amass
 from data.cmu.builder import Cmu
-from ief_jax import command_line
-from ief_jax.files import InputError
+from data.motion import builder as motion_builder
+from data.motion import preparation
+from ief_jax.cli import command_line
+from ief_jax.io.files import InputError
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Arguments:
 
     source: Positional[Path]
     data_dir: Positional[Path]
-    rate: float = pose_preparation.RATE
+    rate: float = preparation.RATE
     strict: bool = False
     overwrite: bool = False
 
@@ -54,7 +56,7 @@ def cmu(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
     _prepare(Cmu, arguments)
 
 
-def _prepare(builder: type[pose_builder.PoseBuilder], arguments: Arguments) -> None:
+def _prepare(builder: type[motion_builder.PoseBuilder], arguments: Arguments) -> None:
     began = time.perf_counter()
     tfds.disable_progress_bar()
     if not arguments.rate > 0:
@@ -64,7 +66,7 @@ def _prepare(builder: type[pose_builder.PoseBuilder], arguments: Arguments) -> N
         arguments.source,
         arguments.data_dir,
         overwrite=arguments.overwrite,
-        check=pose_builder.check,
+        check=motion_builder.check,
         rate=arguments.rate,
         strict=arguments.strict,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from ief_jax.files import InputError
+from ief_jax.io.files import InputError
 
 _NAMED = 5
 ARCHIVES = (".zip", ".tar", ".tar.bz2", ".tar.gz", ".tar.xz", ".tgz", ".7z", ".rar")

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from ief_jax.files import InputError, OutputError, output_folder
+from ief_jax.io.files import InputError, OutputError, output_folder
 
 
 def prepare(

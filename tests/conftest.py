@@ -3,7 +3,7 @@
 import jax
 import pytest
 
-from ief_jax import body_files, joints, smpl
+from ief_jax.body import joints, model_files, smpl
 
 
 def pytest_configure() -> None:
@@ -14,7 +14,7 @@ def pytest_configure() -> None:
 @pytest.fixture(scope="session")
 def body() -> smpl.BodyModel:
     """The embedded body model."""
-    return body_files.embedded()
+    return model_files.embedded()
 
 
 @pytest.fixture(scope="session")

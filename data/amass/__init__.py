@@ -3,12 +3,12 @@
 from functools import partial
 from pathlib import Path
 
-from data import pose_pipeline
 from data.amass import reader
-from ief_jax.formats.poses import Poses
+from data.motion import pipeline
+from ief_jax.body.poses import Poses
 
 
-def prepared(data_dir: Path, split: str = "train") -> pose_pipeline.Prepared:
+def prepared(data_dir: Path, split: str = "train") -> pipeline.Prepared:
     """The prepared poses of a split, on disk.
 
     Args:
@@ -18,9 +18,9 @@ def prepared(data_dir: Path, split: str = "train") -> pose_pipeline.Prepared:
     Raises:
       InputError: they are not prepared, or a data set of the split is missing.
     """
-    return pose_pipeline.open_prepared(data_dir, "amass", partial(reader.chosen, split))
+    return pipeline.open_prepared(data_dir, "amass", partial(reader.chosen, split))
 
 
 def load(data_dir: Path, split: str) -> Poses:
     """The same, in memory."""
-    return pose_pipeline.load(prepared(data_dir, split))
+    return pipeline.load(prepared(data_dir, split))

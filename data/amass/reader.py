@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from data.pose_preparation import Clip, Recording, stride
+from data.motion.preparation import Clip, Recording, stride
 from data.releases import files_below, nothing_found, some
-from ief_jax.files import InputError
-from ief_jax.formats import poses as pose_files
+from ief_jax.formats import poses
+from ief_jax.io.files import InputError
 
 HOW = (
     "download data sets of AMASS from https://amass.is.tue.mpg.de ('SMPL+H G' or 'SMPL-X G' or "
@@ -151,7 +151,7 @@ def read(path: Path, rate: float) -> Recording:
     Raises:
       InputError: the file is broken, or lacks `poses` or its frame rate.
     """
-    found = pose_files.read(path)
+    found = poses.read(path)
     if found.betas is None:
         raise InputError(f"{path}: has no array 'betas'")
     kept = found.poses[:: stride(_frame_rate(path), rate)].astype(np.float64)
@@ -161,7 +161,7 @@ def read(path: Path, rate: float) -> Recording:
 
 
 def _frame_rate(path: Path) -> float:
-    found = pose_files.arrays(path, ("mocap_framerate", "mocap_frame_rate"))
+    found = poses.arrays(path, ("mocap_framerate", "mocap_frame_rate"))
     rate = next(iter(found.values()), np.array(np.nan))
     if rate.size != 1 or rate.dtype.kind not in "iuf" or not rate.item() > 0:
         raise InputError(

@@ -14,9 +14,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from data.cmu.motion import Motion
-from data.kinematics import compose
-from data.pose_preparation import stride
-from ief_jax.files import InputError, read_bytes
+from data.motion.kinematics import compose
+from data.motion.preparation import stride
+from ief_jax.io.files import InputError, read_bytes
 
 RATE = 120.0
 """Frames a second of the database; AMC files do not say."""

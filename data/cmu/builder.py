@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from data.cmu import clips
-from data.pose_builder import PoseBuilder
-from data.pose_preparation import Clip
+from data.motion.builder import PoseBuilder
+from data.motion.preparation import Clip
 
 
 class Cmu(PoseBuilder):

@@ -16,11 +16,11 @@ from scipy.spatial.transform import Rotation
 from data.cmu import asf_amc, bvh
 from data.cmu.motion import Motion
 from data.cmu.retarget import retarget
-from data.cmu_split import SPLITS, TEST, VALIDATION, split_of
-from data.pose_preparation import Clip, Recording
+from data.cmu.split import SPLITS, TEST, VALIDATION, split_of
+from data.motion.preparation import Clip, Recording
 from data.releases import check_split, files_below, nothing_found, some
-from ief_jax.files import InputError
-from ief_jax.smpl import JOINT_NAMES
+from ief_jax.body.smpl import JOINT_NAMES
+from ief_jax.io.files import InputError
 
 HOW = (
     "download the clips and skeletons from https://mocap.cs.cmu.edu (allasfamc.zip), or the "

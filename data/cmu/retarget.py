@@ -15,8 +15,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from data.cmu.motion import Motion
-from ief_jax.body_files import PARENTS
-from ief_jax.smpl import JOINT_NAMES, JOINTS
+from ief_jax.body.model_files import PARENTS
+from ief_jax.body.smpl import JOINT_NAMES, JOINTS
 
 MOVED = JOINTS - 2
 """SMPL's joints but for the hands."""

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from data.coco import reader
-from data.keypoint_builder import KeypointBuilder
+from data.keypoints.builder import KeypointBuilder
 
 
 class Coco(KeypointBuilder):

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from data.people import Person, middle
+from data.keypoints.people import Person, middle
 from data.releases import folder, images
-from ief_jax.files import InputError, read_bytes
-from ief_jax.skeletons import COCO_17
-from ief_jax.stature import height
+from ief_jax.geometry.skeletons import COCO_17
+from ief_jax.ief.person_height import person_height
+from ief_jax.io.files import InputError, read_bytes
 
 LAYOUT = COCO_17
 PARTS = {"train": "train2017", "validation": "val2017"}
@@ -88,5 +88,5 @@ def _person(name: str, image: Path, keypoints: np.ndarray, longer: float) -> Per
         annotated=flag > 0,
         visible=flag == 2,
         marked=middle(points, flag > 0).astype(np.float32),
-        height=max(longer, height(points, flag > 0, COCO_17)),
+        height=max(longer, person_height(points, flag > 0, COCO_17)),
     )

@@ -18,9 +18,9 @@ import numpy as np
 import scipy.sparse
 
 from data.releases import files_below, nothing_found, some
-from ief_jax import inert_pickle
-from ief_jax.files import InputError, read_bytes
 from ief_jax.formats import detection_files, detections
+from ief_jax.io import safe_pickle
+from ief_jax.io.files import InputError, read_bytes
 
 SMPLX_VERTICES = 10475
 HOW = "download EHF.zip from https://smpl-x.is.tue.mpg.de and unpack it there"
@@ -92,14 +92,14 @@ def correspondence(path: Path, vertices: int) -> scipy.sparse.csr_matrix:
       InputError: the file cannot be read, or is for other meshes; says what it holds.
     """
     try:
-        content = inert_pickle.load(read_bytes(path))
+        content = safe_pickle.load(read_bytes(path))
         if not isinstance(content, Mapping):
             raise InputError(f"{path}: holds {type(content).__name__}, expected named fields")
         name = next((name for name in ("mtx", "matrix") if name in content), None)
         if name is None:
             raise InputError(f"{path}: has neither 'mtx' nor 'matrix'; it has {some(content)}")
-        matrix = inert_pickle.sparse(content[name])
-    except inert_pickle.InertPickleError as error:
+        matrix = safe_pickle.sparse(content[name])
+    except safe_pickle.SafePickleError as error:
         raise InputError(f"{path}: {error}") from error
     if matrix.shape == (vertices, 2 * SMPLX_VERTICES):
         matrix = matrix[:, :SMPLX_VERTICES]

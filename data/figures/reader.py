@@ -10,13 +10,15 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from data import people_files
 from data.figures import drawings
-from data.people import Person, middle
-from ief_jax import body_files, joints, pose_prior, sampling, skeletons
-from ief_jax.files import output_folder
-from ief_jax.skeletons import MPII_16
-from ief_jax.stature import height
+from data.keypoints import people_files
+from data.keypoints.people import Person, middle
+from ief_jax.body import joints, model_files, pose_prior
+from ief_jax.geometry import skeletons
+from ief_jax.geometry.skeletons import MPII_16
+from ief_jax.ief.person_height import person_height
+from ief_jax.io.files import output_folder
+from ief_jax.lgd import synthetic_views
 
 FORMAT = "ief_jax-figures-1"
 """Changes when the same seed gives other figures."""
@@ -50,11 +52,13 @@ def read(data_dir: Path, chosen: str) -> list[Person]:
 
 def figures(count: int, seed: int) -> Iterator[Person]:
     """Yields figures of a seed; the first ones are the same whatever their number."""
-    model = joints.fold(body_files.embedded())
+    model = joints.fold(model_files.embedded())
     selection = skeletons.selection(LAYOUT, model.names)
     prior = pose_prior.embedded()
     pose = jax.jit(
-        jax.vmap(partial(sampling.prior_example, prior=prior, model=model, selection=selection))
+        jax.vmap(
+            partial(synthetic_views.prior_example, prior=prior, model=model, selection=selection)
+        )
     )
     for first in range(0, count, _AT_ONCE):
         # One key a figure, none of them another seed's.
@@ -70,7 +74,7 @@ def _figure(rng: np.random.Generator, points: np.ndarray, seed: int, number: int
     everywhere = np.ones(len(points), bool)
     centred = (points - middle(points, everywhere)) * (drawings.TALL / np.ptp(points, 0).max())
     placed = (centred + (drawings.SIZE - 1) / 2).astype(np.float32)
-    tall = height(placed, everywhere, LAYOUT)
+    tall = person_height(placed, everywhere, LAYOUT)
     encoded = BytesIO()
     picture = Image.fromarray(drawings.draw(rng, placed, LAYOUT))
     picture.save(encoded, "JPEG", quality=92)

@@ -29,7 +29,7 @@ from data.h36m.sequences import (
     every_fifth,
 )
 from data.releases import some
-from ief_jax.files import InputError
+from ief_jax.io.files import InputError
 
 POSES_FOLDER = "MyPoses/3D_positions"
 ACTIONS = 30

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from data.body_builder import BodyBuilder
+from data.bodies.builder import BodyBuilder
 from data.h36m import reader
 
 

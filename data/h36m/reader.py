@@ -11,9 +11,9 @@ import numpy as np
 from data.h36m import baseline, spin, videopose
 from data.h36m.sequences import CAMERAS, DAMAGED, FRONTAL, HOW, Joints, Keypoints, SequenceName
 from data.releases import some
-from ief_jax import skeletons
-from ief_jax.files import InputError
-from ief_jax.joint_regressors import H36M_17
+from ief_jax.body.regressors import H36M_17
+from ief_jax.geometry import skeletons
+from ief_jax.io.files import InputError
 
 DETECTORS = ("sh_ft_h36m", "cpn_ft_h36m_dbb", "detectron_ft_h36m", "sh_pt_mpii", "gt")
 """The kinds of keypoints, the paper's own (a stacked hourglass fine-tuned on Human3.6M) first."""

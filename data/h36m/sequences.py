@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ief_jax import inert_pickle
-from ief_jax.files import InputError
+from ief_jax.io import safe_pickle
+from ief_jax.io.files import InputError
 
 SUBJECTS = ("S9", "S11")
 CAMERAS = ("54138969", "55011271", "58860488", "60457274")
@@ -65,8 +65,8 @@ def array(place: str, value: Any, shape: tuple[int | None, ...]) -> np.ndarray:
       InputError: it is something else; the message starts with `place`.
     """
     try:
-        found = inert_pickle.array(value)
-    except inert_pickle.InertPickleError as error:
+        found = safe_pickle.array(value)
+    except safe_pickle.SafePickleError as error:
         raise InputError(f"{place}: {error}") from error
     fits = found.ndim == len(shape) and all(
         want in (None, got) for want, got in zip(shape, found.shape, strict=True)

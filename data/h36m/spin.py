@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from data.h36m.sequences import CAMERAS, EVERY, FRONTAL, SUBJECTS, Joints, SequenceName
-from ief_jax.files import InputError
+from ief_jax.io.files import InputError
 
 FILE = "h36m_valid_protocol2.npz"
 OF_24 = (14, 2, 1, 0, 3, 4, 5, 16, 12, 17, 18, 9, 10, 11, 8, 7, 6)

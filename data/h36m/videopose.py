@@ -26,8 +26,8 @@ from data.h36m.sequences import (
     every_fifth,
 )
 from data.releases import some
-from ief_jax import inert_pickle
-from ief_jax.files import InputError
+from ief_jax.io import safe_pickle
+from ief_jax.io.files import InputError
 
 POSES_FILE = "data_3d_h36m.npz"
 KEYPOINTS_FILE = "data_2d_h36m_{}.npz"
@@ -85,7 +85,7 @@ def _mapping(path: Path, field: str) -> Mapping[str, Any]:
                 np.lib.format.read_array_header_1_0(member)
             else:
                 np.lib.format.read_array_header_2_0(member)
-            value = inert_pickle.item(inert_pickle.load(member.read()))
+            value = safe_pickle.item(safe_pickle.load(member.read()))
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; {HOW}") from error
     except KeyError as error:

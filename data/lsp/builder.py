@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from data.keypoint_builder import KeypointBuilder
+from data.keypoints.builder import KeypointBuilder
 from data.lsp import reader
 
 

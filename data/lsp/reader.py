@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from data.matlab import leeds_joints
-from data.people import Person, decode
+from data.keypoints.matlab import leeds_joints
+from data.keypoints.people import Person, decode
 from data.releases import folder, images
-from ief_jax.skeletons import LSP_14
-from ief_jax.stature import height
+from ief_jax.geometry.skeletons import LSP_14
+from ief_jax.ief.person_height import person_height
 
 LAYOUT = LSP_14
 COUNT = 2000
@@ -63,7 +63,7 @@ def read(data_dir: Path, chosen: str) -> list[Person]:
                 annotated=annotated,
                 visible=occluded == 0,
                 marked=np.array([width - 1, tall - 1], np.float32) / 2,
-                height=height(points, annotated, LSP_14),
+                height=person_height(points, annotated, LSP_14),
             )
         )
     return people

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from data.matlab import leeds_joints
-from data.people import Person, middle
+from data.keypoints.matlab import leeds_joints
+from data.keypoints.people import Person, middle
 from data.releases import folder, images
-from ief_jax.files import InputError
-from ief_jax.skeletons import LSP_14
-from ief_jax.stature import height
+from ief_jax.geometry.skeletons import LSP_14
+from ief_jax.ief.person_height import person_height
+from ief_jax.io.files import InputError
 
 LAYOUT = LSP_14
 COUNT = 10000
@@ -64,7 +64,7 @@ def read(data_dir: Path, chosen: str) -> list[Person]:
                 annotated=annotated,
                 visible=annotated,
                 marked=middle(points, annotated).astype(np.float32),
-                height=height(points, annotated, LSP_14),
+                height=person_height(points, annotated, LSP_14),
             )
         )
     return people

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from data import matlab
-from ief_jax.files import InputError, read_bytes
+from data.keypoints import matlab
+from ief_jax.io.files import InputError, read_bytes
 
 JOINTS = 16
 HEAD_SHARE = 0.6

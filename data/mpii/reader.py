@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
+from data.keypoints.people import Person
 from data.mpii.annotations import Annotation, completed, from_json, from_mat
-from data.people import Person
 from data.releases import folder, images
-from ief_jax.files import InputError
-from ief_jax.skeletons import MPII_16
+from ief_jax.geometry.skeletons import MPII_16
+from ief_jax.io.files import InputError
 
 LAYOUT = MPII_16
 SPLITS = ("train", "validation")

@@ -6,7 +6,7 @@ from pathlib import Path
 import tyro
 
 from data.synthetic import reader
-from ief_jax.files import InputError, OutputError
+from ief_jax.io.files import InputError, OutputError
 
 
 def main(

@@ -7,7 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ief_jax import joints, pose_prior, rotations, sampling, skeletons, smpl
+from ief_jax.body import joints, pose_prior, smpl
+from ief_jax.geometry import rotations, skeletons
+from ief_jax.lgd import synthetic_views
 
 
 class Bodies(NamedTuple):
@@ -62,7 +64,7 @@ def _draw(
         pose_key, shape_key, view_key = jax.random.split(jax.random.key(seed), 3)
         betas = jax.random.normal(shape_key, (body.betas,))
         local = rotations.axis_angle_to_matrix(pose_prior.sample(prior, pose_key))
-        view = sampling.random_view(view_key, jnp.eye(3))
+        view = synthetic_views.random_view(view_key, jnp.eye(3))
         local = local.at[0].set(view @ local[0])
         points = read @ joints.positions(model, local, betas)
         return smpl.vertices(body, local, betas), points, view[:, 1]

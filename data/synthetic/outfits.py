@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from data.synthetic import noise
-from ief_jax import smpl
+from ief_jax.body import smpl
 
 SKIN, HAIR, TOP, BOTTOM, SHOES, SOCKS, EYES, LIPS = range(8)
 """What covers a place."""

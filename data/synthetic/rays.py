@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ief_jax.files import InputError
+from ief_jax.io.files import InputError
 
 try:
     from embreex.mesh_construction import TriangleMesh

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from data import people_files
-from data.people import Person
+from data.keypoints import people_files
+from data.keypoints.people import Person
 from data.synthetic import scenes
-from ief_jax.files import InputError
+from ief_jax.io.files import InputError
 
 FORMAT = "ief_jax-synthetic-1"
 """Changes when the same seed gives other people."""

@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageFilter
 
-from data.people import Person, middle
+from data.keypoints.people import Person, middle
 from data.synthetic import backdrops, bodies, noise, outfits, pictures
 from data.synthetic.rays import Mesh, View, directions, grid, project
-from ief_jax import body_files, pose_prior, smpl
-from ief_jax.skeletons import MPII_16
-from ief_jax.stature import height
+from ief_jax.body import model_files, pose_prior, smpl
+from ief_jax.geometry.skeletons import MPII_16
+from ief_jax.ief.person_height import person_height
 
 LAYOUT = MPII_16
 """Keypoints of the people."""
@@ -47,7 +47,7 @@ class Cast(NamedTuple):
 
 def cast() -> Cast:
     """The embedded body."""
-    body = body_files.embedded()
+    body = model_files.embedded()
     draw = bodies.drawing(body, pose_prior.embedded(), LAYOUT)
     faces = np.asarray(body.faces)
     bone = np.asarray(body.weights)[faces].sum(1).argmax(1)
@@ -108,7 +108,7 @@ def person(rng: np.random.Generator, made: Cast, pair: bodies.Bodies, name: str)
     points = project(view, joints).astype(np.float32)
     inside = ((points >= -0.5) & (points <= np.array(size) - 0.5)).all(-1)
     everywhere = np.ones(len(points), bool)
-    tall = height(points, everywhere, LAYOUT)
+    tall = person_height(points, everywhere, LAYOUT)
     marked = middle(points, everywhere) + rng.normal(0, 0.04, 2) * tall
     neck, top = (points[LAYOUT.index(name)] for name in ("upper_neck", "head_top"))
     return Person(
@@ -246,7 +246,7 @@ def _flesh() -> np.ndarray:
     """[K, 24]: the bones up to two joints away from a keypoint, but no farther down the limb."""
     joints = {"upper_neck": "head", "head_top": "head", "thorax": "spine3"}
     names = [joints.get(name, name) for name in LAYOUT]
-    child = np.array(body_files.PARENTS) == np.arange(smpl.JOINTS)[:, None]
+    child = np.array(model_files.PARENTS) == np.arange(smpl.JOINTS)[:, None]
     linked = np.eye(smpl.JOINTS, dtype=bool) | child | child.T
     near = linked @ linked & ~(child @ child)
     return near[[smpl.JOINT_NAMES.index(name) for name in names]]

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import ClassVar
 
-from data.body_builder import BodyBuilder
+from data.bodies.builder import BodyBuilder
 from data.threedpw import reader
 
 

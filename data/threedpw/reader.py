@@ -16,10 +16,11 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from data.releases import files_below, nothing_found
-from ief_jax import inert_pickle, smpl
-from ief_jax.files import InputError, read_bytes
+from ief_jax.body import smpl
 from ief_jax.formats.detections import MINIMUM_SEEN
-from ief_jax.skeletons import COCO_18
+from ief_jax.geometry.skeletons import COCO_18
+from ief_jax.io import safe_pickle
+from ief_jax.io.files import InputError, read_bytes
 
 SPLITS = ("train", "validation", "test")
 BETAS = 10
@@ -148,8 +149,8 @@ class _Fields:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            content = inert_pickle.load(read_bytes(path))
-        except inert_pickle.InertPickleError as error:
+            content = safe_pickle.load(read_bytes(path))
+        except safe_pickle.SafePickleError as error:
             raise InputError(f"{path}: {error}") from error
         if not isinstance(content, Mapping):
             raise InputError(f"{path}: holds {type(content).__name__}, expected named fields")
@@ -174,8 +175,8 @@ class _Fields:
     ) -> np.ndarray:
         """A field of finite numbers of a shape; None fits any length."""
         try:
-            array = inert_pickle.array(self._value(name, person))
-        except inert_pickle.InertPickleError as error:
+            array = safe_pickle.array(self._value(name, person))
+        except safe_pickle.SafePickleError as error:
             raise InputError(f"{self._place(name, person)}: {error}") from error
         fits = array.ndim == len(shape) and all(
             want in (None, got) for want, got in zip(shape, array.shape, strict=True)

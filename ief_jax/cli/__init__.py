@@ -6,9 +6,9 @@ once.
 
 from collections.abc import Callable, Sequence
 
-from ief_jax import command_line
-from ief_jax.cli.fitting import fit, inspect
-from ief_jax.cli.photographs import keypoints
+from ief_jax.cli import command_line
+from ief_jax.cli.fit import fit, inspect
+from ief_jax.cli.keypoints import keypoints
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "keypoints": keypoints,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ief_jax import files
-from ief_jax.files import OutputError
+from ief_jax.io import files
+from ief_jax.io.files import OutputError
 
 
 def say(text: str) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ief_jax.files import InputError
 from ief_jax.formats import skeleton_choice
 from ief_jax.formats.detections import Detections
 from ief_jax.formats.messages import kind
+from ief_jax.io.files import InputError
 
 LARGEST = 1e6
 """Pixel coordinates beyond this are taken for a broken file."""

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ief_jax import camera, skeletons, smpl
-from ief_jax.files import replacing
+from ief_jax.body import smpl
 from ief_jax.formats.detections import Detections, Skipped
+from ief_jax.geometry import camera, skeletons
+from ief_jax.io.files import replacing
 
 if TYPE_CHECKING:
-    from ief_jax.fitting import Bodies
+    from ief_jax.lgd.fitting import Bodies
 
 
 def write(

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ief_jax.files import InputError
 from ief_jax.formats.assembling import assemble, triples
 from ief_jax.formats.detections import Detections
 from ief_jax.formats.messages import has, kind
+from ief_jax.io.files import InputError
 
 
 def read(

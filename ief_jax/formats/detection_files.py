@@ -9,11 +9,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ief_jax import skeletons
-from ief_jax.files import InputError, read_bytes
 from ief_jax.formats import coco_keypoints, npz_keypoints, openpose
 from ief_jax.formats.detections import Detections
 from ief_jax.formats.messages import has, known
+from ief_jax.geometry import skeletons
+from ief_jax.io.files import InputError, read_bytes
 
 
 def read(path: str | os.PathLike[str], skeleton: str | None = None) -> Detections:

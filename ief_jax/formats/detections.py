@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ief_jax import skeletons
+from ief_jax.geometry import skeletons
 
 MINIMUM_SEEN = 6
 """Keypoints that a person must show to be fitted."""

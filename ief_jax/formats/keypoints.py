@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ief_jax import skeletons
-from ief_jax.files import replacing
+from ief_jax.geometry import skeletons
+from ief_jax.io.files import replacing
 
 SKELETON = "BODY_25"
 LEAST = 1e-3

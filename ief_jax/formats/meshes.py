@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from ief_jax.files import replacing
+from ief_jax.io.files import replacing
 
 MeshFormat = Literal["glb", "obj", "ply"]
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ief_jax import skeletons
+from ief_jax.geometry import skeletons
 
 
 def known() -> str:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ief_jax import skeletons
-from ief_jax.files import InputError, read_bytes
 from ief_jax.formats.assembling import assemble
 from ief_jax.formats.detections import Detections
 from ief_jax.formats.messages import known
+from ief_jax.geometry import skeletons
+from ief_jax.io.files import InputError, read_bytes
 
 MOST_FRAMES = 10_000_000
 """Frame numbers beyond this are taken for a broken file."""

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ief_jax import skeletons
-from ief_jax.files import InputError
 from ief_jax.formats.assembling import assemble, triples
 from ief_jax.formats.detections import Detections
 from ief_jax.formats.messages import has, kind, known
+from ief_jax.geometry import skeletons
+from ief_jax.io.files import InputError
 
 
 def frames(folder: Path) -> list[Path]:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ief_jax import skeletons
-from ief_jax.files import InputError
 from ief_jax.formats.detections import MINIMUM_SEEN, box_size
 from ief_jax.formats.messages import known
+from ief_jax.geometry import skeletons
+from ief_jax.io.files import InputError
 
 
 def settle(

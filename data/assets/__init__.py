@@ -1,0 +1,1 @@
+"""What built the assets that the package ships."""

@@ -1,0 +1,1 @@
+"""What data sets of people with known bodies share."""

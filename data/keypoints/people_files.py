@@ -1,0 +1,91 @@
+"""People that the project makes itself, in files of their own: one npz a split."""
+
+import zipfile
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from data import releases
+from data.keypoints.people import Person
+from ief_jax.io.files import InputError, output_folder, replacing
+
+_FIELDS = ("name", "points", "annotated", "visible", "marked", "height", "head_size")
+
+
+def of_split(data_dir: Path, name: str, chosen: str, splits: Collection[str]) -> Path:
+    """The file of a split.
+
+    Args:
+      data_dir: the folder that holds the data sets, or is to hold them.
+      name: of the data set, and of its folder.
+      chosen: the split.
+      splits: that there are.
+
+    Raises:
+      InputError: there is no such split.
+    """
+    releases.check_split(name, chosen, splits)
+    return Path(data_dir) / name / f"{chosen}.npz"
+
+
+def check_new(path: Path) -> None:
+    """Sees that a file can be made.
+
+    Raises:
+      InputError: it is there already.
+      OutputError: its folder cannot be made.
+    """
+    if path.exists():
+        raise InputError(f"{path}: is there already; remove it to make it anew")
+    output_folder(path.parent)
+
+
+def write(path: Path, people: Sequence[Person], version: str) -> None:
+    """Writes people whose images are bytes.
+
+    Args:
+      path: the file.
+      people: all of one layout.
+      version: of what made them; `read` asks for it.
+    """
+    images = [np.frombuffer(person.image, np.uint8) for person in people]
+    with replacing(path) as file:
+        np.savez(
+            file,
+            format=version,
+            images=np.concatenate(images),
+            ends=np.cumsum([len(image) for image in images]),
+            **{field: np.array([getattr(p, field) for p in people]) for field in _FIELDS},
+        )
+
+
+def read(path: Path, version: str) -> list[Person]:
+    """The people of a file.
+
+    Raises:
+      InputError: it is no such file, or one of another version.
+    """
+    try:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not a prepared data set, or a truncated one: {error}") from error
+    if str(arrays.get("format")) != version:
+        raise InputError(
+            f"{path}: field 'format' is not '{version}': made by another version; remove it"
+        )
+    blob, ends = arrays["images"].tobytes(), arrays["ends"].tolist()
+    return [
+        Person(
+            name=str(arrays["name"][row]),
+            image=blob[start:end],
+            points=arrays["points"][row],
+            annotated=arrays["annotated"][row],
+            visible=arrays["visible"][row],
+            marked=arrays["marked"][row],
+            height=float(arrays["height"][row]),
+            head_size=float(arrays["head_size"][row]),
+        )
+        for row, (start, end) in enumerate(zip([0, *ends], ends, strict=False))
+    ]

@@ -1,0 +1,1 @@
+"""Train, evaluate and ablate iterative error feedback."""

@@ -1,0 +1,311 @@
+"""`eval.py ief`: finds the keypoints of annotated people and measures how often they are right.
+
+The measures are `ief_jax.keypoint_metrics`'s. A person is looked at through the box that the scale
+selector picks, about the marked point that the data set gives (LSP: the image's centre).
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import tyro
+from PIL import Image
+from tqdm import tqdm
+
+from data.keypoints import sets
+from data.keypoints.people import Person, decode
+from experiments import checks
+from ief_jax.geometry import crops
+from ief_jax.geometry.crops import Box
+from ief_jax.ief import augmentation, build, estimation, metrics
+from ief_jax.ief import checkpoints as ief_checkpoints
+from ief_jax.ief import confidence as ief_confidence
+from ief_jax.ief.checkpoints import Checkpoint
+from ief_jax.ief.confidence import Estimate
+from ief_jax.ief.metrics import Rates, Reliability, Scores
+from ief_jax.ief.scale_selector import checkpoints as scale_selector_checkpoints
+from ief_jax.ief.scale_selector import selection
+from ief_jax.io.files import InputError, replacing, write_json
+from ief_jax.viz import keypoint_report
+from ief_jax.viz.keypoint_report import Corrections
+
+BATCH = 32
+"""Crops that the network computes at a time."""
+FIGURE_QUANTILES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
+"""Whose corrections the figure shows, by their mean error: the best, the median, the worst."""
+
+PUBLISHED = {
+    ("lsp", "PCP"): {"torso": 95.3, "upper_arm": 66.7, "mean": 72.5},
+    ("mpii", "PCKh@0.5"): {"mean": 81.0},
+}
+"""What the paper reports, in percent: on LSP's test set, and on MPII's validation set."""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Evaluate iterative error feedback.
+
+    Attributes:
+      dataset: which people; the synthetic set is made where it is not there.
+      data_dir: the folder that holds lsp/, lspet/, ... as they were released.
+      split: test where the release has it annotated, and validation.
+      checkpoint: released, or a folder that train.py wrote.
+      steps: corrections; the checkpoint's own number by default.
+      box: selector for the one that the scale selector arrives at, nine for the one
+        of the paper's nine that it prefers, truth for 1.2 times the person's true height.
+      augment: test-time augmentation, of which the median is taken: none as in the paper, or
+        scales_and_mirror as ief-jax keypoints does.
+      box_refinements: how often the box is replaced by the one that fits the keypoints found in it.
+        0 in the paper; by default 1, if the network knows the whole body.
+      count: people to take, chosen at random; all by default.
+      seed: of the choice.
+      json: file for the figures.
+      figure: file for a picture (.png, .pdf, .svg).
+    """
+
+    dataset: Literal["lsp", "lspet", "mpii", "coco", "synthetic", "figures"] = "synthetic"
+    data_dir: Path = Path("downloads")
+    split: Literal["train", "validation", "test"] | None = None
+    checkpoint: str = "released"
+    steps: int | None = None
+    box: Literal["selector", "nine", "truth"] = "selector"
+    augment: Literal["none", "scales_and_mirror"] = "none"
+    box_refinements: int | None = None
+    count: int | None = None
+    seed: int = 0
+    json: Path | None = None
+    figure: Path | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """An evaluation: what is printed, written and drawn."""
+
+    scores: Scores
+    confidence: Reliability | None
+    count: int
+    seconds: float
+    sequences: list[Corrections]
+
+    @property
+    def rates(self) -> dict[str, Rates]:
+        """The measures that there are, by name; the data set's own first."""
+        found = {"PCKh@0.5": self.scores.pckh, "PCK@0.2": self.scores.pck, "PCP": self.scores.pcp}
+        return {name: rates for name, rates in found.items() if rates is not None}
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON, in percent; null where nothing is annotated.
+
+        `pcp`, `pck`, `pckh`, `per_joint`, `per_limb` and `left_right_confusion` are after the last
+        step. `per_joint` and `per_step` (from the start on) are of `measure`; `steps` has all
+        measures. `confidence`, with test-time augmentation: its ranking, and the percentage right
+        of the joints in fifths of its range. `seconds` is the time of all boxes, cutting out
+        included and compiling left out.
+        """
+        measure, rates = next(iter(self.rates.items()))
+        own = self.scores
+        every = {"pcp": own.pcp, "pck": own.pck, "pckh": own.pckh}
+        every["left_right_confusion"] = own.mistaken_sides
+        return {
+            **{name: each and _number(each.mean[-1]) for name, each in every.items()},
+            "measure": measure,
+            "per_joint": _by_name(rates),
+            "per_step": [_number(value) for value in rates.mean],
+            "per_limb": own.pcp and _by_name(own.pcp),
+            "steps": {n: each and [_number(v) for v in each.mean] for n, each in every.items()},
+            "confidence": self.confidence
+            and {
+                "ranking": _number(self.confidence.ranking),
+                "right": [_number(value) for value in self.confidence.right],
+                "joints": self.confidence.joints.tolist(),
+            },
+            "count": self.count,
+            "seconds": self.seconds,
+        }
+
+
+def ief(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
+    """Evaluate iterative error feedback (IEF): a photograph to 2D keypoints."""
+    result = evaluate(arguments)
+    title = f"{arguments.dataset}, {result.count} people, checkpoint {arguments.checkpoint}"
+    print(f"{title}: predicted in {result.seconds:.2f} s")
+    for name, rates in result.rates.items():
+        published = PUBLISHED.get((arguments.dataset, name), {})
+        print("\n" + keypoint_report.table(f"{name} (%)", rates, published))
+    if result.scores.mistaken_sides:
+        rates = result.scores.mistaken_sides
+        print("\n" + keypoint_report.table("other side (%)", rates, {}))
+    if result.confidence:
+        print("\n" + keypoint_report.confidences(result.confidence))
+    if arguments.json:
+        write_json(arguments.json, result.to_dict())
+    if arguments.figure:
+        page = keypoint_report.figure(
+            title, result.rates, next(iter(result.rates)), result.sequences
+        )
+        with replacing(arguments.figure) as file:
+            page.savefig(file, format=arguments.figure.suffix[1:], dpi=130)
+
+
+def evaluate(arguments: Arguments) -> Result:
+    """Runs the protocol; reads files, writes none."""
+    _check(arguments)
+    checkpoint = ief_checkpoints.load(arguments.checkpoint)
+    build.check_checkpoint(checkpoint, arguments.checkpoint)
+    people, names = sets.load(
+        arguments.dataset, arguments.data_dir, arguments.split or _last_split(arguments.dataset)
+    )
+    people = _choose(people, arguments.count, arguments.seed)
+    joints = checkpoint.configuration.joints
+    common = tuple(joint for joint in joints if joint in names)
+    if not common:
+        raise InputError(f"{arguments.checkpoint}: none of its joints is in {arguments.dataset}")
+
+    boxes, estimates, confidence, seconds = _estimate(arguments, checkpoint, people)
+    truth = np.stack([person.points for person in people]).astype(np.float64)
+    annotated = np.stack([person.annotated for person in people])
+    compared = estimates[:, :, metrics.rows(common, joints)]
+    scores = metrics.scores(
+        compared, common, truth, annotated, names, np.array([one.head_size for one in people])
+    )
+    if scores.pck is None and scores.pckh is None:
+        raise InputError(
+            f"{arguments.dataset}: nobody has {' and '.join(metrics.TORSO)} annotated, "
+            "nor a head's size: nothing to measure by"
+        )
+
+    # The confidences
+    own, mine = metrics.rows(common, names), metrics.rows(common, joints)
+    known, right = annotated[:, own], truth[:, own]
+    reach = metrics.PCK_SHARE * metrics.torso_diameter(truth, annotated, names)
+    counted = known & np.isfinite(reach)[:, None]
+    reliability = None
+    if arguments.augment != "none" and counted.any():
+        hits = metrics.within(compared[:, -1], right, reach)
+        reliability = metrics.reliability(confidence[:, mine][counted], hits[counted])
+
+    # The figure
+    distance = np.linalg.norm(compared[:, -1] - right, axis=-1)
+    heights = np.array([person.height for person in people])
+    error = (distance * known).sum(1) / np.maximum(known.sum(1), 1) / heights
+    sequences = [
+        _corrections(checkpoint, people[row], names, boxes[row], estimates[row], error[row])
+        for row in (_spread_over(error) if arguments.figure else ())
+    ]
+    return Result(scores, reliability, len(people), seconds, sequences)
+
+
+def _check(arguments: Arguments) -> None:
+    checks.at_least(arguments, {"count": 1, "box_refinements": 0, "steps": 0, "seed": 0})
+    checks.outputs(arguments.json, arguments.figure)
+
+
+def _last_split(dataset: str) -> str:
+    """What results are reported on: the test set, where its annotations are released."""
+    return "test" if dataset == "lsp" else "validation"
+
+
+def _choose(people: list[Person], count: int | None, seed: int) -> list[Person]:
+    """`count` of the people at random, or all, in their order."""
+    if count is None or count >= len(people):
+        return people
+    rows = np.sort(np.random.default_rng(seed).permutation(len(people))[:count])
+    return [people[row] for row in rows]
+
+
+def _estimate(
+    arguments: Arguments, checkpoint: Checkpoint, people: Sequence[Person]
+) -> tuple[list[Box], np.ndarray, np.ndarray, float]:
+    """Each person's box, path [N, T + 1, K, 2] in pixels, and confidence [N, K]; the seconds."""
+    joints = checkpoint.configuration.joints
+    augmentations = augmentation.IDENTITY
+    if arguments.augment == "scales_and_mirror":
+        augmentations = augmentation.scales_and_mirror(joints)
+    refinements = arguments.box_refinements
+    if refinements is None:
+        refinements = estimation.box_refinements(joints)
+    find_box = _box_finder(arguments.box)
+    group = max(1, BATCH // len(augmentations))
+    boxes: list[Box] = []
+    found: list[Estimate] = []
+    seconds = 0.0
+    with tqdm(total=len(people), desc="IEF", unit="person", leave=False) as bar:
+        for first in range(0, len(people), group):
+            some = people[first : first + group]
+            photographs = [decode(person.image, person.name) for person in some]
+            chosen = list(map(find_box, photographs, some))
+            look = partial(
+                estimation.estimate_paths,
+                checkpoint,
+                photographs,
+                chosen,
+                augmentations,
+                refinements,
+                arguments.steps,
+                batch=group * len(augmentations),
+            )
+            if first == 0:
+                look()  # compiles
+            began = time.perf_counter()
+            paths, fitting = look()
+            seconds += time.perf_counter() - began
+            boxes += fitting
+            found += [
+                ief_confidence.combine(path, box.side)
+                for path, box in zip(paths, fitting, strict=True)
+            ]
+            bar.update(len(some))
+    each, confidence = (np.stack(arrays) for arrays in zip(*found, strict=True))
+    return boxes, each, confidence, seconds
+
+
+def _box_finder(which: str) -> Callable[[Image.Image, Person], Box]:
+    """What gives the box that fits a person in a photograph."""
+    if which == "truth":
+        return lambda photograph, person: Box(*person.marked.tolist(), crops.PERSON * person.height)
+    selector = scale_selector_checkpoints.load()
+    pick = {"selector": selection.refine_box, "nine": selection.select_box}[which]
+    return lambda photograph, person: pick(selector, photograph, person.marked)
+
+
+def _spread_over(error: np.ndarray) -> list[int]:
+    """People with small, middling and large errors, in this order."""
+    order = np.argsort(error)
+    return list(dict.fromkeys(int(order[round(q * (len(order) - 1))]) for q in FIGURE_QUANTILES))
+
+
+def _corrections(
+    checkpoint: Checkpoint,
+    person: Person,
+    names: tuple[str, ...],
+    box: Box,
+    path: np.ndarray,
+    error: float,
+) -> Corrections:
+    """One row of the figure: everything in the pixels of the crop."""
+    size = checkpoint.configuration.size
+    photograph = decode(person.image, person.name)
+    seen = augmentation.person_crops(photograph, person.marked, box, augmentation.IDENTITY, size)
+    return Corrections(
+        seen.images[0],
+        crops.to_crop(path, seen.boxes[0], size),
+        checkpoint.configuration.joints,
+        crops.to_crop(person.points, seen.boxes[0], size),
+        person.annotated,
+        names,
+        f"{person.name}: {100 * error:.1f} % of the height off",
+    )
+
+
+def _by_name(rates: Rates) -> dict[str, float | None]:
+    """Percentages after the last step."""
+    return dict(zip(rates.names, map(_number, rates.each[-1]), strict=True))
+
+
+def _number(value: float) -> float | None:
+    """For JSON, which has no nan."""
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,1 @@
+"""SMPL-format bodies: forward pass, joints without vertices, poses, priors, model files."""

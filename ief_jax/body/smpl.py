@@ -1,0 +1,170 @@
+"""The SMPL body model (Loper et al. 2015) as staged pure functions: shape, pose, skin.
+
+Units are metres and radians; y points up, the body faces +z, its left side is at +x.
+Functions take one body; `jax.vmap` gives batches.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from ief_jax.geometry import rotations
+
+JOINT_NAMES = (
+    "pelvis",
+    "left_hip",
+    "right_hip",
+    "spine1",
+    "left_knee",
+    "right_knee",
+    "spine2",
+    "left_ankle",
+    "right_ankle",
+    "spine3",
+    "left_foot",
+    "right_foot",
+    "neck",
+    "left_collar",
+    "right_collar",
+    "head",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hand",
+    "right_hand",
+)
+JOINTS = len(JOINT_NAMES)
+
+
+@struct.dataclass
+class BodyModel:
+    """An SMPL-format body with V vertices, 24 joints and B shape coefficients.
+
+    Attributes:
+      template: [V, 3] vertices of the mean body in the T-pose, metres.
+      shape_directions: [V, 3, B] displacement of each vertex per unit of each beta.
+      pose_directions: [V, 3, 207] displacement per entry of the 23 matrices R_k - I.
+      joint_regressor: [24, V] joints as weighted means of vertices.
+      weights: [V, 24] skinning weights; rows sum to one.
+      faces: [F, 3] int32 triangles.
+      landmarks: [L] int32 vertices of the `landmark_names`.
+      parents: each joint's parent, -1 at the root (static).
+      landmark_names: names of `landmarks` (static).
+    """
+
+    template: jax.Array
+    shape_directions: jax.Array
+    pose_directions: jax.Array
+    joint_regressor: jax.Array
+    weights: jax.Array
+    faces: jax.Array
+    landmarks: jax.Array
+    parents: tuple[int, ...] = struct.field(pytree_node=False)
+    landmark_names: tuple[str, ...] = struct.field(pytree_node=False)
+
+    @property
+    def betas(self) -> int:
+        """B, the number of shape coefficients."""
+        return self.shape_directions.shape[-1]
+
+
+class Shaped(NamedTuple):
+    """A body at rest: vertices [V, 3] and joints [24, 3]."""
+
+    vertices: jax.Array
+    joints: jax.Array
+
+
+class Posed(NamedTuple):
+    """The skeleton in a pose.
+
+    Attributes:
+      rotations: [24, 3, 3] each bone's rotation in the world.
+      joints: [24, 3] where the joints are.
+      translations: [24, 3]; bone k takes a rest point p to `rotations[k] p + translations[k]`.
+    """
+
+    rotations: jax.Array
+    joints: jax.Array
+    translations: jax.Array
+
+
+def shape(body: BodyModel, betas: jax.Array) -> Shaped:
+    """The rest body of shape coefficients `betas` [B] (SMPL, Eqs. 8 and 10)."""
+    # T_S = T + sum_b beta_b S_b
+    vertices = body.template + body.shape_directions @ betas
+    # J(beta) = J_regressor T_S
+    return Shaped(vertices, body.joint_regressor @ vertices)
+
+
+def pose(joints: jax.Array, local: jax.Array, parents: tuple[int, ...]) -> Posed:
+    """Forward kinematics (SMPL, Eqs. 3 and 4).
+
+    Args:
+      joints: [24, 3] rest joints.
+      local: [24, 3, 3] each joint's rotation relative to its parent; the root's is the body's.
+      parents: the kinematic tree.
+    """
+    world = world_rotations(local, parents)
+    parent = np.maximum(parents, 0)
+    offsets = jnp.concatenate([joints[:1], joints[1:] - joints[parent[1:]]])
+    carried = jnp.concatenate([offsets[:1], rotations.rotate(world[parent[1:]], offsets[1:])])
+    # Each joint is the sum of the rotated offsets on its way from the root.
+    posed = jnp.matmul(ancestors(parents), carried)
+    # p -> R_k (p - J_k) + J'_k
+    return Posed(world, posed, posed - rotations.rotate(world, joints))
+
+
+def skin(body: BodyModel, shaped: Shaped, posed: Posed, local: jax.Array) -> jax.Array:
+    """Posed vertices [V, 3]: pose blend shapes, then linear blend skinning (SMPL, Eqs. 2, 9)."""
+    # T_P = T_S + sum_n (R_n(theta) - R_n(0)) P_n
+    vertices = shaped.vertices + body.pose_directions @ pose_feature(local)
+    # v' = sum_k w_k (R_k v + t_k)
+    blended = (body.weights @ posed.rotations.reshape(-1, 9)).reshape(-1, 3, 3)
+    return rotations.rotate(blended, vertices) + body.weights @ posed.translations
+
+
+def vertices(body: BodyModel, local: jax.Array, betas: jax.Array) -> jax.Array:
+    """The whole forward pass M(theta, beta): `local` [24, 3, 3], `betas` [B] to [V, 3]."""
+    shaped = shape(body, betas)
+    return skin(body, shaped, pose(shaped.joints, local, body.parents), local)
+
+
+def pose_feature(local: jax.Array) -> jax.Array:
+    """R_k - I of the 23 joints below the root, row by row: [24, 3, 3] to [207]."""
+    return (local[1:] - jnp.eye(3, dtype=local.dtype)[None]).reshape(-1)
+
+
+def world_rotations(local: jax.Array, parents: tuple[int, ...]) -> jax.Array:
+    """Products of the local rotations [24, 3, 3] from the root down: [24, 3, 3].
+
+    All joints of one depth are multiplied at once. (Pointer jumping takes fewer rounds, but its
+    derivative is several times the work.)
+    """
+    levels = _levels(parents)
+    done = [local[levels[0]]]
+    for above, level in zip(levels, levels[1:], strict=False):
+        upper = np.searchsorted(above, [parents[joint] for joint in level])
+        done.append(rotations.compose(done[-1][upper], local[level]))
+    return jnp.concatenate(done)[np.argsort(np.concatenate(levels))]
+
+
+def _levels(parents: tuple[int, ...]) -> list[np.ndarray]:
+    """The joints at each depth of the tree, in ascending order; the root's level first."""
+    depth = ancestors(parents).sum(1)
+    return [np.flatnonzero(depth == d) for d in range(1, int(depth.max()) + 1)]
+
+
+def ancestors(parents: tuple[int, ...]) -> np.ndarray:
+    """[24, 24] float32: 1 where the column's joint is the row's joint or above it."""
+    matrix = np.eye(len(parents), dtype=np.float32)
+    for joint, parent in enumerate(parents):
+        if parent >= 0:
+            matrix[joint] += matrix[parent]
+    return matrix

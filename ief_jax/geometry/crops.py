@@ -1,0 +1,105 @@
+"""Square crops of an image, and the maps between its pixels and theirs.
+
+Integer coordinates are pixel centres, x right, y down, in the image and in the crop. A `Box` of
+side s about c covers c - s/2 to c + s/2; cut out at n x n pixels it maps
+
+    u = (p - c) n / s + (n - 1) / 2
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+BOXES = 9
+LENGTHS = {"smaller": min, "larger": max}
+"""What boxes may be measured by, of an image's sides."""
+LARGEST, SMALLEST = 1.4, 0.3
+"""Sides of the first and the last of the boxes, in units of the image's smaller side."""
+PERSON = 1.2
+"""Side of the box that fits a person, in units of the person's height."""
+WINDOW = 7 / 8
+"""Side of the part of a box that the network sees: 224 pixels of 256."""
+
+
+class Box(NamedTuple):
+    """A square in an image: its centre (x, y) and its side, in pixels."""
+
+    x: float
+    y: float
+    side: float
+
+
+def candidate_boxes(
+    marked: Sequence[float] | np.ndarray, length: float, count: int = BOXES
+) -> list[Box]:
+    """The squares about a marked point, one of which is to fit the person (Carreira et al., 3).
+
+    Args:
+      marked: [2] px, a point on the person.
+      length: px; the image's smaller side, in the paper.
+      count: how many.
+
+    Returns:
+      Boxes from 1.4 to 0.3 times `length`, the largest first, their sides evenly spaced.
+    """
+    x, y = (float(value) for value in marked)
+    return [Box(x, y, float(side)) for side in np.linspace(LARGEST, SMALLEST, count) * length]
+
+
+def fitting_boxes(candidates: Sequence[Box], height: float, count: int = 3) -> list[Box]:
+    """The `count` boxes whose side is closest to 1.2 times a person's height, the closest first.
+
+    Args:
+      candidates: from `boxes`.
+      height: the person's height, px.
+      count: how many; 3 in the paper's training set, 1 when testing.
+    """
+    return sorted(candidates, key=lambda box: abs(box.side - PERSON * height))[:count]
+
+
+def window(box: Box, offset: Sequence[float] | np.ndarray = (0.0, 0.0)) -> Box:
+    """The part of a box that the network sees: the paper's 224 x 224 of 256 x 256.
+
+    Args:
+      box: the whole box.
+      offset: [2]; (-1, -1) for the window at the top left, (1, 1) for that at the bottom right,
+        zero for the central one.
+    """
+    slack = (1 - WINDOW) * box.side / 2
+    return Box(box.x + slack * offset[0], box.y + slack * offset[1], WINDOW * box.side)
+
+
+def to_crop(points: np.ndarray, box: Box, size: int) -> np.ndarray:
+    """Takes points [..., 2] from pixels of the image to pixels of the crop."""
+    # u = (p - c) n / s + (n - 1) / 2
+    return (points - np.array([box.x, box.y])) * (size / box.side) + (size - 1) / 2
+
+
+def to_image(points: np.ndarray, box: Box, size: int) -> np.ndarray:
+    """Takes points [..., 2] from pixels of the crop to pixels of the image."""
+    return (points - (size - 1) / 2) * (box.side / size) + np.array([box.x, box.y])
+
+
+def crop(image: Image.Image, box: Box, size: int) -> np.ndarray:
+    """Cuts a box out of an image; what lies outside the image is black.
+
+    Args:
+      image: in RGB.
+      box: where; it may reach beyond the image, and need not touch it.
+      size: side of the result, px.
+
+    Returns:
+      uint8 [size, size, 3], resampled bilinearly, smoothed where it is made smaller.
+    """
+    # Pillow's coordinates are those of pixel edges: pixel i covers i to i + 1.
+    left, top = box.x + 0.5 - box.side / 2, box.y + 0.5 - box.side / 2
+    # The filter reaches a little beyond the box.
+    margin = 1 + round(box.side / size)
+    corner = int(np.floor(left)) - margin, int(np.floor(top)) - margin
+    far = int(np.ceil(left + box.side)) + margin, int(np.ceil(top + box.side)) + margin
+    region = image.crop((*corner, *far))  # black outside the image
+    inside = left - corner[0], top - corner[1]
+    edges = (*inside, inside[0] + box.side, inside[1] + box.side)
+    return np.asarray(region.resize((size, size), Image.Resampling.BILINEAR, box=edges))

@@ -1,0 +1,130 @@
+"""Test-time augmentation: the same person seen at several scales and in the mirror."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from ief_jax.geometry import crops, skeletons
+from ief_jax.geometry.crops import Box
+from ief_jax.ief import prediction
+from ief_jax.ief.checkpoints import Checkpoint
+
+
+class Augmentation(NamedTuple):
+    """A crop of a person: the box's side in units of the one that fits, and whether mirrored."""
+
+    scale: float
+    mirrored: bool
+
+
+IDENTITY = (Augmentation(1.0, False),)
+"""No augmentation, as in the paper."""
+
+SCALES = (1.0, 0.9, 1.1)
+"""Of the boxes of `scales_and_mirror`."""
+
+
+class PersonCrops(NamedTuple):
+    """One person as the network is shown them, V times.
+
+    Attributes:
+      images: uint8 [V, S, S, 3] RGB.
+      marked: float32 [V, 2], pixels of the crops.
+      boxes: V; what part of the photograph each crop shows.
+      augmentations: V.
+    """
+
+    images: np.ndarray
+    marked: np.ndarray
+    boxes: tuple[Box, ...]
+    augmentations: tuple[Augmentation, ...]
+
+
+def scales_and_mirror(joints: Sequence[str]) -> tuple[Augmentation, ...]:
+    """Boxes a little smaller and larger, each as it is and, if left and right can change places
+    (a network may know the left knee alone), mirrored."""
+    other = {"left": "right", "right": "left"}
+    split = [joint.partition("_") for joint in joints]
+    paired = all(side not in other or f"{other[side]}_{part}" in joints for side, _, part in split)
+    return tuple(
+        Augmentation(size, flip) for size in SCALES for flip in ((False, True)[: 1 + paired])
+    )
+
+
+def person_crops(
+    photograph: Image.Image,
+    marked: np.ndarray,
+    box: Box,
+    augmentations: Sequence[Augmentation],
+    size: int,
+) -> PersonCrops:
+    """Cuts a person out of a photograph.
+
+    Args:
+      photograph: in RGB.
+      marked: [2] pixels, a point on the person.
+      box: that fits the person: 1.2 times as large as they are tall (`crops.PERSON`).
+      augmentations: V.
+      size: S, the side of the crops, pixels.
+    """
+    windows = tuple(crops.window(box._replace(side=one.scale * box.side)) for one in augmentations)
+    images = [crops.crop(photograph, window, size) for window in windows]
+    points = np.stack([crops.to_crop(np.asarray(marked), window, size) for window in windows])
+    for row, one in enumerate(augmentations):
+        if one.mirrored:
+            images[row] = images[row][:, ::-1]
+            points[row] = _mirror(points[row], size)
+    return PersonCrops(np.stack(images), points.astype(np.float32), windows, tuple(augmentations))
+
+
+def predict_paths(
+    checkpoint: Checkpoint, crops_of_people: Sequence[PersonCrops], steps: int | None, batch: int
+) -> list[np.ndarray]:
+    """y_0 .. y_T of each augmented crop of each person.
+
+    Args:
+      checkpoint: the trained network.
+      crops_of_people: one entry a person.
+      steps: T; the checkpoint's own number by default.
+      batch: crops to compute at a time; each number is compiled once.
+
+    Returns:
+      [V, T + 1, K, 2] a person, pixels of the photograph.
+
+    Raises:
+      KeyError: a crop is mirrored, and the network has a joint of one side only.
+    """
+    images = np.concatenate([one.images for one in crops_of_people])
+    marked = np.concatenate([one.marked for one in crops_of_people])
+    found = []
+    for first in range(0, len(images), batch):
+        # The last batch is filled up with copies of the last crop.
+        rows = np.minimum(np.arange(first, first + batch), len(images) - 1)
+        found.append(np.asarray(prediction.predict(checkpoint, images[rows], marked[rows], steps)))
+    ends = np.cumsum([len(one.augmentations) for one in crops_of_people])
+    each = np.split(np.concatenate(found)[: len(images)], ends[:-1])
+    size, names = checkpoint.configuration.size, checkpoint.configuration.joints
+    return [
+        _to_photograph(one, mine, size, names)
+        for one, mine in zip(crops_of_people, each, strict=True)
+    ]
+
+
+def _to_photograph(
+    one: PersonCrops, found: np.ndarray, size: int, names: Sequence[str]
+) -> np.ndarray:
+    """Takes [V, T + 1, K, 2] from pixels of the crops to the photograph's, out of the mirror."""
+    paths = []
+    each = zip(one.augmentations, one.boxes, found.astype(np.float64), strict=True)
+    for augmentation, window, path in each:
+        if augmentation.mirrored:
+            path = _mirror(path, size)[:, skeletons.opposite(names)]
+        paths.append(crops.to_image(path, window, size))
+    return np.stack(paths)
+
+
+def _mirror(points: np.ndarray, size: int) -> np.ndarray:
+    """Points [..., 2] of a crop in the crop's mirror image."""
+    return np.stack([size - 1 - points[..., 0], points[..., 1]], -1)

@@ -1,0 +1,59 @@
+"""How IEF is run: as in the paper, and the ways that the paper compares it with.
+
+Read by the commands and the checkpoints; what computes takes plain values.
+"""
+
+from dataclasses import dataclass
+
+from ief_jax.geometry.skeletons import LSP_14
+from ief_jax.io.json_config import JsonConfig
+
+MAX_CORRECTION = 20 / 224
+"""L, as a share of the crop's side."""
+
+
+@dataclass(frozen=True)
+class IEFConfig(JsonConfig):
+    """What must be known to rebuild a keypoint estimator from its weights.
+
+    Attributes:
+      name: of the configuration.
+      backbone: a key of `backbones.NAMED`.
+      size: of the square crop that the network sees, pixels.
+      joints: names of the keypoints that are fed back and corrected.
+      sigma: standard deviation of the heatmaps' Gaussians, pixels of the crop.
+      max_correction: L, pixels of the crop: what a network output of one stands for, and the
+        longest correction where they are bounded.
+      bounded: corrections longer than L are cut; in the paper the network is taught short ones and
+        nothing is cut.
+      steps: corrections made at test time.
+      heatmap_stage: stage of the backbone that the heatmaps enter before; 0: with the image.
+      pool_size: the last feature map is averaged to this many cells a side.
+    """
+
+    name: str
+    backbone: str
+    size: int
+    joints: tuple[str, ...]
+    sigma: float
+    max_correction: float
+    bounded: bool
+    steps: int
+    heatmap_stage: int
+    pool_size: int
+
+
+PAPER = IEFConfig(
+    name="paper",
+    backbone="googlenet",
+    size=224,
+    joints=LSP_14,
+    sigma=10.0,
+    max_correction=20.0,
+    bounded=False,
+    steps=3,
+    heatmap_stage=0,
+    pool_size=1,
+)
+"""Carreira et al. 2016 on LSP; the Gaussians' width is not in the paper (10 px is between the two
+widths that the authors' code names)."""

@@ -1,0 +1,81 @@
+"""Human pose estimation with iterative error feedback (Carreira et al. 2016).
+
+    e_t = f(x_t)                                                          (Eq. 1)
+    y_{t+1} = y_t + e_t                                                   (Eq. 2)
+    x_{t+1} = I (+) g(y_{t+1})                                            (Eq. 3)
+
+y are K keypoints in pixels of a square crop, g draws one Gaussian each, (+) stacks them on the
+image, and the network f puts out what is wrong with them. A last heatmap holds a marked point
+inside the person, which never moves.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ief_jax.ief import build, corrections, heatmaps
+from ief_jax.ief.config import IEFConfig
+from ief_jax.io.checkpoint_files import Weights
+
+
+class ImageFeatures(NamedTuple):
+    """What a network sees of N crops that does not depend on the keypoints.
+
+    Attributes:
+      encoded: the backbone's own, leading axis N.
+      marked: [N, 2] a point inside each person, pixels.
+    """
+
+    encoded: Any
+    marked: jax.Array
+
+
+def encode_image(
+    configuration: IEFConfig, weights: Weights, images: jax.Array, marked: jax.Array
+) -> ImageFeatures:
+    """All that is computed once, however many corrections follow.
+
+    Args:
+      configuration: of the network.
+      weights: of the network.
+      images: [N, S, S, 3] crops, RGB, 0 to 255.
+      marked: [N, 2] pixels of the crops.
+    """
+    module = build.network(configuration)
+    encoded = module.apply(weights, module.normalise(images), method="encode_image")
+    return ImageFeatures(encoded, jnp.asarray(marked))
+
+
+def correction(
+    configuration: IEFConfig, weights: Weights, features: ImageFeatures
+) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """e_t = f(I (+) g(y_t)) of a batch, [N, K, 2] pixels, to be run by `feedback.refine`.
+
+    As in the paper nothing bounds it: the network was taught corrections that are. `made` is what
+    becomes of it where the configuration says so.
+    """
+    module = build.network(configuration)
+    size = (configuration.size, configuration.size)
+
+    def correct(y: jax.Array, step: jax.Array) -> jax.Array:
+        del step
+        points = jnp.concatenate([y, features.marked[:, None]], 1)
+        # g(y_t)
+        factors = heatmaps.profiles(points, size, configuration.sigma)
+        # e_t = f(x_t)
+        found = module.apply(
+            weights, features.encoded, factors.rows, factors.columns, method="correct"
+        )
+        numbers = jnp.asarray(found)
+        return module.corrections(numbers, y, configuration.size, configuration.max_correction)
+
+    return correct
+
+
+def apply_bound(configuration: IEFConfig, correction: jax.Array) -> jax.Array:
+    """The part of a correction [..., K, 2] that is made in one step."""
+    if not configuration.bounded:
+        return correction
+    return corrections.limited(correction, configuration.max_correction)

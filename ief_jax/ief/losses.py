@@ -1,0 +1,36 @@
+"""IEF's loss (Eq. 4): h, how much an error in a correction counts, and its mean over a batch."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+ErrorMeasure = Callable[[jax.Array], jax.Array]
+"""h: errors [..., 2] in units of L to [...]."""
+
+
+def squared_error(error: jax.Array) -> jax.Array:
+    """|e|^2 of errors [..., 2] in units of L, as in the paper."""
+    return jnp.square(error).sum(-1)
+
+
+def smooth_distance(error: jax.Array) -> jax.Array:
+    """About |e|: wrong annotations count for less. Smooth below a fifth of L."""
+    return jnp.sqrt(jnp.square(error).sum(-1) + 0.04)
+
+
+def mean_error(
+    h: ErrorMeasure, found: jax.Array, target: jax.Array, annotated: jax.Array, unit: float
+) -> jax.Array:
+    """h(f(x_t), e(y, y_t)) averaged over the annotated joints of a batch (Eq. 4): [].
+
+    Args:
+      h: how much an error counts.
+      found: f(x_t), [N, K, 2] pixels.
+      target: e(y, y_t), [N, K, 2] pixels.
+      annotated: [N, K]; the other joints have no part in the loss.
+      unit: L, pixels.
+    """
+    error = h((found - target) / unit)
+    # sum over joints of h(f(x_t), e(y, y_t))
+    return jnp.where(annotated, error, 0.0).sum() / jnp.maximum(annotated.sum(), 1)

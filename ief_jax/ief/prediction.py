@@ -1,0 +1,50 @@
+"""Keypoints of people in square crops: all corrections, compiled."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from ief_jax import loop
+from ief_jax.ief import iteration
+from ief_jax.ief.checkpoints import Checkpoint
+from ief_jax.ief.config import IEFConfig
+from ief_jax.io.checkpoint_files import Weights
+
+
+def predict(
+    checkpoint: Checkpoint, images: ArrayLike, marked: ArrayLike, steps: int | None = None
+) -> jax.Array:
+    """Keypoints of N people.
+
+    Args:
+      checkpoint: the trained network and y_0.
+      images: [N, S, S, 3] crops, RGB, 0 to 255; S is the configuration's size.
+      marked: [N, 2] a point inside each person, pixels of the crops.
+      steps: T; the configuration's own number by default.
+
+    Returns:
+      y_0 .. y_T of each: [N, T + 1, K, 2], pixels of the crops. Compiled once a batch size.
+    """
+    configuration = checkpoint.configuration
+    count = configuration.steps if steps is None else steps
+    weights = checkpoint.weights
+    return _predict(configuration, count, weights, jnp.asarray(images), jnp.asarray(marked))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _predict(
+    configuration: IEFConfig,
+    steps: int,
+    weights: Weights,
+    images: jax.Array,
+    marked: jax.Array,
+) -> jax.Array:
+    features = iteration.encode_image(configuration, weights["network"], images, marked)
+    start = jnp.broadcast_to(weights["start"], (len(images), *weights["start"].shape))
+    correct = iteration.correction(configuration, weights["network"], features)
+    path = loop.refine(
+        lambda y, t: iteration.apply_bound(configuration, correct(y, t)), start, steps
+    )
+    return jnp.moveaxis(path, 0, 1)

@@ -1,0 +1,88 @@
+"""A fitter from its configuration: the problem on a body, the network, its first weights."""
+
+import jax
+import jax.numpy as jnp
+
+from ief_jax.body import joints
+from ief_jax.geometry import keypoints2d, skeletons
+from ief_jax.io import checkpoint_files
+from ief_jax.lgd import checkpoints, gauss_newton, iteration, parameters, reprojection
+from ief_jax.lgd import features as lgd_features
+from ief_jax.lgd.config import LGDConfig
+from ief_jax.lgd.network import UpdateNetwork
+
+PARAMETERISATIONS = {
+    "axis_angle": parameters.AXIS_ANGLE,
+    "six_d": parameters.SIX_D,
+}
+
+FEATURES = {
+    "gradient": lgd_features.gradient_features,
+    "theta": lgd_features.theta_features,
+    "keypoints": lgd_features.keypoint_features,
+}
+
+LAYOUT = skeletons.COCO_18
+"""The keypoints that the networks know."""
+
+
+def problem(configuration: LGDConfig, model: joints.JointModel) -> reprojection.Problem:
+    """The fitting problem of a configuration on a body."""
+    model = joints.restrict(model, LAYOUT)
+    return reprojection.Problem(
+        PARAMETERISATIONS[configuration.parameterisation],
+        model,
+        jnp.asarray(skeletons.selection(LAYOUT, model.names)),
+        skeletons.opposite(LAYOUT),
+    )
+
+
+def features(configuration: LGDConfig) -> lgd_features.Features:
+    """What a configuration's network sees."""
+    return lgd_features.concatenate(*(FEATURES[name] for name in configuration.inputs))
+
+
+def network(configuration: LGDConfig, task: reprojection.Problem) -> UpdateNetwork:
+    """A configuration's network, without weights."""
+    outputs = iteration.theta_size(task)
+    if configuration.second_order_steps:
+        outputs += gauss_newton.output_size(task.model.betas)
+    return UpdateNetwork(outputs, configuration.width, configuration.blocks)
+
+
+def proposal(
+    configuration: LGDConfig, task: reprojection.Problem, weights: checkpoint_files.Weights
+) -> iteration.Proposal:
+    """What a configuration's network proposes, as it is trained."""
+    module = network(configuration, task)
+
+    def apply(shown: jax.Array) -> jax.Array:
+        return jnp.asarray(module.apply(weights, shown))
+
+    return iteration.proposal(apply, features(configuration))
+
+
+def initial_weights(
+    configuration: LGDConfig, task: reprojection.Problem, key: jax.Array
+) -> checkpoint_files.Weights:
+    """Random weights of a configuration's network."""
+    theta = task.parameterisation.start(task.model.betas)
+    observed = keypoints2d.Keypoints2D(jnp.zeros((len(LAYOUT), 2)), jnp.ones(len(LAYOUT)))
+    shown = features(configuration)(theta, theta, observed)
+    return network(configuration, task).init(key, shown[None])
+
+
+def check_checkpoint(checkpoint: checkpoints.Checkpoint, model: joints.JointModel) -> None:
+    """Sees that a checkpoint's weights fit its configuration and the body.
+
+    Raises:
+      InputError: they do not; the message lists the differences.
+    """
+    configuration = checkpoint.configuration
+    task = problem(configuration, model)
+    expected = jax.eval_shape(
+        lambda key: initial_weights(configuration, task, key), jax.random.key(0)
+    )
+    checkpoint_files.check_weights(
+        checkpoint.weights, expected, f"checkpoint '{configuration.name}'"
+    )

@@ -1,0 +1,256 @@
+"""How far fitted bodies are from known ones: the project's protocol and its measures.
+
+The protocol: every pose is seen once, as `sampling.example` turns, shapes and projects it; its
+keypoints may be spoiled by `sampling.degrade`; everything follows from one seed, pose by pose.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ief_jax.body import joints, pose_prior, smpl
+from ief_jax.geometry import camera, keypoints2d, rotations, skeletons
+from ief_jax.lgd import build, checkpoints, fitting, metrics, smplify, synthetic_views
+from ief_jax.lgd.parameters import Body
+
+MILLIMETRES = 1000.0
+
+
+class Examples(NamedTuple):
+    """N people with known bodies, and what a fit is given of them.
+
+    Attributes:
+      truth: bodies, cameras, and keypoints without fault; leading axis N.
+      observed: the keypoints that a fit sees, pixels.
+    """
+
+    truth: synthetic_views.Example
+    observed: keypoints2d.Keypoints2D
+
+
+class Estimate(NamedTuple):
+    """A fitted body and its keypoints [K, 2] in pixels."""
+
+    body: Body
+    keypoints: jax.Array
+
+
+class Errors(NamedTuple):
+    """Errors of an estimate.
+
+    Attributes:
+      pa_mpjpe: mean error of the 14 joints after Procrustes alignment, mm.
+      mpjpe: mean error of the 14 joints with the pelvis in the same place, mm.
+      vertex: mean error of the vertices with the pelvis in the same place, mm.
+      reprojection: mean distance of the body's keypoints from the observed ones, as a share of
+        the larger side of the box round the observed keypoints.
+    """
+
+    pa_mpjpe: jax.Array
+    mpjpe: jax.Array
+    vertex: jax.Array
+    reprojection: jax.Array
+
+
+def choose(total: int, count: int | None, seed: int) -> np.ndarray:
+    """Which of `total` poses are evaluated: `count` of them at random, or all; ascending."""
+    if count is None or count >= total:
+        return np.arange(total)
+    return np.sort(np.random.default_rng(seed).permutation(total)[:count])
+
+
+@jax.jit
+def examples_of_poses(
+    model: joints.JointModel,
+    poses: jax.Array,
+    number: jax.Array,
+    seed: jax.Array,
+    noise: float | jax.Array = 0.0,
+    drop: float | jax.Array = 0.0,
+) -> Examples:
+    """The protocol on given poses.
+
+    Args:
+      model: the body.
+      poses: [N, 24, 3] axis-angle, radians.
+      number: [N] each pose's place in its file: the same pose looks the same in every selection.
+      seed: of views, shapes, cameras, noise.
+      noise, drop: as in `sampling.degrade`.
+    """
+    return jax.vmap(partial(_example, model, seed, noise, drop))(poses, number)
+
+
+@jax.jit
+def examples_of_prior(
+    model: joints.JointModel,
+    prior: pose_prior.PosePrior,
+    number: jax.Array,
+    seed: jax.Array,
+    noise: float | jax.Array = 0.0,
+    drop: float | jax.Array = 0.0,
+) -> Examples:
+    """The protocol on poses drawn from the prior, one for each `number` [N]."""
+
+    def draw(index: jax.Array) -> jax.Array:
+        return pose_prior.sample(prior, _keys(seed, index)[0])
+
+    return jax.vmap(partial(_example, model, seed, noise, drop))(jax.vmap(draw)(number), number)
+
+
+def _keys(seed: jax.Array, number: jax.Array) -> jax.Array:
+    """Keys for the pose, the view and the keypoint_noise of example `number`."""
+    return jax.random.split(jax.random.fold_in(jax.random.key(seed), number), 3)
+
+
+def _example(
+    model: joints.JointModel,
+    seed: jax.Array,
+    noise: float | jax.Array,
+    drop: float | jax.Array,
+    pose: jax.Array,
+    number: jax.Array,
+) -> Examples:
+    _, key, noise_key = _keys(seed, number)
+    truth = synthetic_views.example(key, model, _selection(model, build.LAYOUT), pose)
+    points, confidence = synthetic_views.add_keypoint_noise(
+        truth.points, truth.confidence, noise_key, noise, drop
+    )
+    return Examples(truth, keypoints2d.Keypoints2D(points, confidence))
+
+
+def rest_pose(model: joints.JointModel, observed: keypoints2d.Keypoints2D) -> Estimate:
+    """The mean body in its rest pose, with the best camera for it: for one person."""
+    local = jnp.broadcast_to(jnp.eye(3), (smpl.JOINTS, 3, 3))
+    return _seen(model, Body(local, jnp.zeros(model.betas)), observed)
+
+
+def optimised(
+    model: joints.JointModel,
+    prior: pose_prior.PosePrior,
+    settings: smplify.Settings,
+    yaws: tuple[float, ...],
+    observed: keypoints2d.Keypoints2D,
+) -> Estimate:
+    """`smplify.fit` of one person, started from each of `yaws`."""
+    # Points that are not seen cost time.
+    seen = joints.restrict(model, build.LAYOUT)
+    normal = keypoints2d.normalise(observed, keypoints2d.bounding_square(observed))
+    task = smplify.Problem(seen, _selection(seen, build.LAYOUT), prior, normal)
+    found = smplify.fit(task, settings, yaws)
+    return _seen(model, Body(found.local, found.betas), observed)
+
+
+def learned(
+    checkpoint: checkpoints.Checkpoint,
+    model: joints.JointModel,
+    steps: int | None,
+    observed: keypoints2d.Keypoints2D,
+) -> Estimate:
+    """`fitting.fit` of a batch: [N, ...]."""
+    return _of_bodies(fitting.fit(checkpoint, model, *observed, steps))
+
+
+def path(
+    checkpoint: checkpoints.Checkpoint,
+    model: joints.JointModel,
+    steps: int | None,
+    observed: keypoints2d.Keypoints2D,
+) -> Estimate:
+    """All states of `fitting.fit` of a batch, as `fitting.trace` has them: [N, T + 1 + S, ...]."""
+    return _of_bodies(fitting.trace(checkpoint, model, *observed, steps).bodies)
+
+
+def _of_bodies(bodies: fitting.Bodies) -> Estimate:
+    vectors = bodies.poses.reshape(*bodies.poses.shape[:-1], smpl.JOINTS, 3)
+    return Estimate(Body(rotations.axis_angle_to_matrix(vectors), bodies.betas), bodies.keypoints)
+
+
+def joint_errors(
+    model: joints.JointModel, estimate: Estimate, example: Examples
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """(PA-MPJPE mm, MPJPE mm, reprojection) of one person's estimate, as in `Errors`."""
+    model = joints.restrict(model, ())
+    evaluated = _selection(model, skeletons.EVALUATION_14)
+    truth = example.truth
+    found = joints.positions(model, estimate.body.local, estimate.body.betas)
+    right = joints.positions(model, truth.local, truth.betas)
+    found, right = found - found[:1], right - right[:1]
+    seen = example.observed.confidence > 0
+    distance = jnp.linalg.norm(estimate.keypoints - example.observed.points, axis=-1)
+    side = jnp.maximum(synthetic_views.box_side(*example.observed), 1.0)
+    reprojection = jnp.where(seen, distance, 0.0).sum() / jnp.maximum(seen.sum(), 1) / side
+    return (
+        MILLIMETRES * metrics.pa_mpjpe(evaluated @ found, evaluated @ right),
+        MILLIMETRES * metrics.mpjpe(evaluated @ found, evaluated @ right),
+        reprojection,
+    )
+
+
+def pelvis_vertices(body: smpl.BodyModel, model: joints.JointModel, posed: Body) -> jax.Array:
+    """Vertices [V, 3] of a posed body, metres, with the pelvis at the origin."""
+    pelvis = model.joint_template[0] + model.joint_shapes[0] @ posed.betas
+    return smpl.vertices(body, posed.local, posed.betas) - pelvis[None]
+
+
+def errors(
+    body: smpl.BodyModel, model: joints.JointModel, estimate: Estimate, example: Examples
+) -> Errors:
+    """Errors of S estimates of one person (leading axis S of `estimate`): [S] each.
+
+    The meshes of the S estimates are made one after the other.
+    """
+    by_joints = jax.vmap(partial(joint_errors, model), in_axes=(0, None))(estimate, example)
+    right = pelvis_vertices(body, model, Body(example.truth.local, example.truth.betas))
+
+    def vertex(posed: Body) -> jax.Array:
+        return MILLIMETRES * metrics.mpjpe(pelvis_vertices(body, model, posed), right)
+
+    pa_mpjpe, mpjpe, reprojection = by_joints
+    return Errors(pa_mpjpe, mpjpe, jax.lax.map(vertex, estimate.body), reprojection)
+
+
+Result = TypeVar("Result")
+
+
+def map_in_chunks(
+    function: Callable[..., Result],
+    size: int,
+    *arrays: object,
+    advance: Callable[[int], object] = int,
+) -> Result:
+    """Maps a compiled function over batches of one size and joins the results, on the host.
+
+    Args:
+      function: of pytrees with a leading axis of `size`, to another.
+      size: of the batches; the last one is filled up with copies, whose results are left out.
+      *arrays: pytrees with one common leading axis.
+      advance: told how many rows are done after each batch.
+    """
+    count = len(jax.tree.leaves(arrays)[0])
+    parts = []
+    for rows in _batches(count, size):
+        part = jax.device_get(function(*jax.tree.map(lambda leaf, r=rows: leaf[r], arrays)))
+        kept = len(np.unique(rows))
+        parts.append(jax.tree.map(lambda leaf, k=kept: leaf[:k], part))
+        advance(kept)
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+
+
+def _batches(count: int, size: int) -> Iterator[np.ndarray]:
+    for start in range(0, count, size):
+        yield np.minimum(np.arange(start, start + size), count - 1)
+
+
+def _seen(model: joints.JointModel, body: Body, observed: keypoints2d.Keypoints2D) -> Estimate:
+    """A body and its keypoints through the camera that fits the observed ones best."""
+    points = _selection(model, build.LAYOUT) @ joints.positions(model, body.local, body.betas)
+    view = camera.solve_weak(points, observed.points, observed.confidence)
+    return Estimate(body, camera.project_weak(view, points))
+
+
+def _selection(model: joints.JointModel, layout: tuple[str, ...]) -> jax.Array:
+    return jnp.asarray(skeletons.selection(layout, model.names))

@@ -1,0 +1,187 @@
+"""Bodies fitted to keypoints with a trained checkpoint: pixels in, pixels and metres out."""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from ief_jax.body import joints
+from ief_jax.geometry import camera, keypoints2d, rotations
+from ief_jax.io import checkpoint_files
+from ief_jax.lgd import build, checkpoints, inference, reprojection
+from ief_jax.lgd.config import LGDConfig
+from ief_jax.lgd.parameters import Theta
+
+
+class Bodies(NamedTuple):
+    """Fitted bodies, with any leading axes.
+
+    Attributes:
+      poses: [..., 72] axis-angle, radians, the root first.
+      betas: [..., B].
+      scale: [...] pixels per metre.
+      translation: [..., 2] pixels: a point X is seen at scale (X, -Y) + translation.
+      joints: [..., 24, 3] metres.
+      keypoints: [..., 18, 2] where the body's own keypoints are seen, pixels.
+      error: [...] mean distance of the seen keypoints from these, pixels.
+    """
+
+    poses: jax.Array
+    betas: jax.Array
+    scale: jax.Array
+    translation: jax.Array
+    joints: jax.Array
+    keypoints: jax.Array
+    error: jax.Array
+
+
+class Trace(NamedTuple):
+    """What each of T learned steps saw and did, for N people; then S second-order steps.
+
+    Attributes:
+      bodies: the start, after each learned, then each second-order step: [N, T + 1 + S, ...].
+      error: [N, T + 1 + S] L(Theta_n) of the normalised keypoints.
+      gradient: dL/dTheta_n by group, [N, T, d].
+      update: Theta_{n+1} - Theta_n by group, [N, T, d].
+      cosine: between the update and the negative gradient by group, [N, T].
+    """
+
+    bodies: Bodies
+    error: jax.Array
+    gradient: Theta
+    update: Theta
+    cosine: Theta
+
+
+def fit(
+    checkpoint: checkpoints.Checkpoint,
+    model: joints.JointModel,
+    points: ArrayLike,
+    confidence: ArrayLike,
+    steps: int | None = None,
+) -> Bodies:
+    """Fits a body to each of N people.
+
+    Args:
+      checkpoint: of `checkpoints.load`.
+      model: the body, of `joints.fold`.
+      points: [N, 18, 2] keypoints in pixels, in `skeletons.COCO_18`'s order.
+      confidence: [N, 18] in [0, 1]; keypoints of confidence 0 are ignored.
+      steps: learned steps; the checkpoint's own number by default.
+
+    Returns:
+      `Bodies` with one leading axis; pure and differentiable, compiled once a batch size.
+    """
+    return _fit(*_arguments(checkpoint, model, points, confidence, steps))
+
+
+def trace(
+    checkpoint: checkpoints.Checkpoint,
+    model: joints.JointModel,
+    points: ArrayLike,
+    confidence: ArrayLike,
+    steps: int | None = None,
+) -> Trace:
+    """As `fit`, with every step laid open."""
+    return _trace(*_arguments(checkpoint, model, points, confidence, steps))
+
+
+def _arguments(
+    checkpoint: checkpoints.Checkpoint,
+    model: joints.JointModel,
+    points: ArrayLike,
+    confidence: ArrayLike,
+    steps: int | None,
+) -> tuple[LGDConfig, int, checkpoint_files.Weights, joints.JointModel, jax.Array, jax.Array]:
+    """What the compiled functions take: static first, arrays as arrays."""
+    configuration = checkpoint.configuration
+    count = configuration.steps if steps is None else steps
+    return (
+        configuration,
+        count,
+        checkpoint.weights,
+        model,
+        jnp.asarray(points),
+        jnp.asarray(confidence),
+    )
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _fit(
+    configuration: LGDConfig,
+    steps: int,
+    weights: checkpoint_files.Weights,
+    model: joints.JointModel,
+    points: jax.Array,
+    confidence: jax.Array,
+) -> Bodies:
+    # While tracing: once a compilation, not once a call.
+    build.check_checkpoint(checkpoints.Checkpoint(configuration, weights), model)
+    ran = inference.infer(configuration, steps, weights, model, points, confidence)
+    last = jax.tree.map(lambda group: group[-1], ran.states)
+    return jax.vmap(partial(_bodies, build.problem(configuration, model)))(
+        last, ran.observed, ran.frame
+    )
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _trace(
+    configuration: LGDConfig,
+    steps: int,
+    weights: checkpoint_files.Weights,
+    model: joints.JointModel,
+    points: jax.Array,
+    confidence: jax.Array,
+) -> Trace:
+    # While tracing: once a compilation, not once a call.
+    build.check_checkpoint(checkpoints.Checkpoint(configuration, weights), model)
+    task = build.problem(configuration, model)
+    ran = inference.infer(configuration, steps, weights, model, points, confidence)
+
+    def of_person(
+        states: Theta,
+        gradient: Theta,
+        observed: keypoints2d.Keypoints2D,
+        square: keypoints2d.Square,
+    ) -> Trace:
+        update = jax.tree.map(lambda group: group[1 : steps + 1] - group[:steps], states)
+        return Trace(
+            jax.vmap(lambda theta: _bodies(task, theta, observed, square))(states),
+            jax.vmap(lambda theta: reprojection.reprojection_error(task, theta, observed))(states),
+            gradient,
+            update,
+            jax.tree.map(lambda u, g: _cosine(u, -g), update, gradient),
+        )
+
+    return jax.vmap(of_person, in_axes=(1, 1, 0, 0))(
+        ran.states, ran.record.gradient, ran.observed, ran.frame
+    )
+
+
+def _bodies(
+    task: reprojection.Problem,
+    theta: Theta,
+    observed: keypoints2d.Keypoints2D,
+    square: keypoints2d.Square,
+) -> Bodies:
+    again = reprojection.reproject(task, theta, observed)
+    pixels = keypoints2d.camera_to_pixels(again.view, square)
+    seen = observed.confidence > 0
+    distance = jnp.linalg.norm(again.keypoints - observed.points, axis=-1)
+    error = jnp.where(seen, distance, 0.0).sum() / jnp.maximum(seen.sum(), 1)
+    return Bodies(
+        rotations.matrix_to_axis_angle(again.body.local).reshape(-1),
+        again.body.betas,
+        pixels.scale,
+        pixels.translation,
+        again.points[: len(task.model.parents)],
+        camera.project_weak(pixels, task.selection @ again.points),
+        error * square.half,
+    )
+
+
+def _cosine(a: jax.Array, b: jax.Array) -> jax.Array:
+    lengths = jnp.linalg.norm(a, axis=-1) * jnp.linalg.norm(b, axis=-1)
+    return (a * b).sum(-1) / jnp.maximum(lengths, 1e-12)

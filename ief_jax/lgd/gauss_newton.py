@@ -1,0 +1,229 @@
+"""Second-order steps on the reprojection error under a Gaussian prior over bodies.
+
+The prior is the network's: the body that the learned steps have led to, and how sure the network
+is of each angle. The steps find the most probable body that also explains the keypoints (MAP).
+They run in the same loop as everything else: the state is the displacement from the prior's mean,
+its start is zero.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ief_jax import loop
+from ief_jax.body import joints, smpl
+from ief_jax.geometry import camera, rotations
+from ief_jax.geometry.keypoints2d import Keypoints2D
+from ief_jax.lgd.parameters import OPPOSITE, Body
+
+
+class Displacement(NamedTuple):
+    """How a body differs from the prior's mean.
+
+    Attributes:
+      turn: [24, 3] axis-angle, applied to each joint in its own frame: R_k exp(turn_k).
+      betas: [B] added to the betas.
+    """
+
+    turn: jax.Array
+    betas: jax.Array
+
+
+class GaussianPrior(NamedTuple):
+    """A Gaussian over bodies.
+
+    Attributes:
+      body: the most probable body before the keypoints are looked at.
+      turn_deviation: [24, 3] standard deviation of `Displacement.turn`, radians.
+      betas_deviation: [B] of `Displacement.betas`.
+    """
+
+    body: Body
+    turn_deviation: jax.Array
+    betas_deviation: jax.Array
+
+
+TYPICAL_TURN = 0.15
+TYPICAL_BETA = 0.8
+LEAST_DEVIATION = 2e-3
+"""Lower bound of every deviation, radians and betas alike."""
+
+
+def output_size(betas: int) -> int:
+    """How many numbers `gaussian_prior` takes."""
+    return 3 * smpl.JOINTS + betas
+
+
+def gaussian_prior(body: Body, logits: jax.Array) -> GaussianPrior:
+    """A prior around `body` from what a network puts out, [outputs]."""
+    # s = s_min + s_0 exp(l), with a typical s_0 for each kind
+    turn, betas = jnp.split(jnp.exp(jnp.clip(logits, -5, 2)), [3 * smpl.JOINTS])
+    return GaussianPrior(
+        body,
+        LEAST_DEVIATION + TYPICAL_TURN * turn.reshape(smpl.JOINTS, 3),
+        LEAST_DEVIATION + TYPICAL_BETA * betas,
+    )
+
+
+def mirror_logits(logits: jax.Array) -> jax.Array:
+    """What the network would put out, as `gaussian_prior` takes it, for the mirror image."""
+    turn, betas = jnp.split(logits, [3 * smpl.JOINTS])
+    return jnp.concatenate([turn.reshape(smpl.JOINTS, 3)[OPPOSITE].reshape(-1), betas])
+
+
+def displaced(body: Body, by: Displacement) -> Body:
+    """The body R_k exp(turn_k), beta + d_beta."""
+    turned = rotations.compose(body.local, rotations.axis_angle_to_matrix(by.turn))
+    return Body(turned, body.betas + by.betas)
+
+
+class Linearised(NamedTuple):
+    """The keypoints near a displacement d: x^(d') = x - target + rows (d' / s_d).
+
+    Both are weighted by the square root of the confidences, and the three directions in which
+    the camera moves the keypoints are projected out (variable projection).
+
+    Attributes:
+      rows: [2K, M] derivative of the keypoints by the displacement over its deviations.
+      target: [2K] x - x^(d) + A d.
+      offset: [M] d / s_d.
+      unused: [] dimensions of the 2K that hold nothing: hidden keypoints and the camera.
+    """
+
+    rows: jax.Array
+    target: jax.Array
+    offset: jax.Array
+    unused: jax.Array
+
+
+class Measurement(NamedTuple):
+    """What is looked at: the body's points, the keypoints' [K, P] matrix, what is observed."""
+
+    model: joints.JointModel
+    selection: jax.Array
+    observed: Keypoints2D
+
+
+def linearise(measurement: Measurement, prior: GaussianPrior, at: Displacement) -> Linearised:
+    """The keypoints as a linear function of the displacement, near `at`."""
+    model, selection, observed = measurement
+    count = selection.shape[0]
+    body = displaced(prior.body, at)
+    points = joints.evaluate(model, body.local, body.betas)
+    keypoints = selection @ points.positions
+    view = camera.solve_weak(keypoints, observed.points, observed.confidence)
+    # dX_i / d turn_k = [w x]_ik G_k J_r(turn_k)
+    axes = rotations.compose(points.world, rotations.right_jacobian(at.turn))
+    by_world = jnp.tensordot(selection, joints.rotation_jacobian(model, points)[:, :, :2], 1)
+    by_turn = rotations.compose(by_world, axes[None]).swapaxes(1, 2).reshape(count, 2, -1)
+    by_betas = jnp.tensordot(selection, points.shape_jacobian[:, :2], 1)
+    spread = jnp.concatenate([prior.turn_deviation.reshape(-1), prior.betas_deviation])
+    by_all = jnp.concatenate([by_turn, by_betas], -1) * spread[None, None]
+    jacobian = view.scale * jnp.asarray(camera.FLIP)[None, :, None] * by_all
+    offset = jnp.concatenate([at.turn.reshape(-1), at.betas]) / spread
+    estimate = camera.project_weak(view, keypoints)
+    residual = observed.points - estimate + jacobian @ offset
+    root = jnp.sqrt(observed.confidence)[:, None]
+    free = _camera_directions(estimate, root)
+    hidden = (observed.confidence <= 0).sum()
+    return Linearised(
+        _without(free, (root[..., None] * jacobian).reshape(2 * count, -1)),
+        _without(free, (root * residual).reshape(-1, 1))[:, 0],
+        offset,
+        2 * hidden + 3,
+    )
+
+
+NOISES = np.geomspace(1e-3, 0.05, 7, dtype=np.float32)
+"""Deviations of a keypoint's coordinates that are thought possible, normalised image units."""
+
+
+def most_likely_noise(near: Linearised) -> jax.Array:
+    """The noise, of `NOISES`, under which the keypoints are most probable given the prior: [].
+
+    The marginal likelihood (MacKay 1992): exact keypoints can be followed to the millimetre,
+    noisy ones must not be, and which they are shows in whether a believable body explains them.
+    """
+    gram = _gram(near.rows)
+
+    def log_evidence(noise: jax.Array) -> jax.Array:
+        # log N(target; 0, rows rows^T + s^2 I), less the dimensions that hold nothing
+        factor = jnp.linalg.cholesky(gram + noise**2 * jnp.eye(len(gram)))
+        solved = jax.scipy.linalg.solve_triangular(factor, near.target, lower=True)
+        half_log_determinant = jnp.log(jnp.diagonal(factor)).sum()
+        return near.unused * jnp.log(noise) - half_log_determinant - 0.5 * (solved**2).sum()
+
+    return jnp.asarray(NOISES)[jnp.argmax(jax.vmap(log_evidence)(jnp.asarray(NOISES)))]
+
+
+def correction(
+    measurement: Measurement, prior: GaussianPrior, noise: jax.Array
+) -> Callable[[Displacement, jax.Array], Displacement]:
+    """One Gauss-Newton step towards the most probable displacement, for `feedback.refine`.
+
+    Minimises |d / s_d|^2 + sum_i c_i |x^_i(d) - x_i|^2 / s^2 over d and the camera. After
+    linearisation the minimum is (the update of an iterated Kalman filter, Bell and Cathey 1993)
+
+        d' = s_d A^T (A A^T + s^2 I)^-1 (x - x^(d) + A d)
+
+    with A = `Linearised.rows`: a system as large as the keypoints' 2K coordinates.
+
+    Args:
+      measurement: body and keypoints of one example.
+      prior: where the body is thought to be.
+      noise: [] standard deviation s of the keypoints' coordinates.
+    """
+
+    def correct(at: Displacement, t: jax.Array) -> Displacement:
+        del t
+        near = linearise(measurement, prior, at)
+        gram = _gram(near.rows) + noise**2 * jnp.eye(len(near.rows))
+        factor = jax.scipy.linalg.cho_factor(gram, lower=True)
+        best = near.rows.T @ jax.scipy.linalg.cho_solve(factor, near.target)
+        turn, betas = jnp.split(best - near.offset, [3 * smpl.JOINTS])
+        return Displacement(
+            turn.reshape(smpl.JOINTS, 3) * prior.turn_deviation, betas * prior.betas_deviation
+        )
+
+    return correct
+
+
+def map_estimate(measurement: Measurement, prior: GaussianPrior, steps: int) -> Body:
+    """The bodies after 1 .. `steps` Gauss-Newton steps from the prior's mean, for one example.
+
+    The noise is settled on before the first step; it is piecewise constant in the keypoints and
+    taken as a constant by derivatives.
+
+    Returns:
+      A body with a leading axis of `steps`.
+    """
+    zero = Displacement(jnp.zeros_like(prior.turn_deviation), jnp.zeros_like(prior.betas_deviation))
+    noise = jax.lax.stop_gradient(most_likely_noise(linearise(measurement, prior, zero)))
+    visited = loop.refine(correction(measurement, prior, noise), zero, steps)
+    return jax.vmap(lambda d: displaced(prior.body, d))(jax.tree.map(lambda d: d[1:], visited))
+
+
+def _gram(rows: jax.Array) -> jax.Array:
+    """A A^T, its diagonal raised by what float32 cannot resolve, so that it stays positive."""
+    gram = rows @ rows.T
+    return gram + 3e-7 * jnp.trace(gram) * jnp.eye(len(rows))
+
+
+def _camera_directions(estimate: jax.Array, root: jax.Array) -> jax.Array:
+    """Orthonormal directions [2K, 3] in which weighted keypoints move with the camera."""
+    count = len(estimate)
+    one, zero = jnp.ones((count, 1)), jnp.zeros((count, 1))
+    mean = (root**2 * estimate).sum(0, keepdims=True) / jnp.maximum((root**2).sum(), 1e-9)
+    # d x^ / d t_x, d x^ / d t_y, d x^ / d log s: orthogonal, the last being centred
+    columns = [jnp.concatenate(c, 1) for c in ([one, zero], [zero, one])]
+    columns.append(estimate - mean)
+    matrix = jnp.stack([(root * c).reshape(-1) for c in columns], -1)
+    return matrix * jax.lax.rsqrt((matrix**2).sum(0, keepdims=True) + 1e-9)
+
+
+def _without(directions: jax.Array, rows: jax.Array) -> jax.Array:
+    """Projects [2K, n] onto the complement of orthonormal `directions` [2K, 3]."""
+    return rows - directions @ (directions.T @ rows)

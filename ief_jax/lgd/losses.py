@@ -1,0 +1,82 @@
+"""What LGD is trained to make small: errors of Theta_1 .. Theta_N against the truth.
+
+Functions take one state of one example; `training` sums over steps and averages over the batch.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ief_jax.geometry import camera, rotations
+from ief_jax.geometry.keypoints2d import Keypoints2D
+from ief_jax.lgd import gauss_newton, parameters, reprojection
+from ief_jax.lgd.parameters import Body, Theta
+
+
+class Truth(NamedTuple):
+    """The body that was seen.
+
+    Attributes:
+      body: its rotations and betas.
+      points: [P, 3] its joints and landmarks, metres.
+      view: the camera, of normalised coordinates.
+      keypoints: [K, 2] where its keypoints are seen, normalised, before any noise.
+    """
+
+    body: Body
+    points: jax.Array
+    view: camera.WeakPerspective
+    keypoints: jax.Array
+
+
+def parameter_loss(problem: reprojection.Problem, theta: Theta, truth: Truth) -> jax.Array:
+    """The paper's loss: |Theta_n - Theta_gt|_1 (Algorithm 1)."""
+    target = problem.parameterisation.encode(truth.body, truth.view)
+    return jnp.abs(parameters.flatten(theta) - parameters.flatten(target)).sum()
+
+
+JOINT_WEIGHT = 5.0
+REPROJECTION_WEIGHT = 0.04
+PARAMETER_WEIGHT = 0.065
+PRIOR_WEIGHT = 0.005
+
+
+def body_loss(
+    problem: reprojection.Problem, theta: Theta, observed: Keypoints2D, truth: Truth
+) -> jax.Array:
+    """Errors of parameters, of the joints in space and of the keypoints in the image, L1 all.
+
+    Joints are those of the skeleton (24) relative to the pelvis, in metres.
+    """
+    again = reprojection.reproject(problem, theta, observed)
+    joints = len(problem.model.parents)
+    difference = again.points[:joints] - truth.points[:joints]
+    in_space = jnp.abs(difference - difference[:1]).sum()
+    in_image = jnp.abs(again.keypoints - truth.keypoints).sum()
+    return (
+        PARAMETER_WEIGHT * parameter_loss(problem, theta, truth)
+        + JOINT_WEIGHT * in_space
+        + REPROJECTION_WEIGHT * in_image
+    )
+
+
+def prior_loss(prior: gauss_newton.GaussianPrior, truth: Truth) -> jax.Array:
+    """Negative log-likelihood of the truth under a prior, over the deviations alone.
+
+    The body believed in is taken as given: this teaches how far off it is, not to be less so.
+    """
+    turned = rotations.compose(jnp.swapaxes(prior.body.local, -1, -2), truth.body.local)
+    errors = (
+        rotations.matrix_to_axis_angle(turned).reshape(-1),
+        truth.body.betas - prior.body.betas,
+    )
+    deviations = (prior.turn_deviation.reshape(-1), prior.betas_deviation)
+    error = jax.lax.stop_gradient(jnp.concatenate(errors))
+    return _negative_log_likelihood(error, jnp.concatenate(deviations)).sum()
+
+
+def _negative_log_likelihood(error: jax.Array, deviation: jax.Array) -> jax.Array:
+    # -log of Laplace's density, log s + |e| / s + const: its best s is the mean absolute error,
+    # so that the few bodies seen back to front do not rule it as they would a Gaussian's.
+    return jnp.log(deviation) + jnp.abs(error) / deviation

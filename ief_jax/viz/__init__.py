@@ -1,0 +1,1 @@
+"""Pictures and tables: fits, keypoints, steps, evaluations."""

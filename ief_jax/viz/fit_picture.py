@@ -1,0 +1,252 @@
+"""Pictures of fits: keypoints found and reprojected, the body over the photograph, its side."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from ief_jax.geometry import camera, skeletons
+from ief_jax.viz import raster
+
+Colour = tuple[int, int, int]
+
+LIMBS = (
+    *(("neck", f"{side}_shoulder") for side in ("left", "right")),
+    *((f"{side}_shoulder", f"{side}_elbow") for side in ("left", "right")),
+    *((f"{side}_elbow", f"{side}_wrist") for side in ("left", "right")),
+    *(("neck", f"{side}_hip") for side in ("left", "right")),
+    *((f"{side}_hip", f"{side}_knee") for side in ("left", "right")),
+    *((f"{side}_knee", f"{side}_ankle") for side in ("left", "right")),
+    ("neck", "nose"),
+    *(("nose", f"{side}_eye") for side in ("left", "right")),
+    *((f"{side}_eye", f"{side}_ear") for side in ("left", "right")),
+)
+"""Pairs of COCO_18 keypoints to join with a line."""
+
+LIMB_ROWS = np.array([[skeletons.COCO_18.index(name) for name in limb] for limb in LIMBS])
+"""`LIMBS` as rows of COCO_18: [17, 2]."""
+
+LEFT: Colour = (33, 150, 243)
+RIGHT: Colour = (245, 124, 0)
+MIDDLE: Colour = (67, 160, 71)
+
+_CANVAS: Colour = (244, 244, 242)
+_OUTSIDE: Colour = (60, 60, 60)
+_INK: Colour = (34, 34, 34)
+_PAPER: Colour = (255, 255, 255)
+_SKINS = (
+    (0.62, 0.74, 0.90),
+    (0.93, 0.84, 0.58),
+    (0.66, 0.84, 0.66),
+    (0.86, 0.70, 0.88),
+    (0.60, 0.85, 0.86),
+    (0.95, 0.66, 0.60),
+)
+_OVER_PHOTOGRAPH = 0.88
+_HEADER = 30
+_GAP = 6
+
+
+class Fit(NamedTuple):
+    """One person to be drawn.
+
+    Attributes:
+      points: [18, 2] COCO_18 keypoints found, pixels.
+      confidence: [18], 0 where not found.
+      reprojected: [18, 2] the body's keypoints, pixels.
+      vertices: [V, 3] of the posed body, metres.
+      scale: [] pixels per metre.
+      translation: [2] pixels.
+      error: [] mean reprojection error, pixels.
+      person: index within the frame; chooses the colour.
+      title: what to call it.
+    """
+
+    points: np.ndarray
+    confidence: np.ndarray
+    reprojected: np.ndarray
+    vertices: np.ndarray
+    scale: np.ndarray
+    translation: np.ndarray
+    error: np.ndarray
+    person: int
+    title: str
+
+
+class _Crop(NamedTuple):
+    """The part of the image that a panel shows: upper left corner, pixels of the panel per pixel
+    of the image, and the panel's width and height."""
+
+    corner: np.ndarray
+    zoom: float
+    size: tuple[int, int]
+
+    def panel(self, points: np.ndarray) -> np.ndarray:
+        """Image pixels [..., 2] to panel pixels."""
+        return (points - self.corner) * self.zoom
+
+
+def side_colour(name: str) -> Colour:
+    """Left is blue, right orange, what has no side green."""
+    return {"left": LEFT, "right": RIGHT}.get(name.split("_")[0], MIDDLE)
+
+
+def picture(
+    fit: Fit, faces: np.ndarray, photograph: Image.Image | None, height: int = 560
+) -> Image.Image:
+    """Three panels round one person: keypoints, the body in place, the body from its side.
+
+    Args:
+      fit: the person and the fitted body.
+      faces: [F, 3] of the body's mesh.
+      photograph: what the keypoints were found in; None for a plain canvas.
+      height: of the panels, pixels.
+    """
+    projected = camera.FLIP * fit.vertices[:, :2] * fit.scale + fit.translation
+    crop = _crop(fit, projected, height)
+    backdrop = _backdrop(photograph, crop)
+    # Depth in pixels too; a larger z is nearer.
+    place = np.concatenate([crop.panel(projected), fit.vertices[:, 2:] * fit.scale * crop.zoom], 1)
+    opacity = 1.0 if photograph is None else _OVER_PHOTOGRAPH
+    panels = [
+        _keypoints(backdrop, crop, fit),
+        _body(_reduced(backdrop, crop), place, faces, fit.person, opacity),
+        _body(Image.new("RGB", crop.size, _CANVAS), _from_the_side(place, crop), faces, fit.person),
+    ]
+    return _framed(panels, fit)
+
+
+def _crop(fit: Fit, projected: np.ndarray, height: int) -> _Crop:
+    """The box round the keypoints found and the body, with a margin.
+
+    A body that went astray does not make the person small: it counts up to half a box away.
+    """
+    seen = fit.points[fit.confidence > 0]
+    low, high = seen.min(0), seen.max(0)
+    reach = 0.5 * (high - low).max()
+    low = np.minimum(low, np.maximum(projected.min(0), low - reach))
+    high = np.maximum(high, np.minimum(projected.max(0), high + reach))
+    margin = 0.08 * (high - low).max()
+    extent = high - low + 2 * margin
+    # Neither a slit nor a strip.
+    extent[0] = max(extent[0], 0.6 * extent[1])
+    extent[1] = max(extent[1], 0.6 * extent[0])
+    zoom = height / extent[1]
+    size = (round(extent[0] * zoom), height)
+    return _Crop((low + high) / 2 - extent / 2, float(zoom), size)
+
+
+def _backdrop(photograph: Image.Image | None, crop: _Crop) -> Image.Image:
+    """The cropped photograph at twice the panel's size, for antialiased drawing."""
+    size = (2 * crop.size[0], 2 * crop.size[1])
+    if photograph is None:
+        return Image.new("RGB", size, _CANVAS)
+    extent = np.array(crop.size) / crop.zoom
+    # Averages blocks of pixels first where many fall on one of the panel.
+    factor = max(1, int(extent[1] / size[1]))
+    low, high = crop.corner / factor, (crop.corner + extent) / factor
+    return photograph.reduce(factor).transform(
+        size,
+        Image.Transform.EXTENT,
+        (*low.tolist(), *high.tolist()),
+        resample=Image.Resampling.BICUBIC,
+        fillcolor=_OUTSIDE,
+    )
+
+
+def _reduced(image: Image.Image, crop: _Crop) -> Image.Image:
+    return image.resize(crop.size, Image.Resampling.BOX)
+
+
+def _keypoints(backdrop: Image.Image, crop: _Crop, fit: Fit) -> Image.Image:
+    """Found keypoints as dots and coloured limbs, the body's as rings and thin lines."""
+    image = backdrop.copy()
+    pen = ImageDraw.Draw(image)
+    found = crop.panel(fit.points) * 2
+    body = crop.panel(fit.reprojected) * 2
+    seen = fit.confidence > 0
+    for (first, second), (_, name) in zip(LIMB_ROWS, LIMBS, strict=True):
+        if seen[first] and seen[second]:
+            _line(pen, found[[first, second]], side_colour(name), 7)
+    for first, second in LIMB_ROWS:
+        _line(pen, body[[first, second]], _PAPER, 5)
+        _line(pen, body[[first, second]], _INK, 2)
+    for point in body:
+        _dot(pen, point, 13, outline=_PAPER, width=6)
+        _dot(pen, point, 11.5, outline=_INK, width=3)
+    for name, point, visible in zip(skeletons.COCO_18, found, seen, strict=True):
+        if visible:
+            _dot(pen, point, 7, fill=side_colour(name), outline=_PAPER, width=2)
+    return _reduced(image, crop)
+
+
+def _line(pen: ImageDraw.ImageDraw, ends: np.ndarray, colour: Colour, width: int) -> None:
+    pen.line([(float(x), float(y)) for x, y in ends], fill=colour, width=width)
+
+
+def _dot(
+    pen: ImageDraw.ImageDraw,
+    centre: np.ndarray,
+    radius: float,
+    *,
+    outline: Colour,
+    width: int,
+    fill: Colour | None = None,
+) -> None:
+    x, y = (float(c) for c in centre)
+    box = (x - radius, y - radius, x + radius, y + radius)
+    pen.ellipse(box, fill=fill, outline=outline, width=width)
+
+
+def _body(
+    backdrop: Image.Image,
+    place: np.ndarray,
+    faces: np.ndarray,
+    person: int,
+    opacity: float = 1.0,
+) -> Image.Image:
+    layer = raster.shade(place, faces, backdrop.size, _SKINS[person % len(_SKINS)])
+    alpha = layer[..., 3:] * opacity
+    under = np.asarray(backdrop, np.float32) / 255
+    mixed = under * (1 - alpha) + layer[..., :3] * alpha
+    return Image.fromarray((mixed * 255 + 0.5).astype(np.uint8))
+
+
+def _from_the_side(place: np.ndarray, crop: _Crop) -> np.ndarray:
+    """The body turned by a quarter about the vertical, as seen from the image's right.
+
+    Whoever faces the camera comes to face left. Height and scale are those of the other panels
+    if the whole body fits into the panel so; else it is made to fit.
+    """
+    x, y, z = place.T
+    turned = np.stack([-z, y, x], 1)
+    low, high = turned.min(0), turned.max(0)
+    panel = np.array(crop.size)
+    across = high[0] - low[0] <= panel[0]
+    if across and low[1] >= 0 and high[1] <= panel[1]:
+        return turned + [(panel[0] - low[0] - high[0]) / 2, 0, 0]
+    shrink = (0.92 * panel / (high - low)[:2]).min()
+    shift = panel / 2 - shrink * (low + high)[:2] / 2
+    return shrink * turned + [*shift, 0]
+
+
+def _framed(panels: Sequence[Image.Image], fit: Fit) -> Image.Image:
+    """The panels in a row under a line that says what they are."""
+    width = sum(panel.width for panel in panels) + _GAP * (len(panels) - 1)
+    image = Image.new("RGB", (width, panels[0].height + _HEADER), _PAPER)
+    left = 0
+    for panel in panels:
+        image.paste(panel, (left, _HEADER))
+        left += panel.width + _GAP
+    pen = ImageDraw.Draw(image)
+    font = ImageFont.load_default(15)
+    middle = _HEADER // 2
+    pen.text((8, middle), fit.title, _INK, font, anchor="lm")
+    at = panels[0].width + _GAP
+    found = int((fit.confidence > 0).sum())
+    text = f"{found} keypoints, {float(fit.error):.1f} px off on average"
+    pen.text((at, middle), text, _INK, font, anchor="lm")
+    at += panels[1].width + _GAP
+    pen.text((at, middle), "from the side", _INK, font, anchor="lm")
+    return image

@@ -1,0 +1,319 @@
+"""The command ief-jax from end to end, with a small untrained checkpoint."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+from ief_jax import cli
+from ief_jax.body import joints, smpl
+from ief_jax.cli import fit
+from ief_jax.formats.detections import Detections
+from ief_jax.geometry import rotations, skeletons
+from ief_jax.lgd.fitting import Bodies
+from tests.helpers import tiny
+
+
+@pytest.fixture(autouse=True)
+def no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's compilation cache is left alone."""
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory, joint_model: joints.JointModel) -> Path:
+    return tiny.folder(tmp_path_factory.mktemp("checkpoints") / "tiny", joint_model)
+
+
+@pytest.fixture(scope="module")
+def standing(joint_model: joints.JointModel) -> np.ndarray:
+    """[25, 3] BODY_25 keypoints of the embedded body in its T-pose, 100 pixels a metre."""
+    rest = np.broadcast_to(np.eye(3, dtype=np.float32), (24, 3, 3))
+    points = np.asarray(joints.positions(joint_model, rest, np.zeros(10, np.float32)))
+    keypoints = skeletons.selection(skeletons.BODY_25, joint_model.names) @ points
+    seen = keypoints[:, :2] * [100, -100] + [150, 180]
+    return np.concatenate([seen, np.full((25, 1), 0.8)], 1)
+
+
+def frame(*people: np.ndarray) -> str:
+    entries = [{"pose_keypoints_2d": person.reshape(-1).tolist()} for person in people]
+    return json.dumps({"version": 1.3, "people": entries})
+
+
+@pytest.fixture
+def frames(tmp_path: Path, standing: np.ndarray) -> Path:
+    """Three frames: two people, nobody, and one of two with too few joints."""
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    half = np.where(np.arange(25)[:, None] < 4, standing, 0)
+    (folder / "f1_keypoints.json").write_text(frame(standing, standing + [100, 0, 0]))
+    (folder / "f2_keypoints.json").write_text(frame())
+    (folder / "f3_keypoints.json").write_text(frame(half, standing))
+    return folder
+
+
+def run(*arguments: object) -> int:
+    return cli.main([str(argument) for argument in arguments])
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def pixel(path: Path) -> np.ndarray:
+    """Red, green, blue in the lower left corner."""
+    with Image.open(path) as image:
+        return np.asarray(image)[-10, 10]
+
+
+def test_fit_a_folder_of_frames(
+    tmp_path: Path,
+    frames: Path,
+    checkpoint: Path,
+    body: smpl.BodyModel,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    Image.new("RGB", (300, 400), (200, 0, 0)).save(images / "f3.jpg")
+    output = tmp_path / "deep" / "out"
+    arguments = ("--checkpoint", checkpoint, "--images", images, "--meshes", "ply")
+    assert run("fit", frames, "--output", output, *arguments) == 0
+    assert names(output) == [
+        "bodies.npz",
+        "meshes",
+        *(f"meshes/{name}.ply" for name in ("f1_0", "f1_1", "f3_1")),
+        "pictures",
+        *(f"pictures/{name}.png" for name in ("f1_0", "f1_1", "f3_1")),
+    ]
+    said = capsys.readouterr().err
+    assert "4 people in 3 frames, skeleton BODY_25" in said
+    assert "skipped f3, person 0: 4 of 18 keypoints seen, 6 needed" in said
+    assert "f1: no photograph of this name" in said
+    with np.load(output / "bodies.npz") as file:
+        stored = {key: file[key] for key in file.files}
+    assert stored["frame"].tolist() == [0, 0, 2]
+    assert stored["person"].tolist() == [0, 1, 1]
+    assert stored["skipped_frame"].tolist() == [2]
+    # People of the same pose a hundred pixels apart are the same body a hundred pixels apart.
+    np.testing.assert_allclose(stored["poses"][0], stored["poses"][1], atol=1e-3)
+    apart = (stored["trans"] * stored["scale"][:, None])[1] - (
+        stored["trans"] * stored["scale"][:, None]
+    )[0]
+    np.testing.assert_allclose(apart, [100, 0, 0], atol=0.1)
+    # The mesh is the body of the file's numbers, in metres.
+    local = rotations.axis_angle_to_matrix(stored["poses"][2].reshape(24, 3))
+    vertices = smpl.vertices(body, local, stored["betas"][2])
+    mesh = trimesh.load(output / "meshes" / "f3_1.ply", process=False)
+    np.testing.assert_allclose(mesh.vertices, vertices, atol=1e-5)
+    # The error is the mean distance of the keypoints that the file also holds.
+    distance = np.linalg.norm(stored["points"] - stored["reprojected"], axis=-1)
+    np.testing.assert_allclose(stored["reprojection_error"], distance.mean(1), rtol=1e-3)
+    # Red where the photograph is, canvas where there is none.
+    photo, plain = (pixel(output / "pictures" / f"{name}.png") for name in ("f3_1", "f1_0"))
+    assert photo[0] > 180 and photo[1] < 20
+    assert plain.min() > 230
+
+
+def test_fit_without_pictures_and_again(
+    tmp_path: Path, standing: np.ndarray, checkpoint: Path
+) -> None:
+    path, output = tmp_path / "f.json", tmp_path / "out"
+    path.write_text(frame(standing))
+    assert run("fit", path, "--output", output, "--checkpoint", checkpoint, "--no-pictures") == 0
+    assert names(output) == ["bodies.npz"]
+    # What was written can be read as detections, and gives the same again.
+    again = tmp_path / "again"
+    arguments = ("--checkpoint", checkpoint, "--no-pictures")
+    assert run("fit", output / "bodies.npz", "--output", again, *arguments) == 0
+    with np.load(output / "bodies.npz") as one, np.load(again / "bodies.npz") as two:
+        assert one.files == two.files
+        for key in one.files:
+            np.testing.assert_array_equal(one[key], two[key])
+
+
+def test_a_batch_is_filled_up_and_cut_again() -> None:
+    assert [rows.tolist() for rows in fit._batches(5, 4)] == [[0, 1, 2, 3], [4, 4, 4, 4]]
+    assert [rows.tolist() for rows in fit._batches(3, 256)] == [[0, 1, 2, 2]]
+    assert [rows.tolist() for rows in fit._batches(1, 256)] == [[0]]
+
+
+def test_bodies_that_nobody_could_see_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    square = np.tile([[0.0, 0], [100, 0], [100, 100], [0, 100]], (4, 1, 1))
+    people = Detections(
+        points=square,
+        confidence=np.ones((4, 4)),
+        names=("a", "b", "c", "d"),
+        skeleton="of its own",
+        evidence="",
+        frame=np.zeros(4, int),
+        person=np.arange(4),
+        frame_names=("f",),
+        images=(None,),
+    )
+    there = np.stack([square[0], 0.05 * square[0], square[0], 0.2 * square[0]])
+    rest = np.zeros((4, 1))
+    scale = np.array([1, 1, np.nan, 1.0])
+    fitted = Bodies(rest, rest, scale, rest, rest, there, rest)
+    kept, left, failed = fit._sound(fitted, people, Path("x.json"))
+    assert left.person.tolist() == [0, 3] and len(kept.keypoints) == 2
+    assert [(one.person, one.reason) for one in failed] == [
+        (1, "no body has such keypoints"),
+        (2, "the fit is not finite"),
+    ]
+    assert "skipped f, person 1: no body has such keypoints" in capsys.readouterr().err
+
+
+def test_more_people_than_a_batch(
+    tmp_path: Path, standing: np.ndarray, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Five people in batches of four, the second filled up; then the last of them alone.
+    monkeypatch.setattr(fit, "_FIT_BATCH", 4)
+    shift = np.random.default_rng(0).normal(0, 3, (5, 25, 2))
+    people = np.stack([standing] * 5)
+    people[..., :2] += shift
+    poses = []
+    for name, some in (("all", people), ("last", people[4:])):
+        np.savez(tmp_path / f"{name}.npz", keypoints=some, skeleton="BODY_25")
+        arguments = ("--checkpoint", checkpoint, "--no-pictures")
+        assert run("fit", tmp_path / f"{name}.npz", "--output", tmp_path / name, *arguments) == 0
+        with np.load(tmp_path / name / "bodies.npz") as file:
+            poses.append(file["poses"])
+    assert poses[0].shape == (5, 72)
+    assert np.ptp(poses[0], 0).max() > 1e-4, "five different people"
+    np.testing.assert_allclose(poses[0][4:], poses[1], atol=1e-4)
+
+
+def test_inspect(tmp_path: Path, frames: Path, checkpoint: Path) -> None:
+    output = tmp_path / "new" / "figure.png"
+    arguments = ("--output", output, "--checkpoint", checkpoint)
+    assert run("inspect", frames, "--frame", 2, "--person", 1, *arguments) == 0
+    assert names(output.parent) == ["figure.png"]
+    with Image.open(output) as image:
+        assert image.width > 1000
+
+
+def failing(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """The one line of a run that fails."""
+    assert run(*arguments) == 2
+    *before, last = capsys.readouterr().err.strip().splitlines()
+    assert last.startswith("ief-jax: error: ")
+    assert not any("Traceback" in line for line in before)
+    return last
+
+
+def test_bad_input_is_one_line_and_leaves_nothing(
+    tmp_path: Path,
+    standing: np.ndarray,
+    checkpoint: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output = tmp_path / "out"
+    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
+    good.write_text(frame(standing))
+    bad.write_text(frame(np.where(np.arange(25)[:, None] < 4, standing, 0)))
+    truncated = tmp_path / "truncated"
+    truncated.mkdir()
+    (truncated / "model.npz").write_bytes((checkpoint / "model.npz").read_bytes()[:500])
+    file = tmp_path / "file"
+    file.write_text("")
+    to = ("--output", output)
+    trained = ("--checkpoint", checkpoint)
+    assert "none.json: No such file" in failing(capsys, "fit", tmp_path / "none.json", *to)
+    assert "of 1 person, none can be fitted: 4 of 18" in failing(capsys, "fit", bad, *to)
+    assert "no such folder of photographs" in failing(
+        capsys, "fit", good, *to, "--images", tmp_path / "none"
+    )
+    assert "truncated" in failing(capsys, "fit", good, *to, "--checkpoint", truncated)
+    assert "no such checkpoint" in failing(capsys, "fit", good, *to, "--checkpoint", "none")
+    assert f"{file}" in failing(capsys, "fit", good, *to, *trained, "--body", file)
+    assert "cannot write to" in failing(capsys, "fit", good, "--output", file, *trained)
+    assert "cannot write to" in failing(capsys, "fit", good, "--output", "/proc/self", *trained)
+    figure = ("--output", output / "figure.png", *trained)
+    assert "must end in .png, .pdf or .svg" in failing(capsys, "inspect", good, *to)
+    assert "no frame 1: there are 1" in failing(capsys, "inspect", good, "--frame", 1, *figure)
+    assert "no person 7 in frame 0: it has 0" in failing(
+        capsys, "inspect", good, "--person", 7, *figure
+    )
+    assert "person 0 of frame 0: 4 of 18 keypoints" in failing(capsys, "inspect", bad, *figure)
+    assert not output.exists()
+
+
+def test_a_full_disk_keeps_what_is_complete(
+    tmp_path: Path,
+    standing: np.ndarray,
+    checkpoint: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path, output = tmp_path / "f.json", tmp_path / "out"
+    path.write_text(frame(standing))
+    trained = ("--checkpoint", checkpoint)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+        said = failing(capsys, "fit", path, "--output", output, *trained, "--meshes", "ply")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "cannot write" in said and "f_0.ply: File too large" in said
+    assert names(output) == ["bodies.npz", "meshes"]
+    with np.load(output / "bodies.npz") as file:
+        assert file["poses"].shape == (1, 72)
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    # As a user's shell would: nothing of the tests' settings but the environment.
+    return subprocess.run(
+        [sys.executable, "-m", "ief_jax.cli", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "100"},
+        check=False,
+    )
+
+
+def test_help_names_what_there_is() -> None:
+    done = command("--help")
+    assert done.returncode == 0
+    for name in ("keypoints", "fit", "inspect"):
+        assert name in done.stdout
+    done = command("keypoints", "--help")
+    assert done.returncode == 0
+    for option in ("--output", "--point", "--checkpoint", "--no-pictures"):
+        assert option in done.stdout
+    done = command("fit", "--help")
+    assert done.returncode == 0
+    for option in ("--output", "--checkpoint", "--body", "--images", "--meshes", "--skeleton"):
+        assert option in done.stdout
+    assert "--no-pictures" in done.stdout
+
+
+def test_a_user_error_has_status_2_and_no_traceback(tmp_path: Path) -> None:
+    done = command("fit", str(tmp_path / "none.json"), "--output", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    path = tmp_path / "none.json"
+    assert done.stderr == f"ief-jax: error: cannot read {path}: No such file or directory\n"
+    assert command("fit").returncode == 2
+    assert command("fly").returncode == 2
+
+
+def test_a_reader_who_stops_reading_is_no_error() -> None:
+    code = "from ief_jax import command_line as c; raise SystemExit(c.guarded('x', lambda: %s))"
+    words = [sys.executable, "-c", code % "print('word ' * 100000)"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+def test_help_does_not_wait_for_jax() -> None:
+    code = "import sys, ief_jax.cli; sys.exit('jax' in sys.modules or 'matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

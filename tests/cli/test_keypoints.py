@@ -1,0 +1,222 @@
+"""ief-jax keypoints from end to end: a stand-in for the network finds people made of dots."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ief_jax import cli
+from ief_jax.body import joints
+from ief_jax.formats import detection_files
+from ief_jax.geometry import crops
+from ief_jax.geometry.crops import Box
+from ief_jax.geometry.skeletons import LSP_14
+from ief_jax.ief import build, prediction
+from ief_jax.ief import checkpoints as ief_checkpoints
+from ief_jax.ief.scale_selector import checkpoints as scale_selector_checkpoints
+from ief_jax.ief.scale_selector import selection
+from tests.helpers import dots, tiny
+
+ONE, TWO = (150.0, 120.0), (330.0, 130.0)
+HEIGHT = 160.0
+
+
+@pytest.fixture(autouse=True)
+def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is in a photograph is as tall as these people are; the user's cache is left alone."""
+    side = crops.PERSON * HEIGHT
+    monkeypatch.setattr(scale_selector_checkpoints, "load", lambda: None)
+    monkeypatch.setattr(
+        selection, "refine_box", lambda selector, image, marked: Box(*map(float, marked), side)
+    )
+    monkeypatch.setattr(prediction, "predict", dots.predict)
+    monkeypatch.setattr(build, "check_checkpoint", lambda checkpoint, source: None)
+    monkeypatch.setattr(ief_checkpoints, "load", lambda name: dots.CHECKPOINT)
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
+
+
+@pytest.fixture(scope="module")
+def photograph() -> Image.Image:
+    """Two people who face us, 480 x 260 pixels."""
+    image = Image.new("RGB", (480, 260))
+    for centre in (ONE, TWO):
+        dots.draw(image, dots.pose(centre, HEIGHT), 4)
+    return image
+
+
+def run(*arguments: object) -> int:
+    return cli.main(["keypoints", *map(str, arguments)])
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def estimated(path: Path) -> np.ndarray:
+    """[N, 14, 3] of one file."""
+    people = json.loads(path.read_text())["people"]
+    return np.array([person["keypoints_2d"] for person in people]).reshape(-1, 14, 3)
+
+
+def test_several_people_by_their_points(tmp_path: Path, photograph: Image.Image) -> None:
+    photograph.save(tmp_path / "photo.png")
+    output = tmp_path / "deep" / "out"
+    points = ("--point", 330, 130, "--point", 150, 120)
+    assert run(tmp_path / "photo.png", "--output", output, *points) == 0
+    assert names(output) == ["photo_keypoints.json", "pictures", "pictures/photo.jpg"]
+    found = estimated(output / "photo_keypoints.json")
+    assert len(found) == 2, "as many as points, in their order"
+    for person, centre in zip(found, (TWO, ONE), strict=True):
+        np.testing.assert_allclose(person[:, :2], dots.pose(centre, HEIGHT), atol=1)
+    assert (found[..., 2] > 0).all() and (found[..., 2] <= 1).all()
+    with Image.open(output / "pictures" / "photo.jpg") as picture:
+        assert picture.size == (640, round(260 * 640 / 480))
+    content = json.loads((output / "photo_keypoints.json").read_text())
+    assert content["image"] == "photo.png"
+    assert [person["marked_point"] for person in content["people"]] == [[330, 130], [150, 120]]
+
+
+def test_without_a_point_the_middle_is_taken(tmp_path: Path, photograph: Image.Image) -> None:
+    # Pixels 0 to 300: the middle is 150.
+    photograph.crop((0, 0, 301, 241)).save(tmp_path / "photo.jpg", quality=95)
+    assert run(tmp_path / "photo.jpg", "--output", tmp_path / "out", "--no-pictures") == 0
+    assert names(tmp_path / "out") == ["photo_keypoints.json"]
+    (found,) = estimated(tmp_path / "out" / "photo_keypoints.json")
+    np.testing.assert_allclose(found[:, :2], dots.pose(ONE, HEIGHT), atol=1.5)
+
+
+def turned(image: Image.Image, path: Path) -> None:
+    """Saves an image lying on its side, with the note that it is to be turned."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+
+
+@pytest.mark.parametrize("kind", ["exif", "rgba", "palette", "tiff", "webp"])
+def test_any_kind_of_photograph(tmp_path: Path, photograph: Image.Image, kind: str) -> None:
+    path = tmp_path / {"tiff": "a.tif", "webp": "a.webp"}.get(kind, "a.png")
+    {
+        "exif": lambda: turned(photograph, path),
+        "rgba": lambda: photograph.convert("RGBA").save(path),
+        "palette": lambda: photograph.quantize(64).save(path),
+        "tiff": lambda: photograph.save(path),
+        "webp": lambda: photograph.save(path, lossless=True),
+    }[kind]()
+    assert run(path, "--output", tmp_path / "out", "--point", 150, 120) == 0
+    (found,) = estimated(tmp_path / "out" / "a_keypoints.json")
+    np.testing.assert_allclose(found[:, :2], dots.pose(ONE, HEIGHT), atol=1.5)
+
+
+@pytest.mark.parametrize("mode", ["L", "I;16", "LA", "1"])
+def test_without_colours_there_is_an_answer_too(
+    tmp_path: Path, photograph: Image.Image, mode: str
+) -> None:
+    grey = photograph.convert("L")
+    if mode == "I;16":
+        Image.fromarray(np.asarray(grey).astype(np.uint16) * 257).save(tmp_path / "a.png")
+    else:
+        grey.convert(mode).save(tmp_path / "a.png")
+    assert run(tmp_path / "a.png", "--output", tmp_path / "out") == 0
+    assert estimated(tmp_path / "out" / "a_keypoints.json").shape == (1, 14, 3)
+    with Image.open(tmp_path / "out" / "pictures" / "a.jpg") as picture:
+        assert picture.mode == "RGB"
+
+
+def test_a_folder_goes_on_after_what_is_broken(
+    tmp_path: Path, photograph: Image.Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, output = tmp_path / "photos", tmp_path / "out"
+    folder.mkdir()
+    for name in ("a.png", "a.jpg", "d.png"):
+        photograph.save(folder / name)
+    (folder / "b.jpg").write_bytes((folder / "a.jpg").read_bytes()[:2000])
+    (folder / "c.png").write_text("no photograph")
+    (folder / "notes.txt").write_text("")
+    Image.new("RGB", (1, 1)).save(folder / "e.png")
+    Image.new("RGB", (140, 300)).save(folder / "f.png")
+    arguments = ("--output", output, "--no-pictures", "--point", 150, 120)
+    assert run(folder, *arguments) == 0
+    # Two photographs of one stem keep their endings.
+    assert names(output) == [f"{n}_keypoints.json" for n in ("a.jpg", "a.png", "d")]
+    said = capsys.readouterr().err
+    assert "b.jpg: not an image that can be read" in said
+    assert "c.png: not an image that can be read" in said
+    assert "e.png: 1 x 1 pixels, expected 16 x 16 at least" in said
+    assert "f.png: --point 150 120 is outside the photograph, which is 140 pixels wide" in said
+    assert "keypoints in 3 photographs, 4 skipped" in said
+    for name in ("a.jpg", "a.png", "d"):
+        assert len(estimated(output / f"{name}_keypoints.json")) == 1
+
+
+def test_what_is_written_is_fitted(
+    tmp_path: Path,
+    photograph: Image.Image,
+    joint_model: joints.JointModel,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output, fits = tmp_path / "out", tmp_path / "fits"
+    photograph.save(tmp_path / "photo.jpg")
+    trained = tiny.folder(tmp_path / "tiny", joint_model)
+    # One person: compiled already for the tests of fit.
+    assert run(tmp_path / "photo.jpg", "--output", output, "--point", 150, 120) == 0
+    arguments = ("--output", fits, "--checkpoint", trained, "--no-pictures")
+    assert cli.main(["fit", *map(str, (output, *arguments))]) == 0
+    assert "1 person in 1 frame, skeleton BODY_25 (as stated)" in capsys.readouterr().err
+    found = detection_files.read(output)
+    wrist = found.names.index("left_wrist")
+    expected = [dots.pose(ONE, HEIGHT)[LSP_14.index("left_wrist")]]
+    np.testing.assert_allclose(found.points[:, wrist], expected, atol=1.5)
+    with np.load(fits / "bodies.npz") as file:
+        np.testing.assert_allclose(file["points"][:, 7], expected, atol=1.5)
+        assert file["skeleton"] == "COCO_18"
+        assert (file["confidence"] > 0).sum() == 13
+        assert file["frame_names"].tolist() == ["photo"]
+
+
+def failing(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """The one line of a run that fails."""
+    assert run(*arguments) == 2
+    *before, last = capsys.readouterr().err.strip().splitlines()
+    assert last.startswith("ief-jax: error: ")
+    assert not any("Traceback" in line for line in before)
+    return last
+
+
+def test_bad_input_is_one_line_and_leaves_nothing(
+    tmp_path: Path,
+    photograph: Image.Image,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output = tmp_path / "out"
+    to = ("--output", output)
+    good, broken, dot = (tmp_path / name for name in ("good.png", "broken.png", "dot.png"))
+    photograph.save(good)
+    broken.write_bytes(good.read_bytes()[: good.stat().st_size // 2])
+    Image.new("RGB", (1, 1)).save(dot)
+    empty, all_bad = tmp_path / "empty", tmp_path / "bad"
+    empty.mkdir()
+    all_bad.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (all_bad / name).write_text("")
+    assert "none.png: no such photograph or folder" in failing(capsys, tmp_path / "none.png", *to)
+    assert "broken.png: not an image that can be read" in failing(capsys, broken, *to)
+    assert "1 x 1 pixels" in failing(capsys, dot, *to)
+    assert "no photographs (.jpg" in failing(capsys, empty, *to)
+    assert "none of 2 photographs can be used" in failing(capsys, all_bad, *to)
+    for x, y in ((480, 10), (10, 260), (-1, 10), (10, -1), ("nan", 3), (3, "inf")):
+        assert "is outside the photograph" in failing(capsys, good, *to, "--point", x, y)
+    assert "cannot write to" in failing(capsys, good, "--output", dot)
+    monkeypatch.undo()
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
+    assert "no such checkpoint" in failing(capsys, good, *to, "--checkpoint", tmp_path / "none")
+    assert not output.exists()
+
+
+def test_points_on_the_very_edge_are_inside(tmp_path: Path, photograph: Image.Image) -> None:
+    photograph.save(tmp_path / "a.png")
+    arguments = ("--point", 0, 0, "--point", 479, 259, "--point", -0.5, 259.5)
+    assert run(tmp_path / "a.png", "--output", tmp_path / "out", *arguments) == 0
+    assert len(estimated(tmp_path / "out" / "a_keypoints.json")) == 3

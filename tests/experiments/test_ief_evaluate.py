@@ -1,0 +1,174 @@
+"""eval.py ief on people of dots, whom a stand-in for the network finds."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.keypoints import sets
+from data.keypoints.people import Person
+from experiments.ief import evaluate
+from ief_jax.cli import command_line
+from ief_jax.geometry.skeletons import COCO_17, LSP_14, opposite
+from ief_jax.ief import build, checkpoints, prediction
+from ief_jax.io.files import InputError
+from tests.helpers import dots
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """`eval.py ief` with a data set of six people, whose dots are found unless ..."""
+    monkeypatch.setattr(prediction, "predict", dots.predict)
+    monkeypatch.setattr(build, "check_checkpoint", lambda checkpoint, source: None)
+    monkeypatch.setattr(checkpoints, "load", lambda name: dots.CHECKPOINT)
+    monkeypatch.setattr(sets, "load", lambda *asked: (people(), LSP_14))
+    return lambda *words: command_line.run(
+        "eval.py", {"ief": evaluate.ief, "other": evaluate.evaluate}, ["ief", *map(str, words)]
+    )
+
+
+def people() -> list[Person]:
+    """Six, the head of one of whom is drawn so far away that it is not found."""
+    return [dots.person(number, head_away=100.0 * (number == 2)) for number in range(6)]
+
+
+def test_a_whole_evaluation(
+    command: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figures, picture = tmp_path / "out" / "figures.json", tmp_path / "out" / "picture.png"
+    words = ("--dataset", "lsp", "--scale", "truth", "--json", figures, "--figure", picture)
+    assert command(*words) == 0
+    found = json.loads(figures.read_text())
+    assert found["count"] == 6
+    assert found["seconds"] > 0
+    # All but one head top of six people's fourteen joints and ten limbs.
+    assert found["pck"] == pytest.approx(100 * (1 - 1 / 84))
+    assert found["pcp"] == pytest.approx(100 * (1 - 1 / 60))
+    assert found["pckh"] is None
+    assert found["measure"] == "PCK@0.2"
+    assert found["per_joint"]["head_top"] == pytest.approx(100 * 5 / 6)
+    assert found["per_joint"]["left_wrist"] == 100
+    assert found["per_limb"]["head"] == pytest.approx(100 * 5 / 6)
+    assert len(found["per_step"]) == 3
+    assert found["per_step"][0] < found["per_step"][1] < found["per_step"][2] == found["pck"]
+    assert found["steps"]["pcp"][-1] == found["pcp"]
+    assert found["left_right_confusion"] == 0
+    assert found["confidence"] is None
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert sorted(path.name for path in figures.parent.iterdir()) == ["figures.json", "picture.png"]
+    printed = capsys.readouterr().out
+    assert "lsp, 6 people" in printed
+    rows = [line.split() for line in printed.splitlines()]
+    assert ["head", "top", "0.0", "0.0", "83.3"] in rows
+    (torso,) = [row for row in rows if row[:1] == ["torso"]]
+    assert torso[-2:] == ["100.0", "95.3"], "the paper's figure beside ours"
+
+
+def test_more_steps_several_views_fewer_people(
+    command: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figures = tmp_path / "figures.json"
+    words = (
+        "--box",
+        "truth",
+        "--augment",
+        "scales_and_mirror",
+        "--steps",
+        4,
+        "--count",
+        3,
+        "--seed",
+        1,
+    )
+    assert command(*words, "--json", figures) == 0
+    found = json.loads(figures.read_text())
+    assert found["count"] == 3
+    assert len(found["per_step"]) == 5
+    assert found["per_joint"]["left_wrist"] == 100
+    # All confidences that were counted are those of the 3 x 14 joints.
+    assert sum(found["confidence"]["joints"]) == 42
+    assert "higher for right than for wrong" in capsys.readouterr().out
+
+
+def test_other_sides_are_told(
+    command: Callable[..., int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    swapped = opposite(LSP_14)
+    monkeypatch.setattr(prediction, "predict", lambda *asked: dots.predict(*asked)[:, :, swapped])
+    assert command("--scale", "truth", "--json", tmp_path / "figures.json") == 0
+    found = json.loads((tmp_path / "figures.json").read_text())
+    # The hips of these people are so close together that each is right for both.
+    assert found["left_right_confusion"] > 70
+    assert found["per_joint"]["left_wrist"] == 0
+    assert found["per_joint"]["upper_neck"] == 100
+
+
+def test_joints_that_the_data_set_has_not(
+    command: Callable[..., int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    converted = [sets.to_layout(person, LSP_14, COCO_17) for person in people()]
+    monkeypatch.setattr(sets, "load", lambda *asked: (converted, COCO_17))
+    words = ("--dataset", "coco", "--scale", "truth", "--json", tmp_path / "figures.json")
+    assert command(*words) == 0
+    found = json.loads((tmp_path / "figures.json").read_text())
+    assert found["pck"] == 100
+    assert found["pcp"] is None and found["per_limb"] is None
+    assert len(found["per_joint"]) == 12
+    monkeypatch.setattr(sets, "load", lambda *asked: (people(), ("left_eye",) * 14))
+    assert command("--scale", "truth") == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--count", "0"), "--count is 0"),
+        (("--steps", "-1"), "--steps is -1"),
+        (("--seed", "-2"), "--seed is -2"),
+        (("--figure", "picture.bmp"), "picture.bmp"),
+        (("--json", "/proc/self/no/figures.json"), "cannot write"),
+    ],
+)
+def test_bad_arguments_are_named_before_the_work(
+    command: Callable[..., int],
+    words: tuple[str, ...],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def fail(name: str) -> None:
+        raise AssertionError("work was begun")
+
+    monkeypatch.setattr(checkpoints, "load", fail)
+    assert command(*words) == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_data_set_or_checkpoint(
+    command: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.undo()
+    assert command("--checkpoint", tmp_path / "none") == 2
+    assert "no such checkpoint" in capsys.readouterr().err
+    monkeypatch.setattr(checkpoints, "load", lambda name: dots.CHECKPOINT)
+    monkeypatch.setattr(build, "check_checkpoint", lambda checkpoint, source: None)
+    assert command("--dataset", "lsp", "--data-dir", tmp_path) == 2
+    assert "lsp" in capsys.readouterr().err
+    assert command("--dataset", "lspet", "--split", "test", "--data-dir", tmp_path) == 2
+    assert "lspet has no split 'test'" in capsys.readouterr().err
+
+
+def test_nobody_to_measure_by(monkeypatch: pytest.MonkeyPatch, command: Callable[..., int]) -> None:
+    nobody = [dataclasses.replace(person, annotated=np.zeros(14, bool)) for person in people()]
+    monkeypatch.setattr(sets, "load", lambda *asked: (nobody, LSP_14))
+    with pytest.raises(InputError, match="nobody has left_shoulder and right_hip annotated"):
+        evaluate.evaluate(evaluate.Arguments(scale="truth"))

@@ -1,0 +1,116 @@
+"""The npz of fitted bodies: what its arrays mean, and that it can be read as detections again."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from ief_jax.body import smpl
+from ief_jax.formats import bodies, detection_files, detections
+from ief_jax.geometry import rotations, skeletons
+from ief_jax.lgd import fitting
+
+
+@pytest.fixture(scope="module")
+def people() -> detections.Detections:
+    """Two people of the frames 1 and 3."""
+    rng = np.random.default_rng(0)
+    return detections.Detections(
+        points=rng.uniform(0, 300, (2, 18, 2)).astype(np.float32),
+        confidence=rng.uniform(0.1, 1, (2, 18)).astype(np.float32),
+        names=skeletons.COCO_18,
+        skeleton="BODY_25",
+        evidence="",
+        frame=np.array([1, 3]),
+        person=np.array([2, 0]),
+        frame_names=("a", "b", "c", "d"),
+        images=(None, "b.jpg", None, "d.jpg"),
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted(body: smpl.BodyModel) -> fitting.Bodies:
+    rng = np.random.default_rng(1)
+    poses = rng.normal(0, 0.4, (2, 72)).astype(np.float32)
+    betas = rng.normal(size=(2, 10)).astype(np.float32)
+
+    def joints(pose: jax.Array, beta: jax.Array) -> jax.Array:
+        local = rotations.axis_angle_to_matrix(pose.reshape(24, 3))
+        return smpl.pose(smpl.shape(body, beta).joints, local, body.parents).joints
+
+    return fitting.Bodies(
+        poses=poses,
+        betas=betas,
+        scale=np.array([120.0, 80.0], np.float32),
+        translation=np.array([[400.0, 300.0], [20.0, 700.0]], np.float32),
+        joints=jax.vmap(joints)(poses, betas),
+        keypoints=rng.uniform(0, 300, (2, 18, 2)).astype(np.float32),
+        error=np.array([3.0, 4.0], np.float32),
+    )
+
+
+@pytest.fixture
+def stored(
+    tmp_path: Path, fitted: fitting.Bodies, people: detections.Detections
+) -> dict[str, np.ndarray]:
+    skipped = [detections.Skipped(0, 1, "too few")]
+    bodies.write(tmp_path / "bodies.npz", fitted, people, skipped)
+    with np.load(tmp_path / "bodies.npz", allow_pickle=False) as file:
+        return {key: file[key] for key in file.files}
+
+
+def test_amass_keys(stored: dict[str, np.ndarray], fitted: fitting.Bodies) -> None:
+    np.testing.assert_array_equal(stored["poses"], fitted.poses)
+    np.testing.assert_array_equal(stored["betas"], fitted.betas)
+    assert stored["trans"].shape == (2, 3)
+    assert stored["gender"] == "neutral"
+
+
+def test_trans_and_scale_are_the_camera(
+    stored: dict[str, np.ndarray], fitted: fitting.Bodies
+) -> None:
+    # As the docstring has it, against the camera that the fit came with.
+    placed = np.asarray(fitted.joints) + stored["trans"][:, None]
+    seen = stored["scale"][:, None, None] * placed[..., :2] * [1, -1]
+    joints = np.asarray(fitted.joints)
+    for person in range(2):
+        x = fitted.scale[person] * joints[person, :, 0] + fitted.translation[person, 0]
+        y = fitted.scale[person] * -joints[person, :, 1] + fitted.translation[person, 1]
+        np.testing.assert_allclose(seen[person], np.stack([x, y], -1), atol=1e-3)
+
+
+def test_who_is_who(stored: dict[str, np.ndarray], fitted: fitting.Bodies) -> None:
+    assert stored["frame"].tolist() == [1, 3]
+    assert stored["person"].tolist() == [2, 0]
+    assert stored["frame_names"].tolist() == ["a", "b", "c", "d"]
+    assert stored["images"].tolist() == ["", "b.jpg", "", "d.jpg"]
+    assert stored["skipped_frame"].tolist() == [0]
+    assert stored["skipped_person"].tolist() == [1]
+    assert stored["skipped_reason"].tolist() == ["too few"]
+    assert stored["joint_names"].tolist() == list(smpl.JOINT_NAMES)
+    np.testing.assert_array_equal(stored["joints"], fitted.joints)
+    np.testing.assert_array_equal(stored["reprojected"], fitted.keypoints)
+    np.testing.assert_array_equal(stored["reprojection_error"], fitted.error)
+
+
+def test_nobody_skipped(
+    tmp_path: Path, fitted: fitting.Bodies, people: detections.Detections
+) -> None:
+    bodies.write(tmp_path / "bodies.npz", fitted, people)
+    with np.load(tmp_path / "bodies.npz", allow_pickle=False) as file:
+        assert file["skipped_reason"].shape == file["skipped_frame"].shape == (0,)
+
+
+def test_the_file_can_be_read_as_detections(
+    tmp_path: Path, stored: dict[str, np.ndarray], people: detections.Detections
+) -> None:
+    del stored
+    again = detection_files.read(tmp_path / "bodies.npz")
+    assert again.names == skeletons.COCO_18
+    np.testing.assert_array_equal(again.points, people.points)
+    np.testing.assert_array_equal(again.confidence, people.confidence)
+    np.testing.assert_array_equal(again.frame, people.frame)
+    np.testing.assert_array_equal(again.person, people.person)
+    assert again.frame_names == people.frame_names
+    assert again.images == people.images

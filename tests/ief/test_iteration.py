@@ -1,0 +1,89 @@
+"""IEF's prediction against the loop of the paper's equations, on a network of a few weights."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ief_jax.ief import build, heatmaps, prediction
+from ief_jax.ief.backbones import NAMED
+from ief_jax.ief.checkpoints import Checkpoint
+from ief_jax.ief.config import PAPER, IEFConfig
+from tests.helpers.tiny_backbone import TinyBackbone
+
+SMALL = dataclasses.replace(
+    PAPER, backbone="tiny", size=16, joints=("head_top", "upper_neck"), sigma=2.0, pool_size=2
+)
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(NAMED, "tiny", TinyBackbone)  # type: ignore[arg-type]
+
+
+def checkpoint(configuration: IEFConfig = SMALL) -> Checkpoint:
+    start = jnp.array([[4.0, 5.0], [9.0, 11.0]])
+    weights = build.initial_weights(configuration, jax.random.key(0))
+    return Checkpoint(configuration, {"network": weights, "start": start})
+
+
+def crops(count: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(0)
+    return (
+        random.integers(0, 256, (count, 16, 16, 3), dtype=np.uint8),
+        random.uniform(5, 10, (count, 2)).astype(np.float32),
+    )
+
+
+def test_prediction_is_the_loop_of_the_paper() -> None:
+    trained, (images, marked) = checkpoint(), crops()
+    found = prediction.predict(trained, images, marked)
+    assert found.shape == (3, SMALL.steps + 1, 2, 2)
+    module = build.network(SMALL)
+    for person in range(3):
+        # EfficientNet-Lite0's range of colours
+        image = jnp.asarray((images[person].astype(float) - 127) / 128, jnp.float32)
+        y = trained.weights["start"]
+        for t in range(SMALL.steps + 1):
+            np.testing.assert_allclose(found[person, t], y, atol=1e-3)
+            # x_t = I (+) g(y_t), the marked point last
+            points = jnp.concatenate([y, marked[person][None]])
+            maps = heatmaps.heatmaps(heatmaps.profiles(points, (16, 16), SMALL.sigma))
+            e = module.apply(trained.weights["network"], image[None], maps[None])
+            y = y + SMALL.max_correction * e.reshape(2, 2)
+
+
+def test_corrections_are_cut_where_the_configuration_says_so() -> None:
+    loose, (images, marked) = checkpoint(), crops()
+    loud = jax.tree.map(lambda w: 1.6 * w, loose.weights["network"])
+    loose = loose._replace(weights={**loose.weights, "network": loud})
+    tight = loose._replace(configuration=dataclasses.replace(loose.configuration, bounded=True))
+    whole, cut = (np.diff(prediction.predict(c, images, marked, 1), axis=1) for c in (loose, tight))
+    length = np.linalg.norm(whole, axis=-1, keepdims=True)
+    assert (length > SMALL.max_correction).any() and (length < SMALL.max_correction).any()
+    np.testing.assert_allclose(cut, whole * np.minimum(1, SMALL.max_correction / length), rtol=1e-4)
+
+
+def test_any_number_of_steps() -> None:
+    trained, (images, marked) = checkpoint(), crops(2)
+    start = prediction.predict(trained, images, marked, steps=0)
+    np.testing.assert_array_equal(start[:, 0], jnp.stack([trained.weights["start"]] * 2))
+    further = prediction.predict(trained, images, marked, steps=5)
+    np.testing.assert_allclose(
+        further[:, : SMALL.steps + 1], prediction.predict(trained, images, marked), atol=1e-4
+    )
+
+
+def test_the_marked_point_is_seen() -> None:
+    trained, (images, marked) = checkpoint(), crops(1)
+    here = prediction.predict(trained, images, marked, 1)
+    assert float(jnp.abs(prediction.predict(trained, images, marked + 4, 1) - here).max()) > 1e-3
+
+
+def test_prediction_can_be_differentiated() -> None:
+    trained, (images, marked) = checkpoint(), crops(1)
+    slope = jax.grad(lambda m: prediction.predict(trained, images, m).sum())(jnp.asarray(marked))
+    assert np.isfinite(slope).all()
+    assert np.abs(slope).max() > 0

@@ -1,0 +1,149 @@
+"""Second-order steps: their derivatives, their minimum, the noise they settle on."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ief_jax import loop
+from ief_jax.body import joints
+from ief_jax.geometry import camera, rotations
+from ief_jax.geometry.keypoints2d import Keypoints2D, bounding_square, normalise
+from ief_jax.lgd import build, gauss_newton, reprojection, synthetic_views
+from ief_jax.lgd.config import RELEASED
+from ief_jax.lgd.gauss_newton import Displacement, GaussianPrior, Measurement
+from ief_jax.lgd.parameters import Body
+
+
+@pytest.fixture(scope="module")
+def task(joint_model: joints.JointModel) -> reprojection.Problem:
+    return build.problem(RELEASED, joint_model)
+
+
+@pytest.fixture(scope="module")
+def person(task: reprojection.Problem) -> synthetic_views.Example:
+    pose = 0.3 * jax.random.normal(jax.random.key(0), (24, 3))
+    return synthetic_views.example(jax.random.key(1), task.model, task.selection, pose)
+
+
+def measurement(
+    task: reprojection.Problem, person: synthetic_views.Example, noise: float
+) -> Measurement:
+    pixels = Keypoints2D(person.points, person.confidence)
+    seen = normalise(pixels, bounding_square(pixels))
+    moved = seen.points + noise * jax.random.normal(jax.random.key(2), seen.points.shape)
+    return Measurement(task.model, task.selection, seen._replace(points=moved))
+
+
+def near(person: synthetic_views.Example) -> GaussianPrior:
+    """A prior that is off by about as much as it says."""
+    turn, shape = 0.1 * jax.random.normal(jax.random.key(3), (24, 3)), jnp.full(10, 0.3)
+    body = gauss_newton.displaced(Body(person.local, person.betas), Displacement(turn, shape))
+    return GaussianPrior(body, jnp.full((24, 3), 0.1), jnp.full(10, 0.3))
+
+
+def zero() -> Displacement:
+    return Displacement(jnp.zeros((24, 3)), jnp.zeros(10))
+
+
+def test_jacobian_of_points_is_that_of_autodiff(
+    task: reprojection.Problem, person: synthetic_views.Example
+) -> None:
+    """The closed form leaves out how pose blend shapes turn with the pose, and nothing else."""
+    rigid = task.model.replace(bone_pose_offsets=0 * task.model.bone_pose_offsets)
+    body = Body(person.local, person.betas)
+    at = Displacement(0.2 * jax.random.normal(jax.random.key(4), (24, 3)), jnp.ones(10))
+    expected = jax.jacfwd(lambda d: joints.positions(rigid, *gauss_newton.displaced(body, d)))(at)
+    moved = gauss_newton.displaced(body, at)
+    points = joints.evaluate(rigid, moved.local, moved.betas)
+    axes = rotations.compose(points.world, rotations.right_jacobian(at.turn))
+    by_turn = rotations.compose(joints.rotation_jacobian(rigid, points), axes[None])
+    np.testing.assert_allclose(by_turn, expected.turn.transpose(0, 2, 1, 3), atol=2e-6)
+    np.testing.assert_allclose(points.shape_jacobian, expected.betas, atol=2e-6)
+
+
+def test_steps_minimise_what_they_say(
+    task: reprojection.Problem, person: synthetic_views.Example
+) -> None:
+    """The gradient of |d / s_d|^2 + |x^ - x|^2 / s^2, camera solved, vanishes at the end."""
+    rigid = task.model.replace(bone_pose_offsets=0 * task.model.bone_pose_offsets)
+    look, prior, noise = measurement(task._replace(model=rigid), person, 0.02), near(person), 0.02
+
+    def objective(d: Displacement) -> jax.Array:
+        body = gauss_newton.displaced(prior.body, d)
+        keypoints = look.selection @ joints.positions(rigid, body.local, body.betas)
+        view = camera.solve_weak(keypoints, look.observed.points, look.observed.confidence)
+        missed = camera.project_weak(view, keypoints) - look.observed.points
+        return (
+            ((d.turn / prior.turn_deviation) ** 2).sum()
+            + ((d.betas / prior.betas_deviation) ** 2).sum()
+            + ((missed / noise) ** 2).sum()
+        )
+
+    step = gauss_newton.correction(look, prior, jnp.float32(noise))
+    states = loop.refine(step, zero(), 12)
+    end = jax.tree.map(lambda d: d[-1], states)
+    slope, first = jax.jit(jax.grad(objective))(end), jax.jit(jax.grad(objective))(zero())
+    assert float(objective(end)) < 0.1 * float(objective(zero()))
+    for final, initial in zip(slope, first, strict=True):
+        assert np.abs(final).max() < 1e-2 * np.abs(initial).max()
+
+
+def test_exact_and_noisy_keypoints_are_told_apart(
+    task: reprojection.Problem, person: synthetic_views.Example
+) -> None:
+    noises = []
+    for noise in (0.0, 0.02):
+        close = gauss_newton.linearise(measurement(task, person, noise), near(person), zero())
+        noises.append(float(gauss_newton.most_likely_noise(close)))
+    assert noises[0] < 0.006 and 0.009 < noises[1] < 0.05
+
+
+def test_evidence_is_that_of_scipy(
+    task: reprojection.Problem, person: synthetic_views.Example
+) -> None:
+    """The chosen noise is the best of the grid under scipy's density of the visible part."""
+    from scipy.linalg import null_space
+    from scipy.stats import multivariate_normal
+
+    close = gauss_newton.linearise(measurement(task, person, 0.01), near(person), zero())
+    rows, target = np.asarray(close.rows, np.float64), np.asarray(close.target, np.float64)
+    # The camera's three directions hold nothing: rows and target have no part in them.
+    gram = rows @ rows.T
+    values, vectors = np.linalg.eigh(gram + np.outer(target, target))
+    del vectors
+    assert (values[:3] < 1e-6).all()
+    basis = np.linalg.svd(np.concatenate([rows, target[:, None]], 1))[0][:, :33]
+    assert null_space(basis.T).shape == (36, 3)
+    density = [
+        multivariate_normal(
+            np.zeros(33), basis.T @ gram @ basis + float(s) ** 2 * np.eye(33)
+        ).logpdf(basis.T @ target)
+        for s in gauss_newton.NOISES
+    ]
+    assert float(gauss_newton.most_likely_noise(close)) == pytest.approx(
+        float(gauss_newton.NOISES[int(np.argmax(density))])
+    )
+
+
+def test_hidden_keypoints_have_no_say(
+    task: reprojection.Problem, person: synthetic_views.Example
+) -> None:
+    look = measurement(task, person, 0.0)
+    hidden = look.observed._replace(confidence=look.observed.confidence.at[4].set(0.0))
+    moved = hidden._replace(points=hidden.points.at[4].set(5.0))
+    ends = [
+        gauss_newton.map_estimate(look._replace(observed=seen), near(person), 2).local
+        for seen in (hidden, moved)
+    ]
+    np.testing.assert_array_equal(*ends)
+    assert np.isfinite(ends[0]).all()
+
+
+def test_no_keypoints_leave_the_belief_alone(
+    task: reprojection.Problem, person: synthetic_views.Example
+) -> None:
+    look = measurement(task, person, 0.0)
+    nothing = look.observed._replace(confidence=jnp.zeros(18))
+    end = gauss_newton.map_estimate(look._replace(observed=nothing), near(person), 2)
+    np.testing.assert_allclose(end.local[-1], near(person).body.local, atol=1e-5)

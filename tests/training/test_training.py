@@ -1,0 +1,209 @@
+"""Training: the examples, the losses, the step, and a run of train.py that is cut off."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from filelock import FileLock
+
+import train
+from ief_jax.body import joints, pose_prior
+from ief_jax.geometry import camera
+from ief_jax.lgd import build, checkpoints, features, losses, parameters, reprojection, training
+from ief_jax.lgd.config import PAPER, RELEASED, LGDConfig
+from ief_jax.training import mesh
+from ief_jax.training import state as training_state
+from ief_jax.training import step as training_step
+
+SMALL = {
+    configuration.name: dataclasses.replace(configuration, width=32, steps=2)
+    for configuration in (PAPER, RELEASED)
+}
+
+
+def make(
+    configuration: LGDConfig, model: joints.JointModel, keypoint_noise: training.KeypointNoise
+) -> Callable[..., Any]:
+    task = build.problem(configuration, model)
+    draw = training.from_prior(pose_prior.embedded(), model.betas)
+    return partial(training.example, item=None, draw=draw, task=task, keypoint_noise=keypoint_noise)
+
+
+def test_mirrored_pose_is_the_mirror_image(joint_model: joints.JointModel) -> None:
+    from ief_jax.geometry import rotations
+
+    pose = pose_prior.sample(pose_prior.embedded(), jax.random.key(0))
+    betas = jnp.zeros(10)
+    place = lambda p: joints.positions(joint_model, rotations.axis_angle_to_matrix(p), betas)  # noqa: E731
+    image = place(pose)[:24][parameters.OPPOSITE] * np.array([[-1, 1, 1]])
+    np.testing.assert_allclose(place(parameters.mirror_axis_angle(pose))[:24], image, atol=5e-3)
+
+
+def test_truth_explains_the_keypoints(joint_model: joints.JointModel) -> None:
+    """Without keypoint_noise, the true body and camera give the observed keypoints."""
+    clean = training.KeypointNoise(0.0, 0.0)
+    observed, truth = make(PAPER, joint_model, clean)(jax.random.key(1))
+    task = build.problem(PAPER, joint_model)
+    again = camera.project_weak(truth.view, task.selection @ truth.points)
+    np.testing.assert_allclose(again, observed.points, atol=1e-5)
+    np.testing.assert_allclose(truth.keypoints, observed.points, atol=1e-5)
+    assert np.abs(observed.points).max() == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["paper", "released"])
+def test_losses_vanish_at_the_truth(name: str, joint_model: joints.JointModel) -> None:
+    task = build.problem(SMALL[name], joint_model)
+    clean = training.KeypointNoise(0.0, 0.0)
+    observed, truth = make(SMALL[name], joint_model, clean)(jax.random.key(2))
+    theta = task.parameterisation.encode(truth.body, truth.view)
+    assert float(losses.parameter_loss(task, theta, truth)) < 1e-4
+    assert float(losses.body_loss(task, theta, observed, truth)) < 5e-3
+
+
+def test_draws_follow_the_shares() -> None:
+    poses = jnp.arange(3.0)[:, None, None] * jnp.ones((3, 24, 3))
+    draw = training.from_poses(poses, 10, np.array([0.2, 0.0, 0.8]))
+    drawn = jax.vmap(draw)(jax.random.split(jax.random.key(0), 2000), None)
+    which = np.abs(drawn.pose[:, 0, 0])
+    assert (which == 1).sum() == 0 and (which == 2).mean() == pytest.approx(0.8, abs=0.04)
+    mirrored = drawn.pose[which == 2][:, 0, 1] < 0
+    assert mirrored.mean() == pytest.approx(0.5, abs=0.05)
+    kept = training.from_poses(poses, jnp.arange(30.0).reshape(3, 10), np.array([0.0, 1.0, 0.0]))
+    np.testing.assert_array_equal(kept(jax.random.key(1), None).betas, np.arange(10.0, 20.0))
+
+
+@pytest.mark.slow
+def test_the_loss_falls(joint_model: joints.JointModel) -> None:
+    configuration = SMALL["released"]
+    task = build.problem(configuration, joint_model)
+    optimiser = training_step.adam(3e-3, 60)
+    state = training_state.initial_state(
+        build.initial_weights(configuration, task, jax.random.key(0)), optimiser, 0
+    )
+    step = training_step.training_step(
+        lambda key, item: make(configuration, joint_model, training.KeypointNoise())(key),
+        training.loss(configuration, task),
+        optimiser,
+        32,
+        mesh.device_mesh(),
+    )
+    values = []
+    for _ in range(60):
+        state, value = step(state, None)
+        values.append(float(value))
+    assert np.mean(values[-10:]) < 0.75 * np.mean(values[:5])
+
+
+def test_pmap_gives_the_same_losses(joint_model: joints.JointModel) -> None:
+    """The loss under pmap against the loss under jit, of the same examples."""
+    configuration = SMALL["paper"]
+    task = build.problem(configuration, joint_model)
+    objective = training.loss(configuration, task)
+    weights = build.initial_weights(configuration, task, jax.random.key(0))
+    keys = jax.random.split(jax.random.key(5), 8)
+    observed, truth = jax.vmap(make(configuration, joint_model, training.KeypointNoise()))(keys)
+    one = jax.tree.map(lambda x: x[None], (observed, truth))
+    by_pmap = jax.pmap(objective, in_axes=(None, 0, 0))(weights, *one)
+    by_jit = jax.jit(objective)(weights, observed, truth)
+    assert float(by_pmap[0]) == pytest.approx(float(by_jit), rel=1e-5)
+
+
+def test_lgd_loss_is_the_sum_over_steps(joint_model: joints.JointModel) -> None:
+    """Against Algorithm 1 written out with a Python loop."""
+    configuration = SMALL["paper"]
+    task = build.problem(configuration, joint_model)
+    weights = build.initial_weights(configuration, task, jax.random.key(0))
+    module = build.network(configuration, task)
+    keys = jax.random.split(jax.random.key(5), 2)
+    observed, truth = jax.vmap(make(configuration, joint_model, training.KeypointNoise()))(keys)
+    total = 0.0
+    for n in range(2):
+        seen, real = jax.tree.map(lambda x, n=n: x[n], (observed, truth))
+        theta = task.parameterisation.start(10)
+        target = task.parameterisation.encode(real.body, real.view)
+        for _ in range(configuration.steps):
+            gradient = jax.grad(reprojection.reprojection_error, argnums=1)(task, theta, seen)
+            shown = features.all_features(gradient, theta, seen)
+            update = parameters.unflatten(module.apply(weights, shown[None])[0], theta)
+            theta = {name: theta[name] + update[name] for name in theta}
+            total += sum(float(jnp.abs(theta[name] - target[name]).sum()) for name in theta) / 2
+    value = training.loss(configuration, task)(weights, observed, truth)
+    assert float(value) == pytest.approx(total, rel=1e-4)
+
+
+ARGUMENTS = ["--width", "16", "--steps", "1", "--batch-size", "8", "--evaluate", "0"]
+
+
+def run(workdir: Path, *more: str) -> int:
+    return train.main(["--workdir", str(workdir), *ARGUMENTS, *more])
+
+
+def test_a_run_writes_what_it_says_and_goes_on(tmp_path: Path) -> None:
+    work = tmp_path / "run"
+    arguments = ("--iterations", "6", "--save-every", "2", "--log-every", "2")
+    assert run(work, *arguments) == 0
+    assert {"config.json", "metrics.jsonl", "model.npz", "checkpoints"} <= {
+        path.name for path in work.iterdir()
+    }
+    assert any("tfevents" in path.name for path in work.iterdir())
+    lines = [json.loads(line) for line in (work / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 4, 6]
+    whole = checkpoints.load(work).weights
+
+    # Cut off after step 4, it ends where the uninterrupted run does.
+    (work / "model.npz").unlink()
+    import shutil
+
+    shutil.rmtree(work / "checkpoints" / "6")
+    assert run(work, *arguments) == 0
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6),
+        checkpoints.load(work).weights,
+        whole,
+    )
+
+
+def test_two_processes_do_not_train_in_one_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = tmp_path / "run"
+    work.mkdir()
+    with FileLock(work / "lock"):
+        assert run(work, "--iterations", "1") == 2
+    assert f"{work}: another process trains in it" in capsys.readouterr().err
+    assert not (work / "metrics.jsonl").exists()
+    assert run(work, "--iterations", "1") == 0
+
+
+def test_a_folder_of_another_run_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = tmp_path / "run"
+    assert run(work, "--iterations", "1") == 0
+    before = (work / "model.npz").read_bytes()
+    assert run(work, "--iterations", "1", "--seed", "3") == 2
+    assert "seed = 0, not 3; take another --workdir" in capsys.readouterr().err
+    assert (work / "model.npz").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--poses", "{tmp}/none.npz"), "none.npz: no such file"),
+        (("--body", "{tmp}/none.pkl"), "none.pkl"),
+        (("--initial", "paper"), "weights of another configuration"),
+    ],
+)
+def test_bad_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: tuple[str, str], message: str
+) -> None:
+    filled = [word.format(tmp=tmp_path) for word in more]
+    assert run(tmp_path / "run", "--iterations", "1", *filled) == 2
+    assert message in capsys.readouterr().err
