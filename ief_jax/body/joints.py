@@ -55,12 +55,12 @@ class JointModel:
 
     @property
     def bones(self) -> np.ndarray:
-        """[S] the bone of each share."""
+        """[S] the bone of each pair."""
         return np.array([bone for _, bone in self.point_bone_pairs], np.int32)
 
     @property
     def owners(self) -> np.ndarray:
-        """[I, S] float32: 1 where the column's share is one of the row's point."""
+        """[I, S] float32: 1 where the column's pair is one of the row's point."""
         points = np.array([point for point, _ in self.point_bone_pairs], np.int32)
         further = len(self.names) - smpl.JOINTS
         return (np.arange(further)[:, None] == points).astype(np.float32)
@@ -140,7 +140,7 @@ class Points(NamedTuple):
       positions: [24 + I, 3] metres.
       shape_jacobian: [24 + I, 3, B] derivative by the betas at this pose (exact, linear).
       world: [24, 3, 3] rotations of the bones.
-      parts: [S, 3] the summands of the further points: what each share adds to its point.
+      parts: [S, 3] the summands of the further points: what each pair adds to its point.
     """
 
     positions: jax.Array

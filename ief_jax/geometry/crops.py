@@ -52,7 +52,7 @@ def fitting_boxes(candidates: Sequence[Box], height: float, count: int = 3) -> l
     """The `count` boxes whose side is closest to 1.2 times a person's height, the closest first.
 
     Args:
-      candidates: from `boxes`.
+      candidates: from `candidate_boxes`.
       height: the person's height, px.
       count: how many; 3 in the paper's training set, 1 when testing.
     """

@@ -41,7 +41,7 @@ _EXTREMITIES = frozenset(("left_ankle", "right_ankle", "left_shoulder", "right_s
 
 
 class Estimator(NamedTuple):
-    """Trained networks: the one that corrects keypoints, and the one that picks the box."""
+    """Trained networks: the one that corrects keypoints, and the one that finds the box."""
 
     checkpoint: Checkpoint
     selector: Selector

@@ -51,9 +51,9 @@ def encode_image(
 def correction(
     configuration: IEFConfig, weights: Weights, features: ImageFeatures
 ) -> Callable[[jax.Array, jax.Array], jax.Array]:
-    """e_t = f(I (+) g(y_t)) of a batch, [N, K, 2] pixels, to be run by `feedback.refine`.
+    """e_t = f(I (+) g(y_t)) of a batch, [N, K, 2] pixels, to be run by `loop.refine`.
 
-    As in the paper nothing bounds it: the network was taught corrections that are. `made` is what
+    As in the paper nothing bounds it: the network is trained on corrections that are. `apply_bound` is what
     becomes of it where the configuration says so.
     """
     module = build.network(configuration)

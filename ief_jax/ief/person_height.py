@@ -2,7 +2,7 @@
 
 import numpy as np
 
-# Shares of a standing person's height (Drillis & Contini 1966), measured between these keypoints;
+# Fractions of a standing person's height (Drillis & Contini 1966), measured between these keypoints;
 # those of the second group are used where none of the first is to be had.
 _HEIGHT_FRACTIONS = (
     {
@@ -34,14 +34,14 @@ def person_height(points: np.ndarray, annotated: np.ndarray, names: tuple[str, .
     known = points[annotated]
     extent = float((known.max(0) - known.min(0)).max())
     by_name = dict(zip(np.array(names)[annotated].tolist(), known, strict=True))
-    for shares in _HEIGHT_FRACTIONS:
-        length = share = 0.0
-        for ends, part in shares.items():
+    for fractions in _HEIGHT_FRACTIONS:
+        length = total = 0.0
+        for ends, part in fractions.items():
             for side in ("left_", "right_"):
                 found = [by_name.get(side + end, by_name.get(end)) for end in ends]
                 if found[0] is not None and found[1] is not None:
                     length += float(np.linalg.norm(found[0] - found[1]))
-                    share += part
-        if share:
-            return max(extent, length / share)
+                    total += part
+        if total:
+            return max(extent, length / total)
     return extent

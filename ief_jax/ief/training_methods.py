@@ -40,7 +40,7 @@ METHODS: Mapping[str, Method] = {
     "direct": Method(False, False, False, 0.0, 1),
     # Table 3: the whole correction, again and again, from wherever the last one led.
     "iterative_direct": Method(False, True, True, 0.0, 4),
-    # Ours: on the fixed path the direction can be read off y_t - y_0 without a look at the image,
+    # Ours: on the fixed path the direction can be read off y_t - y_0 without the image,
     # but at test time the steps before were not as good. Moved states take that away.
     "jittered": Method(True, True, False, 1.0, 4),
     # Ours, for networks that say where a keypoint is: the target is the whole correction, the

@@ -39,7 +39,7 @@ def read(path: Path) -> Checkpoint:
 
 
 def write(path: Path, checkpoint: Checkpoint, dtype: Any = np.float32) -> None:
-    """Writes a checkpoint as `weight_files.write` does."""
+    """Writes a checkpoint as `checkpoint_files.write` does."""
     checkpoint_files.write(
         path, FORMAT, checkpoint.configuration.to_dict(), checkpoint.weights, dtype
     )

@@ -14,12 +14,12 @@ class LGDConfig(JsonConfig):
 
     Attributes:
       name: of the configuration.
-      parameterisation: `axis_angle` or `six_d` (`ief_jax.parameters`).
+      parameterisation: `axis_angle` or `six_d` (`lgd.parameters`).
       inputs: what the network sees, of `gradient`, `theta`, `keypoints`.
-      width, blocks: of the network (`ief_jax.update_network`).
+      width, blocks: of the network (`lgd.network`).
       steps: N, learned steps.
       second_order_steps: Gauss-Newton steps at the end; 0 for none. With them the network also
-        puts out how sure it is (`ief_jax.gauss_newton`).
+        puts out how sure it is (`lgd.gauss_newton`).
       symmetric: fit with the mean of the network's proposals for a person and its mirror image.
     """
 
@@ -56,7 +56,7 @@ RELEASED = LGDConfig(
     symmetric=True,
 )
 """The best we know: 6D rotations, a camera in closed form, losses on joints and reprojection
-beside the parameters, and at the end second-order steps under the network's own belief."""
+beside the parameters, and at the end second-order steps under the network's own uncertainty."""
 
 LIFTING = LGDConfig(
     name="lifting",

@@ -1,7 +1,7 @@
 """How far fitted bodies are from known ones: the project's protocol and its measures.
 
-The protocol: every pose is seen once, as `sampling.example` turns, shapes and projects it; its
-keypoints may be spoiled by `sampling.degrade`; everything follows from one seed, pose by pose.
+The protocol: every pose is seen once, as `synthetic_views.example` turns, shapes and projects it; its
+keypoints may get noise from `synthetic_views.add_keypoint_noise`; everything follows from one seed, pose by pose.
 """
 
 from collections.abc import Callable, Iterator
@@ -79,7 +79,7 @@ def examples_of_poses(
       poses: [N, 24, 3] axis-angle, radians.
       number: [N] each pose's place in its file: the same pose looks the same in every selection.
       seed: of views, shapes, cameras, noise.
-      noise, drop: as in `sampling.degrade`.
+      noise, drop: as in `synthetic_views.add_keypoint_noise`.
     """
     return jax.vmap(partial(_example, model, seed, noise, drop))(poses, number)
 

@@ -36,7 +36,7 @@ class GaussianPrior(NamedTuple):
     """A Gaussian over bodies.
 
     Attributes:
-      body: the most probable body before the keypoints are looked at.
+      body: the most probable body before the keypoints are taken into account.
       turn_deviation: [24, 3] standard deviation of `Displacement.turn`, radians.
       betas_deviation: [B] of `Displacement.betas`.
     """
@@ -100,7 +100,7 @@ class Linearised(NamedTuple):
 
 
 class Measurement(NamedTuple):
-    """What is looked at: the body's points, the keypoints' [K, P] matrix, what is observed."""
+    """What is measured: the body's points, the keypoints' [K, P] matrix, the keypoints."""
 
     model: joints.JointModel
     selection: jax.Array
@@ -162,7 +162,7 @@ def most_likely_noise(near: Linearised) -> jax.Array:
 def correction(
     measurement: Measurement, prior: GaussianPrior, noise: jax.Array
 ) -> Callable[[Displacement, jax.Array], Displacement]:
-    """One Gauss-Newton step towards the most probable displacement, for `feedback.refine`.
+    """One Gauss-Newton step towards the most probable displacement, for `loop.refine`.
 
     Minimises |d / s_d|^2 + sum_i c_i |x^_i(d) - x_i|^2 / s^2 over d and the camera. After
     linearisation the minimum is (the update of an iterated Kalman filter, Bell and Cathey 1993)

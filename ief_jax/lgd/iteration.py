@@ -3,7 +3,7 @@
     Theta_{n+1} = Theta_n + N_w(dE/dTheta (Theta_n), Theta_n, x)          (Eq. 4)
 
 E is the reprojection error of the body Theta_n; the network sees its gradient, the state and the
-keypoints, and puts out the update. Keypoints are normalised (`observations`).
+keypoints, and puts out the update. Keypoints are normalised (`keypoints2d.normalise`).
 """
 
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def proposal(network: Network, features: Features = features.all_features) -> Pr
 def mirror_averaged(propose: Proposal, mirror_extra: Callable[[jax.Array], jax.Array]) -> Proposal:
     """The mean of a proposal and of the mirrored proposal for the mirror image.
 
-    The result treats left and right alike, which training teaches a network only roughly.
+    The result treats left and right alike, which a network learns only roughly.
 
     Args:
       propose: any proposal.
@@ -90,7 +90,7 @@ def correction(
     observed: Keypoints2D,
     differentiate: GradientFunction = reprojection.error_and_gradient,
 ) -> Callable[[Theta, jax.Array], tuple[Theta, StepRecord]]:
-    """The update of Eq. 4 for a batch, to be run by `feedback.refine_traced`.
+    """The update of Eq. 4 for a batch, to be run by `loop.refine_traced`.
 
     Args:
       problem: body, keypoints, parameterisation.

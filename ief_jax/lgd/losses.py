@@ -64,7 +64,7 @@ def body_loss(
 def prior_loss(prior: gauss_newton.GaussianPrior, truth: Truth) -> jax.Array:
     """Negative log-likelihood of the truth under a prior, over the deviations alone.
 
-    The body believed in is taken as given: this teaches how far off it is, not to be less so.
+    The prior's mean is taken as given: this trains how far off it is, not to be less so.
     """
     turned = rotations.compose(jnp.swapaxes(prior.body.local, -1, -2), truth.body.local)
     errors = (

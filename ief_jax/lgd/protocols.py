@@ -87,7 +87,7 @@ MOTION_CAPTURE = Protocol(
     RECONSTRUCTION,
     (),
 )
-"""Not in the paper: the project's own protocol (`ief_jax.evaluation`)."""
+"""Not in the paper: the project's own protocol (`lgd.evaluation`)."""
 
 SMPL_24 = tuple("smpl_neck" if name == "neck" else name for name in smpl.JOINT_NAMES)
 """3DPW by its own `jointPositions`, as the authors' released code has it."""

@@ -83,5 +83,5 @@ def error_and_gradient(problem: Problem, theta: Theta, observed: Keypoints2D) ->
 def detached_error_and_gradient(
     problem: Problem, theta: Theta, observed: Keypoints2D
 ) -> ErrorAndGradient:
-    """As `error_slope`, for training, which does not differentiate through the gradient."""
+    """As `error_and_gradient`, for training, which does not differentiate through the gradient."""
     return jax.lax.stop_gradient(error_and_gradient(problem, theta, observed))

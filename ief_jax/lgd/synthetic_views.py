@@ -1,4 +1,4 @@
-"""Bodies with known truth: posed, shaped, seen by a random camera, and their keypoints spoiled.
+"""Bodies with known truth: posed, shaped, seen by a random camera, and noise on their keypoints.
 
 The protocol that all figures of the project follow: each pose's root is turned by a uniform yaw
 and a normal tilt, the betas are standard normal, the camera is a weak perspective.
@@ -20,7 +20,7 @@ BOX = (200.0, 400.0)
 IMAGE = (640.0, 480.0)
 """Width and height of the image; a person's box is anywhere inside."""
 FEWEST = 6
-"""Keypoints that `degrade` leaves at least, if there are as many."""
+"""Keypoints that `add_keypoint_noise` leaves at least, if there are as many."""
 
 
 class Example(NamedTuple):

@@ -51,15 +51,15 @@ def from_prior(prior: pose_prior.PosePrior, betas: int) -> Draw:
     return draw
 
 
-def from_poses(poses: jax.Array, betas: jax.Array | int, shares: np.ndarray) -> Draw:
+def from_poses(poses: jax.Array, betas: jax.Array | int, weights: np.ndarray) -> Draw:
     """Draws from [N, 24, 3] poses, mirrored half the time.
 
     Args:
       poses: axis-angle, the root first.
       betas: [N, B] of the same people, or B alone for standard normal ones.
-      shares: [N] how often each pose is drawn; sums to one.
+      weights: [N] how often each pose is drawn; sums to one.
     """
-    cumulative = jnp.asarray(np.cumsum(shares), jnp.float32)
+    cumulative = jnp.asarray(np.cumsum(weights), jnp.float32)
 
     def draw(key: jax.Array, item: Any) -> PoseAndShape:
         pose_key, shape_key = jax.random.split(key)
@@ -76,7 +76,7 @@ def from_poses(poses: jax.Array, betas: jax.Array | int, shares: np.ndarray) -> 
 def from_items(betas: int) -> Draw:
     """Takes the poses that come from outside, mirrored half the time.
 
-    Items are `formats.poses.Poses` of one pose [24, 3]; where they have no betas, those are
+    Items are `body.poses.Poses` of one pose [24, 3]; where they have no betas, those are
     standard normal.
     """
 

@@ -24,16 +24,15 @@ class HeatmapStage(NamedTuple):
 HEATMAP_GAIN = 0.2
 """Of heatmaps stacked on the image, whose colours have about unit variance.
 
-On the fixed path, where a keypoint goes can be read off where it has come from, without a look at
-the image. A network that hears the heatmaps less learns it from the image, and drifts less in
-later steps."""
+On the fixed path, where a keypoint goes can be read off where it has come from, without the image.
+A network whose heatmaps are weaker learns it from the image, and drifts less in later steps."""
 
 
 class Backbone(nn.Module):
     """f of IEF's equation 2, y_(t+1) = y_t + f(x_t) with x_t = I (+) g(y_t), for any network.
 
-    A network is a first convolution and stages. The heatmaps' share is added to what a stage
-    takes in. With `heatmap_stage` 0 that is conv-1's result, and the share is conv-1's convolution
+    A network is a first convolution and stages. The heatmaps' part is added to what a stage
+    takes in. With `heatmap_stage` 0 that is conv-1's result, and their part is conv-1's convolution
     of the heatmaps: the sum is conv-1 of image and heatmaps stacked, as in the paper. With a later
     stage it is a 1 x 1 convolution of the heatmaps averaged to the stage's resolution:
     the paper's closing idea, for which the stages before it run once for all steps.
@@ -170,8 +169,8 @@ class Backbone(nn.Module):
             # The average over a rectangle of a product is the product of the averages.
             rows = rows @ pooling.averaging(rows.shape[-1], encoded.shape[1]).T
             columns = columns @ pooling.averaging(columns.shape[-1], encoded.shape[2]).T
-        share = convolutions.separable(rows, columns, self.maps_kernel, stride, padding)
-        return self._finish(encoded + share)
+        of_heatmaps = convolutions.separable(rows, columns, self.maps_kernel, stride, padding)
+        return self._finish(encoded + of_heatmaps)
 
     def _finish(self, x: jax.Array) -> jax.Array:
         for stage in self.stages[self.heatmap_stage :]:

@@ -167,8 +167,8 @@ def initialise(backbone: Backbone, imagenet: Parameters, key: jax.Array) -> Para
 def _share(backbone: Backbone, parameters: Parameters, key: jax.Array) -> jax.Array:
     """Random weights for heatmaps that enter at a later stage: [1, 1, M, C].
 
-    At a keypoint its heatmap's share is as spread as what the stage takes in of an image. Weights
-    that start at zero stay a hundredth of that for thousands of steps, and the network deaf to
+    At a keypoint its heatmap's part is as spread as what the stage takes in of an image. Weights
+    that start at zero stay a hundredth of that for thousands of steps, and the network blind to
     the keypoints.
     """
     image_key, weight_key = jax.random.split(key)

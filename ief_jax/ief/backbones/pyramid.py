@@ -3,8 +3,8 @@
 Maps of three resolutions are brought to one and summed (a feature pyramid: Lin et al. 2017). The
 heatmaps are added, and every keypoint's position is read off as the mean of a distribution over
 the map (integral regression: Sun et al. 2018). The correction is what leads there from y_t. What
-is learned is the same all over the image, so that thousands of examples teach what takes a
-dense layer a hundred thousand.
+is learned is the same all over the image, so that thousands of examples are enough where a
+dense layer takes a hundred thousand.
 """
 
 import flax.linen as nn

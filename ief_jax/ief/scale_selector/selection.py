@@ -6,9 +6,10 @@ open what is regressed. Here it is, of one box alone, by how much it should grow
 
     r(box) = log(1.2 height / side)
 
-This serves in two ways. `select` is the paper's: of the nine boxes, the one that should grow or
-shrink least. `pick` is the loop of the rest of the package: it looks at a box, corrects its side,
-looks again. It gives a box of any side, not one of nine, and looks three times instead of nine.
+This serves in two ways. `best_box` is the paper's: of the nine boxes, the one that should grow or
+shrink least. `refine_box` is the loop of the rest of the package: the network corrects the box's
+side, three times. It gives a box of any side, not one of nine, and the network runs three times
+instead of nine.
 """
 
 from collections.abc import Sequence
@@ -27,14 +28,14 @@ from ief_jax.ief.scale_selector.config import ScaleSelectorConfig
 from ief_jax.io.checkpoint_files import Weights
 
 GAINS = (1.0, 1.0, 0.5)
-"""How much of each correction `pick` makes. The last one is halved: a network that errs to one side
-of a box tends to err to the other side of the corrected one."""
+"""How much of each correction `refine_box` applies. The last one is halved: a network that errs to
+one side of a box tends to err to the other side of the corrected one."""
 
 _FIRST = 1.0
-"""Side of the box that `pick` looks at first, in units of the image's larger side."""
+"""Side of the first box of `refine_box`, in units of the image's larger side."""
 
 _LARGEST = float(np.log(4.0))
-"""Of one correction of `pick`: what the network was shown in training goes about as far."""
+"""Of one correction of `refine_box`: what the network was shown in training goes about as far."""
 
 
 def best_box(selector: Selector, images: ArrayLike) -> int:
