@@ -24,8 +24,8 @@ class IEFConfig(JsonConfig):
       sigma: standard deviation of the heatmaps' Gaussians, pixels of the crop.
       max_correction: L, pixels of the crop: what a network output of one stands for, and the
         longest correction where they are bounded.
-      bounded: corrections longer than L are cut; in the paper the network is trained on short ones and
-        nothing is cut.
+      bounded: corrections longer than L are cut; in the paper the network is trained on short ones
+        and nothing is cut.
       steps: corrections made at test time.
       heatmap_stage: stage of the backbone that the heatmaps enter before; 0: with the image.
       pool_size: the last feature map is averaged to this many cells a side.

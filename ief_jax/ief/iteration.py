@@ -53,8 +53,8 @@ def correction(
 ) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """e_t = f(I (+) g(y_t)) of a batch, [N, K, 2] pixels, to be run by `loop.refine`.
 
-    As in the paper nothing bounds it: the network is trained on corrections that are. `apply_bound` is what
-    becomes of it where the configuration says so.
+    As in the paper nothing bounds it: the network is trained on corrections that are bounded.
+    `apply_bound` bounds it where the configuration says so.
     """
     module = build.network(configuration)
     size = (configuration.size, configuration.size)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-# Fractions of a standing person's height (Drillis & Contini 1966), measured between these keypoints;
-# those of the second group are used where none of the first is to be had.
+# Fractions of a standing person's height (Drillis & Contini 1966), measured between these
+# keypoints; those of the second group are used where none of the first is to be had.
 _HEIGHT_FRACTIONS = (
     {
         ("ankle", "knee"): 0.246,

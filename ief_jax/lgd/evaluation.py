@@ -1,7 +1,8 @@
 """How far fitted bodies are from known ones: the project's protocol and its measures.
 
-The protocol: every pose is seen once, as `synthetic_views.example` turns, shapes and projects it; its
-keypoints may get noise from `synthetic_views.add_keypoint_noise`; everything follows from one seed, pose by pose.
+The protocol: every pose is seen once, as `synthetic_views.example` turns, shapes and projects it;
+its keypoints may get noise from `synthetic_views.add_keypoint_noise`; everything follows from one
+seed, pose by pose.
 """
 
 from collections.abc import Callable, Iterator
