@@ -22,6 +22,7 @@ from experiments import checks
 from experiments.ief import evaluate, train
 from ief_jax.ief import training_methods
 from ief_jax.io.files import InputError, write_json
+from ief_jax.training import optimisers
 
 
 class Variant(NamedTuple):
@@ -91,8 +92,9 @@ class Arguments:
         and the stick figures are made there if they are not.
       variants: which networks; on_policy may be named too.
       seeds: networks of each kind.
-      backbone, pretrained, imagenet, trunk, size, heatmap_stage, pool_size, frozen, crops, length,
-        batch_size, learning_rate, pretrained_rate: as for train.py ief.
+      backbone, pretrained, imagenet, trunk, size, sigma, heatmap_stage, pool_size, frozen, crops,
+        length, batch_size, optimizer, learning_rate, momentum, schedule, clip, heatmap_gain,
+        pretrained_rate: as for train.py ief.
       epochs: N of Algorithm 1: how often a lesson is seen in each stage.
       count: people to measure; all by default.
       json: file for the figures.
@@ -109,6 +111,7 @@ class Arguments:
     imagenet: Path | None = None
     trunk: str | None = None
     size: int = 48
+    sigma: float = 16.0
     heatmap_stage: int = 0
     pool_size: int = 1
     frozen: int = 0
@@ -116,7 +119,12 @@ class Arguments:
     length: Literal["smaller", "larger"] = "smaller"
     epochs: float = 2.4
     batch_size: int = 32
+    optimizer: optimisers.OptimizerName = "adam"
     learning_rate: float = 2e-3
+    momentum: float = 0.9
+    schedule: optimisers.ScheduleName = "cosine"
+    clip: float = 1.0
+    heatmap_gain: float = 0.2
     pretrained_rate: float = 1.0
     count: int | None = None
     json: Path | None = None
@@ -154,6 +162,7 @@ def _measure(arguments: Arguments, name: str, seed: int) -> dict[str, Any]:
             imagenet=arguments.imagenet,
             trunk=arguments.trunk,
             size=arguments.size,
+            sigma=arguments.sigma,
             heatmap_stage=arguments.heatmap_stage,
             pool_size=arguments.pool_size,
             frozen=arguments.frozen,
@@ -161,7 +170,12 @@ def _measure(arguments: Arguments, name: str, seed: int) -> dict[str, Any]:
             length=arguments.length,
             epochs=arguments.epochs * variant.passes,
             batch_size=arguments.batch_size,
+            optimizer=arguments.optimizer,
             learning_rate=arguments.learning_rate,
+            momentum=arguments.momentum,
+            schedule=arguments.schedule,
+            clip=arguments.clip,
+            heatmap_gain=arguments.heatmap_gain,
             pretrained_rate=arguments.pretrained_rate,
             seed=seed,
             evaluate=0,

@@ -59,6 +59,7 @@ class Arguments:
         of the paper's nine that it prefers, truth for 1.2 times the person's true height.
       augment: test-time augmentation, of which the median is taken: none as in the paper, or
         scales_and_mirror as ief-jax keypoints does.
+      selector: the scale selector: released, or a folder that train.py scale wrote.
       box_refinements: how often the box is replaced by the one that fits the keypoints found in it.
         0 in the paper; by default 1, if the network knows the whole body.
       count: people to take, chosen at random; all by default.
@@ -75,6 +76,7 @@ class Arguments:
     box: Literal["selector", "nine", "truth"] = "selector"
     augment: Literal["none", "scales_and_mirror"] = "none"
     box_refinements: int | None = None
+    selector: str = "released"
     count: int | None = None
     seed: int = 0
     json: Path | None = None
@@ -228,7 +230,7 @@ def _estimate(
     refinements = arguments.box_refinements
     if refinements is None:
         refinements = estimation.box_refinements(joints)
-    find_box = _box_finder(arguments.box)
+    find_box = _box_finder(arguments.box, arguments.selector)
     group = max(1, BATCH // len(augmentations))
     boxes: list[Box] = []
     found: list[Estimate] = []
@@ -263,11 +265,11 @@ def _estimate(
     return boxes, each, confidence, seconds
 
 
-def _box_finder(which: str) -> Callable[[Image.Image, Person], Box]:
-    """What gives the box that fits a person in a photograph."""
+def _box_finder(which: str, name: str) -> Callable[[Image.Image, Person], Box]:
+    """What gives the box that fits a person in a photograph; `name` is the selector's."""
     if which == "truth":
         return lambda photograph, person: Box(*person.marked.tolist(), crops.PERSON * person.height)
-    selector = scale_selector_checkpoints.load()
+    selector = scale_selector_checkpoints.load(name)
     pick = {"selector": selection.refine_box, "nine": selection.select_box}[which]
     return lambda photograph, person: pick(selector, photograph, person.marked)
 

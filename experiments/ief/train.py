@@ -28,7 +28,7 @@ from ief_jax.io import checkpoint_files
 from ief_jax.io.checkpoint_files import Weights
 from ief_jax.io.files import InputError
 from ief_jax.training import mesh as training_mesh
-from ief_jax.training import run_loop, state
+from ief_jax.training import optimisers, run_loop, state
 from ief_jax.training import step as training_step
 
 MethodName = Literal["ief", "no_fpc", "direct", "iterative_direct", "jittered", "on_policy"]
@@ -86,7 +86,15 @@ class Arguments:
         the larger fits people in LSP's images.
       epochs: times that every example is seen, over all steps.
       batch_size: people a training step, over all devices.
-      learning_rate: of Adam, at its peak.
+      optimizer: sgd in the paper; adam.
+      learning_rate: at its peak. Not in the paper, nor are momentum and schedule.
+      momentum: of sgd.
+      schedule: of the learning rate: cosine, after a warm-up, to nothing; constant.
+      clip: the longest gradient that is followed; 0 for any, as in the paper.
+      heatmap_gain: factor on the heatmaps' weights; 1 in the paper. Where they enter with the
+        image, 0.2 makes a network trained on the fixed path drift less in later steps.
+      maps_variance: of the heatmaps' weights at the start; 0.1 in the paper, whose images are in
+        0..255. By default as for the image's channels.
       pretrained_rate: learning rate of conv-1 and the stages, as a share of the others'.
       seed: of weights and examples.
       threads: that prepare examples.
@@ -116,7 +124,13 @@ class Arguments:
     length: Literal["smaller", "larger"] = "smaller"
     epochs: float = 10.0
     batch_size: int = 32
+    optimizer: optimisers.OptimizerName = "adam"
     learning_rate: float = 2e-3
+    momentum: float = 0.9
+    schedule: optimisers.ScheduleName = "cosine"
+    clip: float = 1.0
+    heatmap_gain: float = 1.0
+    maps_variance: float | None = None
     pretrained_rate: float = 0.3
     seed: int = 0
     threads: int = 2
@@ -128,7 +142,7 @@ class Arguments:
 def ief(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
     """Train iterative error feedback (IEF): a photograph to 2D keypoints."""
     began = time.perf_counter()
-    checks.at_least(arguments, {"steps": 1})
+    checks.at_least(arguments, {"steps": 1, "momentum": 0, "clip": 0, "maps_variance": 0})
     people, names = sets.load_all(arguments.dataset, arguments.data_dir, "train")
     configuration = _configuration(arguments, names)
     method = training_methods.METHODS[arguments.method]
@@ -137,7 +151,8 @@ def ief(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
     examples = _examples(arguments, people, names)
     iterations = round(arguments.epochs * len(examples.source) / arguments.batch_size)
     mesh = checks.device_mesh(arguments.batch_size)
-    frozen, weights = _split(arguments, _first_weights(arguments, configuration))
+    first = _with_variance(arguments, _first_weights(arguments, configuration))
+    frozen, weights = _split(arguments, first)
     kept = np.array([names.index(joint) for joint in configuration.joints])
     start = jnp.asarray(_start(arguments, people, kept))
     run_loop.claim(arguments, configuration, FREE)
@@ -197,6 +212,7 @@ def _configuration(arguments: Arguments, names: tuple[str, ...]) -> IEFConfig:
         steps=arguments.steps or training_methods.METHODS[arguments.method].steps,
         heatmap_stage=arguments.heatmap_stage,
         pool_size=arguments.pool_size,
+        heatmap_gain=arguments.heatmap_gain,
         bounded=training_methods.METHODS[arguments.method].cut,
     )
 
@@ -243,6 +259,16 @@ def _first_weights(arguments: Arguments, configuration: IEFConfig) -> Weights:
     return {"params": pretrained.initialise(build.network(configuration), imagenet, key)}
 
 
+def _with_variance(arguments: Arguments, weights: Weights) -> Weights:
+    """The weights with those of the heatmaps drawn as `maps_variance` says, if it does."""
+    if arguments.maps_variance is None or arguments.initial is not None:
+        return weights
+    key = jax.random.fold_in(jax.random.key(arguments.seed), 1)
+    shape = weights["params"]["maps_kernel"].shape
+    drawn = arguments.maps_variance**0.5 * jax.random.normal(key, shape)
+    return {"params": {**weights["params"], "maps_kernel": drawn}}
+
+
 def _trunk(name: str, configuration: IEFConfig, key: jax.Array) -> Weights:
     """conv-1 and the stages of a checkpoint's network."""
     expected = jax.eval_shape(lambda: build.initial_weights(configuration, key))["params"]
@@ -265,9 +291,16 @@ def _split(arguments: Arguments, weights: Weights) -> tuple[Weights, Weights]:
 
 
 def optimiser(arguments: Arguments, iterations: int) -> optax.GradientTransformation:
-    """Adam, slower for conv-1 and the stages."""
+    """As the arguments say, slower for conv-1 and the stages."""
     return optax.chain(
-        training_step.adam(arguments.learning_rate, iterations),
+        optimisers.optimiser(
+            arguments.optimizer,
+            arguments.learning_rate,
+            iterations,
+            schedule=arguments.schedule,
+            momentum=arguments.momentum,
+            clip=arguments.clip,
+        ),
         optax.masked(optax.scale(arguments.pretrained_rate), _stages),
     )
 

@@ -30,7 +30,7 @@ from ief_jax.lgd import build, checkpoints, evaluation, training
 from ief_jax.lgd.config import PAPER, LGDConfig
 from ief_jax.lgd.evaluation import Examples
 from ief_jax.training import mesh as training_mesh
-from ief_jax.training import run_loop
+from ief_jax.training import optimisers, run_loop
 from ief_jax.training import state as training_state
 from ief_jax.training import step as training_step
 
@@ -172,7 +172,7 @@ def method(
         PAPER, name="ablation", width=arguments.width, inputs=row.inputs, steps=row.steps
     )
     task = build.problem(configuration, model)
-    optimiser = training_step.adam(arguments.learning_rate, arguments.iterations)
+    optimiser = optimisers.adam(arguments.learning_rate, arguments.iterations)
     step = training_step.training_step(
         partial(training.example, draw=draw, task=task, keypoint_noise=training.KeypointNoise()),
         training.loss(configuration, task),

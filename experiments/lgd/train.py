@@ -25,7 +25,7 @@ from ief_jax.io.files import InputError
 from ief_jax.lgd import build, checkpoints, training
 from ief_jax.lgd.config import NAMED, LGDConfig
 from ief_jax.training import mesh as training_mesh
-from ief_jax.training import run_loop, state, step
+from ief_jax.training import optimisers, run_loop, state, step
 
 FREE = ("workdir", "log_every", "save_every", "evaluate")
 """Arguments that may change when a run goes on."""
@@ -47,7 +47,11 @@ class Arguments:
       body: SMPL body file (.pkl or .npz) instead of the embedded body.
       iterations: training steps.
       batch_size: examples a step, over all devices.
-      learning_rate: of Adam, at its peak.
+      optimizer: adam, or sgd. Not in the paper, nor are the four that follow.
+      learning_rate: at its peak.
+      momentum: of sgd.
+      schedule: of the learning rate: cosine, after a warm-up, to nothing; constant.
+      clip: the longest gradient of the weights that is followed; 0 for any.
       width: of the network; the configuration's own by default.
       steps: learned steps N; the configuration's own by default.
       noise: largest keypoint noise, as a share of the person's box.
@@ -70,7 +74,11 @@ class Arguments:
     body: Path | None = None
     iterations: int = 2500
     batch_size: int = 128
+    optimizer: optimisers.OptimizerName = "adam"
     learning_rate: float = 1e-3
+    momentum: float = 0.9
+    schedule: optimisers.ScheduleName = "cosine"
+    clip: float = 1.0
     width: int | None = None
     steps: int | None = None
     noise: float = 0.02
@@ -86,6 +94,7 @@ class Arguments:
 def lgd(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
     """Train learned gradient descent (LGD): 2D keypoints to an SMPL body."""
     began = time.perf_counter()
+    checks.at_least(arguments, {"momentum": 0, "clip": 0})
     configuration = _configuration(arguments)
     mesh = checks.device_mesh(arguments.batch_size)
     body = model_files.load_or_embedded(arguments.body)
@@ -95,7 +104,14 @@ def lgd(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
     weights = _first_weights(arguments, configuration, task, model)
     run_loop.claim(arguments, configuration, FREE)
 
-    optimiser = step.adam(arguments.learning_rate, arguments.iterations)
+    optimiser = optimisers.optimiser(
+        arguments.optimizer,
+        arguments.learning_rate,
+        arguments.iterations,
+        schedule=arguments.schedule,
+        momentum=arguments.momentum,
+        clip=arguments.clip,
+    )
     keypoint_noise = training.KeypointNoise(arguments.noise, arguments.drop, arguments.clean)
     advance = step.training_step(
         partial(training.example, draw=draw, task=task, keypoint_noise=keypoint_noise),

@@ -19,7 +19,7 @@ from ief_jax.io import checkpoint_files
 from ief_jax.io.checkpoint_files import Weights
 from ief_jax.io.files import InputError
 from ief_jax.training import mesh as training_mesh
-from ief_jax.training import run_loop, state, step
+from ief_jax.training import optimisers, run_loop, state, step
 
 NETWORKS = {"small": config.SMALL, "vgg_s": config.PAPER}
 
@@ -76,7 +76,7 @@ def scale(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
     people = [found[row] for row in rows]
     weights = _first_weights(arguments, configuration)
     run_loop.claim(arguments, configuration, FREE)
-    optimiser = step.adam(arguments.learning_rate, arguments.iterations)
+    optimiser = optimisers.adam(arguments.learning_rate, arguments.iterations)
     run_loop.run(
         run_loop.Plan(
             arguments.workdir,

@@ -21,6 +21,7 @@ def network(configuration: IEFConfig) -> Backbone:
         maps=count + 1,
         heatmap_stage=configuration.heatmap_stage,
         pool_size=configuration.pool_size,
+        heatmap_gain=configuration.heatmap_gain,
     )
 
 

@@ -26,6 +26,7 @@ class IEFConfig(JsonConfig):
         longest correction where they are bounded.
       bounded: corrections longer than L are cut; in the paper the network is trained on short ones
         and nothing is cut.
+      heatmap_gain: factor on the weights of the heatmaps; 1.0 in the paper.
       steps: corrections made at test time.
       heatmap_stage: stage of the backbone that the heatmaps enter before; 0: with the image.
       pool_size: the last feature map is averaged to this many cells a side.
@@ -41,6 +42,7 @@ class IEFConfig(JsonConfig):
     steps: int
     heatmap_stage: int
     pool_size: int
+    heatmap_gain: float
 
 
 PAPER = IEFConfig(
@@ -54,6 +56,7 @@ PAPER = IEFConfig(
     steps=3,
     heatmap_stage=0,
     pool_size=1,
+    heatmap_gain=1.0,
 )
 """Carreira et al. 2016 on LSP; the Gaussians' width is not in the paper (10 px is between the two
 widths that the authors' code names)."""

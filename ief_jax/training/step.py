@@ -12,15 +12,6 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ief_jax.training.state import TrainState
 
-
-def adam(learning_rate: float, iterations: int) -> optax.GradientTransformation:
-    """Adam, its rate warmed up and then lowered to nothing along a cosine; clipped gradients."""
-    schedule = optax.warmup_cosine_decay_schedule(
-        0.0, learning_rate, max(1, min(200, iterations // 10)), max(iterations, 2)
-    )
-    return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
-
-
 MakeExample = Callable[[jax.Array, Any], tuple[Any, ...]]
 """(a random key, an item from outside or None) to one example."""
 

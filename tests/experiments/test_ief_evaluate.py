@@ -5,15 +5,19 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from data.keypoints import sets
-from data.keypoints.people import Person
+from data.keypoints.people import Person, decode
 from experiments.ief import evaluate
 from ief_jax.cli import command_line
 from ief_jax.geometry.skeletons import COCO_17, LSP_14, opposite
 from ief_jax.ief import build, checkpoints, prediction
+from ief_jax.ief.scale_selector import checkpoints as selectors
+from ief_jax.ief.scale_selector import config, networks
 from ief_jax.io.files import InputError
 from tests.helpers import dots
 
@@ -39,7 +43,7 @@ def test_a_whole_evaluation(
     command: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     figures, picture = tmp_path / "out" / "figures.json", tmp_path / "out" / "picture.png"
-    words = ("--dataset", "lsp", "--scale", "truth", "--json", figures, "--figure", picture)
+    words = ("--dataset", "lsp", "--box", "truth", "--json", figures, "--figure", picture)
     assert command(*words) == 0
     found = json.loads(figures.read_text())
     assert found["count"] == 6
@@ -98,7 +102,7 @@ def test_other_sides_are_told(
 ) -> None:
     swapped = opposite(LSP_14)
     monkeypatch.setattr(prediction, "predict", lambda *asked: dots.predict(*asked)[:, :, swapped])
-    assert command("--scale", "truth", "--json", tmp_path / "figures.json") == 0
+    assert command("--box", "truth", "--json", tmp_path / "figures.json") == 0
     found = json.loads((tmp_path / "figures.json").read_text())
     # The hips of these people are so close together that each is right for both.
     assert found["left_right_confusion"] > 70
@@ -111,14 +115,28 @@ def test_joints_that_the_data_set_has_not(
 ) -> None:
     converted = [sets.to_layout(person, LSP_14, COCO_17) for person in people()]
     monkeypatch.setattr(sets, "load", lambda *asked: (converted, COCO_17))
-    words = ("--dataset", "coco", "--scale", "truth", "--json", tmp_path / "figures.json")
+    words = ("--dataset", "coco", "--box", "truth", "--json", tmp_path / "figures.json")
     assert command(*words) == 0
     found = json.loads((tmp_path / "figures.json").read_text())
     assert found["pck"] == 100
     assert found["pcp"] is None and found["per_limb"] is None
     assert len(found["per_joint"]) == 12
     monkeypatch.setattr(sets, "load", lambda *asked: (people(), ("left_eye",) * 14))
-    assert command("--scale", "truth") == 2
+    assert command("--box", "truth") == 2
+
+
+def test_the_boxes_are_the_given_selectors(tmp_path: Path) -> None:
+    # To one that says of every box that it fits, the first of the nine is as good as any.
+    weights = networks.initial_weights(config.SMALL, jax.random.key(0))
+    indifferent = selectors.Selector(config.SMALL, jax.tree.map(jnp.zeros_like, weights))
+    selectors.write(tmp_path / "model.npz", indifferent)
+    one = dots.person(0)
+    photograph = decode(one.image, one.name)
+    box, released = (
+        evaluate._box_finder("nine", name)(photograph, one) for name in (str(tmp_path), "released")
+    )
+    assert box.side == pytest.approx(1.4 * min(photograph.size))
+    assert released.side < box.side
 
 
 @pytest.mark.parametrize(
@@ -161,6 +179,12 @@ def test_a_missing_data_set_or_checkpoint(
     assert "no such checkpoint" in capsys.readouterr().err
     monkeypatch.setattr(checkpoints, "load", lambda name: dots.CHECKPOINT)
     monkeypatch.setattr(build, "check_checkpoint", lambda checkpoint, source: None)
+    monkeypatch.setattr(sets, "load", lambda *asked: (people(), LSP_14))
+    assert command("--selector", tmp_path / "none") == 2
+    assert "none: no such checkpoint" in capsys.readouterr().err
+    monkeypatch.undo()
+    monkeypatch.setattr(checkpoints, "load", lambda name: dots.CHECKPOINT)
+    monkeypatch.setattr(build, "check_checkpoint", lambda checkpoint, source: None)
     assert command("--dataset", "lsp", "--data-dir", tmp_path) == 2
     assert "lsp" in capsys.readouterr().err
     assert command("--dataset", "lspet", "--split", "test", "--data-dir", tmp_path) == 2
@@ -171,4 +195,4 @@ def test_nobody_to_measure_by(monkeypatch: pytest.MonkeyPatch, command: Callable
     nobody = [dataclasses.replace(person, annotated=np.zeros(14, bool)) for person in people()]
     monkeypatch.setattr(sets, "load", lambda *asked: (nobody, LSP_14))
     with pytest.raises(InputError, match="nobody has left_shoulder and right_hip annotated"):
-        evaluate.evaluate(evaluate.Arguments(scale="truth"))
+        evaluate.evaluate(evaluate.Arguments(box="truth"))

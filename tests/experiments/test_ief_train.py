@@ -75,6 +75,54 @@ def test_pretrained_weights_have_a_rate_of_their_own() -> None:
     assert (np.asarray(update["head"]) < 0).all()
 
 
+def test_gradient_descent_as_in_the_paper() -> None:
+    arguments = ief_train.Arguments(
+        optimizer="sgd",
+        learning_rate=0.1,
+        momentum=0.5,
+        schedule="constant",
+        clip=0.0,
+        pretrained_rate=1.0,
+    )
+    optimiser = ief_train.optimiser(arguments, 4)
+    weights = {"conv1": jnp.zeros(2), "head": jnp.zeros(2)}
+    gradient = {"conv1": jnp.array([30.0, -1.0]), "head": jnp.array([0.0, 2.0])}
+    update, state = optimiser.update(gradient, optimiser.init(weights), weights)
+    second, _ = optimiser.update(gradient, state, weights)
+    for name, slope in gradient.items():
+        np.testing.assert_allclose(update[name], -0.1 * slope, rtol=1e-6)
+        np.testing.assert_allclose(second[name], -0.1 * 1.5 * slope, rtol=1e-6)
+
+
+def test_the_gain_of_the_heatmaps_is_kept_in_the_checkpoint(
+    downloads: Path, tmp_path: Path
+) -> None:
+    work = tmp_path / "run"
+    assert run(downloads, work, "--heatmap-gain", "0.5", "--epochs", "1") == 0
+    assert checkpoints.load(work).configuration.heatmap_gain == 0.5
+
+
+def test_the_variance_of_the_heatmaps_weights() -> None:
+    arguments = ief_train.Arguments(
+        backbone="small", size=16, heatmap_stage=0, pretrained=False, maps_variance=0.1
+    )
+    names = tuple(f"joint_{number}" for number in range(13))
+    first = ief_train._first_weights(
+        dataclasses.replace(arguments, maps_variance=None),
+        ief_train._configuration(arguments, names),
+    )
+    found = ief_train._with_variance(arguments, first)["params"]
+    kernel = found.pop("maps_kernel")
+    assert kernel.shape == first["params"]["maps_kernel"].shape and kernel.size > 1000
+    assert np.mean(kernel) == pytest.approx(0, abs=0.03)
+    assert np.var(kernel) == pytest.approx(0.1, rel=0.1)
+    for name, part in found.items():
+        jax.tree.map(np.testing.assert_array_equal, part, first["params"][name])
+    # Those of a checkpoint to start from stay as they are.
+    going_on = dataclasses.replace(arguments, initial="released")
+    assert ief_train._with_variance(going_on, first) is first
+
+
 def test_some_joints_alone_and_other_steps(downloads: Path, tmp_path: Path) -> None:
     work = tmp_path / "run"
     words = ("--joints", "left_knee", "left_hip", "--epochs", "1", "--steps", "6")
@@ -114,6 +162,8 @@ def test_what_looks_at_the_image_may_come_from_another_checkpoint() -> None:
         (("--dataset", "faces"), "faces"),
         (("--backbone", "small", "--pretrained"), "--backbone small has no such weights"),
         (("--steps", "0"), "--steps is 0, expected 1 or more"),
+        (("--clip", "-1"), "--clip is -1.0, expected 0 or more"),
+        (("--maps-variance", "-1"), "--maps-variance is -1.0, expected 0 or more"),
     ],
 )
 def test_bad_input_is_named_and_nothing_is_written(

@@ -14,6 +14,7 @@ class TinyBackbone(nn.Module):
     maps: int
     heatmap_stage: int = 0
     pool_size: int = 2
+    heatmap_gain: float = 1.0
 
     normalise = staticmethod(EfficientNetLite0.normalise)
     corrections = staticmethod(EfficientNetLite0.corrections)
@@ -24,13 +25,14 @@ class TinyBackbone(nn.Module):
         self.last = nn.Dense(self.outputs)
 
     def __call__(self, image: jax.Array, maps: jax.Array) -> jax.Array:
-        return self._rest(self.of_image(image) + self.of_maps(maps))
+        return self._rest(self.of_image(image) + self.heatmap_gain * self.of_maps(maps))
 
     def encode_image(self, image: jax.Array) -> jax.Array:
         return self.of_image(image)
 
     def correct(self, seen: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
-        return self._rest(seen + self.of_maps(jnp.einsum("bmh,bmw->bhwm", rows, columns)))
+        maps = jnp.einsum("bmh,bmw->bhwm", rows, columns)
+        return self._rest(seen + self.heatmap_gain * self.of_maps(maps))
 
     def _rest(self, x: jax.Array) -> jax.Array:
         side = x.shape[1] // self.pool_size

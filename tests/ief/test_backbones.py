@@ -205,13 +205,20 @@ def test_seeing_once_is_the_stacked_form_of_the_small_network(heatmap_stage):
     assert_forms_agree(Small(6, maps=5, heatmap_stage=heatmap_stage), 48)
 
 
-def test_heatmaps_on_the_image_are_quiet():
-    image, _, _, maps = inputs(16)
-    for heatmap_stage, gain in ((0, 0.2), (1, 1.0)):
-        network = Tiny(6, maps=5, heatmap_stage=heatmap_stage)
-        weights = random_weights(network, image, maps)
-        heard = network.apply(weights, method=lambda module: module.maps_kernel)
-        np.testing.assert_allclose(heard, gain * weights["params"]["maps_kernel"], rtol=1e-6)
+@pytest.mark.parametrize("heatmap_stage", [0, 2])
+def test_the_gain_is_that_of_louder_heatmaps(heatmap_stage):
+    image, rows, columns, maps = inputs(16)
+    plain, loud = (
+        Tiny(6, maps=5, heatmap_stage=heatmap_stage),
+        Tiny(6, maps=5, heatmap_stage=heatmap_stage, heatmap_gain=3.0),
+    )
+    weights = random_weights(plain, image, maps)
+    expected = plain.apply(weights, image, 3 * maps)
+    assert np.abs(expected - plain.apply(weights, image, maps)).max() > 1e-3
+    np.testing.assert_allclose(loud.apply(weights, image, maps), expected, rtol=1e-4, atol=1e-5)
+    seen = loud.apply(weights, image, method="see")
+    actual = loud.apply(weights, seen, rows, columns, method="correct")
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.slow

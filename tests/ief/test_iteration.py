@@ -66,6 +66,18 @@ def test_corrections_are_cut_where_the_configuration_says_so() -> None:
     np.testing.assert_allclose(cut, whole * np.minimum(1, SMALL.max_correction / length), rtol=1e-4)
 
 
+def test_the_gain_of_the_heatmaps_is_the_configurations() -> None:
+    plain, (images, marked) = checkpoint(), crops()
+    network = plain.weights["network"]["params"]
+    louder = {**network, "of_maps": jax.tree.map(lambda w: 3 * w, network["of_maps"])}
+    expected = prediction.predict(
+        plain._replace(weights={**plain.weights, "network": {"params": louder}}), images, marked
+    )
+    gained = plain._replace(configuration=dataclasses.replace(SMALL, heatmap_gain=3.0))
+    np.testing.assert_allclose(prediction.predict(gained, images, marked), expected, atol=1e-3)
+    assert np.abs(expected - prediction.predict(plain, images, marked)).max() > 0.01
+
+
 def test_any_number_of_steps() -> None:
     trained, (images, marked) = checkpoint(), crops(2)
     start = prediction.predict(trained, images, marked, steps=0)

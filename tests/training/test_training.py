@@ -10,15 +10,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from filelock import FileLock
 
 import train
-from ief_jax.body import joints, pose_prior
+from ief_jax.body import joints, model_files, pose_prior
 from ief_jax.geometry import camera
 from ief_jax.lgd import build, checkpoints, features, losses, parameters, reprojection, training
 from ief_jax.lgd.config import PAPER, RELEASED, LGDConfig
-from ief_jax.training import mesh
+from ief_jax.training import mesh, optimisers
 from ief_jax.training import state as training_state
 from ief_jax.training import step as training_step
 
@@ -79,11 +80,61 @@ def test_draws_follow_the_shares() -> None:
     np.testing.assert_array_equal(kept(jax.random.key(1), None).betas, np.arange(10.0, 20.0))
 
 
+def descended(optimiser: optax.GradientTransformation, gradients: np.ndarray) -> np.ndarray:
+    """Where a weight that starts at zero is after each gradient."""
+    weight = jnp.zeros(gradients.shape[1:])
+    state, path = optimiser.init(weight), []
+    for gradient in gradients:
+        update, state = optimiser.update(jnp.asarray(gradient), state, weight)
+        weight = optax.apply_updates(weight, update)
+        path.append(weight)
+    return np.stack(path)
+
+
+GRADIENTS = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_gradient_descent_with_momentum(momentum: float) -> None:
+    optimiser = optimisers.optimiser(
+        "sgd", 0.1, 99, schedule="constant", momentum=momentum, clip=0.0
+    )
+    velocity, weight, expected = np.zeros(3), np.zeros(3), []
+    for gradient in GRADIENTS:
+        velocity = momentum * velocity + gradient
+        weight = weight - 0.1 * velocity
+        expected.append(weight)
+    np.testing.assert_allclose(descended(optimiser, GRADIENTS), expected, rtol=1e-5)
+
+
+def test_long_gradients_are_clipped() -> None:
+    optimiser = optimisers.optimiser("sgd", 1.0, 99, schedule="constant", momentum=0.0, clip=0.5)
+    steps = np.diff(descended(optimiser, GRADIENTS), axis=0, prepend=0)
+    length = np.linalg.norm(GRADIENTS, axis=-1, keepdims=True)
+    assert (length > 0.5).any()
+    np.testing.assert_allclose(steps, -GRADIENTS * np.minimum(1, 0.5 / length), rtol=1e-4)
+
+
+def test_the_cosine_schedule_warms_up_and_ends_at_nothing() -> None:
+    optimiser = optimisers.optimiser("sgd", 0.3, 40, momentum=0.0, clip=0.0)
+    rates = -np.diff(descended(optimiser, np.ones((40, 1))), axis=0, prepend=0)[:, 0]
+    # A tenth of the steps up along a line, the others down along half a cosine.
+    step = np.arange(40)
+    down = 0.15 * (1 + np.cos(np.pi * (step - 4) / 36))
+    np.testing.assert_allclose(rates, np.where(step < 4, 0.3 * step / 4, down), atol=1e-5)
+
+
+def test_adams_first_step_is_the_gradients_sign() -> None:
+    optimiser = optimisers.optimiser("adam", 0.1, 99, schedule="constant", clip=0.0)
+    first = descended(optimiser, GRADIENTS[:1])[0]
+    np.testing.assert_allclose(first, -0.1 * np.sign(GRADIENTS[0]), rtol=1e-4)
+
+
 @pytest.mark.slow
 def test_the_loss_falls(joint_model: joints.JointModel) -> None:
     configuration = SMALL["released"]
     task = build.problem(configuration, joint_model)
-    optimiser = training_step.adam(3e-3, 60)
+    optimiser = optimisers.adam(3e-3, 60)
     state = training_state.initial_state(
         build.initial_weights(configuration, task, jax.random.key(0)), optimiser, 0
     )
@@ -170,6 +221,25 @@ def test_a_run_writes_what_it_says_and_goes_on(tmp_path: Path) -> None:
     )
 
 
+def test_gradient_descent_at_a_constant_rate(tmp_path: Path) -> None:
+    work, rate = tmp_path / "run", 1e-4
+    words = ("--optimizer", "sgd", "--learning-rate", str(rate), "--schedule", "constant")
+    assert run(work, "--configuration", "paper", "--iterations", "1", *words, "--clip", "0") == 0
+    trained = checkpoints.load(work)
+    task = build.problem(trained.configuration, joints.fold(model_files.embedded()))
+    first = build.initial_weights(trained.configuration, task, jax.random.key(0))
+    moved = np.concatenate(
+        [
+            np.ravel(b - a)
+            for a, b in zip(*map(jax.tree.leaves, (first, trained.weights)), strict=True)
+        ]
+    )
+    # Further than a clipped gradient leads, and than the first step of a warm-up, which is none.
+    assert np.linalg.norm(moved) > 2 * rate
+    # Adam's first step is as long for every weight.
+    assert np.abs(moved).max() > 10 * np.abs(moved).mean() > 0
+
+
 def test_two_processes_do_not_train_in_one_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -198,6 +268,7 @@ def test_a_folder_of_another_run_is_left_alone(
     [
         (("--poses", "{tmp}/none.npz"), "none.npz: no such file"),
         (("--body", "{tmp}/none.pkl"), "none.pkl"),
+        (("--clip", "-1"), "--clip is -1.0, expected 0 or more"),
         (("--initial", "paper"), "weights of another configuration"),
     ],
 )

@@ -21,13 +21,6 @@ class HeatmapStage(NamedTuple):
     """Of the stage's input."""
 
 
-HEATMAP_GAIN = 0.2
-"""Of heatmaps stacked on the image, whose colours have about unit variance.
-
-On the fixed path, where a keypoint goes can be read off where it has come from, without the image.
-A network whose heatmaps are weaker learns it from the image, and drifts less in later steps."""
-
-
 class Backbone(nn.Module):
     """f of IEF's equation 2, y_(t+1) = y_t + f(x_t) with x_t = I (+) g(y_t), for any network.
 
@@ -48,12 +41,16 @@ class Backbone(nn.Module):
       maps: heatmaps, M.
       heatmap_stage: the index, in `HEATMAP_STAGES`, of the stage before which the heatmaps come in.
       pool_size: the last map is averaged to pool_size x pool_size before the last dense layer.
+      heatmap_gain: factor on the heatmaps' kernel; 1.0 in the paper. On the fixed path, where a
+        keypoint goes can be read off where it has come from, without the image: a network whose
+        heatmaps are weaker learns it from the image.
     """
 
     outputs: int
     maps: int
     heatmap_stage: int = 0
     pool_size: int = 1
+    heatmap_gain: float = 1.0
 
     HEATMAP_STAGES: ClassVar[tuple[HeatmapStage, ...]]
     """One for each stage."""
@@ -122,8 +119,7 @@ class Backbone(nn.Module):
         else:
             initial = nn.initializers.normal(1.0)
             shape = (1, 1, self.maps, self.HEATMAP_STAGES[self.heatmap_stage].channels)
-        gain = HEATMAP_GAIN if self.heatmap_stage == 0 else 1.0
-        self.maps_kernel = gain * self.param("maps_kernel", initial, shape)
+        self.maps_kernel = self.heatmap_gain * self.param("maps_kernel", initial, shape)
 
     def __call__(self, image: jax.Array, maps: jax.Array) -> jax.Array:
         """The plain form, with the heatmaps as images.
