@@ -216,7 +216,7 @@ def test_the_gain_is_that_of_louder_heatmaps(heatmap_stage):
     expected = plain.apply(weights, image, 3 * maps)
     assert np.abs(expected - plain.apply(weights, image, maps)).max() > 1e-3
     np.testing.assert_allclose(loud.apply(weights, image, maps), expected, rtol=1e-4, atol=1e-5)
-    seen = loud.apply(weights, image, method="see")
+    seen = loud.apply(weights, image, method="encode_image")
     actual = loud.apply(weights, seen, rows, columns, method="correct")
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
 
