@@ -17,6 +17,7 @@ from ief_jax import loop
 from ief_jax.body import joints, smpl
 from ief_jax.geometry import camera, rotations
 from ief_jax.geometry.keypoints2d import Keypoints2D
+from ief_jax.lgd import linear_solve
 from ief_jax.lgd.parameters import OPPOSITE, Body
 
 
@@ -147,16 +148,11 @@ def most_likely_noise(near: Linearised) -> jax.Array:
     The marginal likelihood (MacKay 1992): exact keypoints can be followed to the millimetre,
     noisy ones must not be, and which they are shows in whether a believable body explains them.
     """
-    gram = _gram(near.rows)
-
-    def log_evidence(noise: jax.Array) -> jax.Array:
-        # log N(target; 0, rows rows^T + s^2 I), less the dimensions that hold nothing
-        factor = jnp.linalg.cholesky(gram + noise**2 * jnp.eye(len(gram)))
-        solved = jax.scipy.linalg.solve_triangular(factor, near.target, lower=True)
-        half_log_determinant = jnp.log(jnp.diagonal(factor)).sum()
-        return near.unused * jnp.log(noise) - half_log_determinant - 0.5 * (solved**2).sum()
-
-    return jnp.asarray(NOISES)[jnp.argmax(jax.vmap(log_evidence)(jnp.asarray(NOISES)))]
+    noises = jnp.asarray(NOISES)
+    found = linear_solve.shifted(_gram(near.rows), near.target, noises**2)
+    # log N(target; 0, rows rows^T + s^2 I), less the dimensions that hold nothing
+    log_evidence = near.unused * jnp.log(noises) - 0.5 * (found.log_determinant + found.form)
+    return noises[jnp.argmax(log_evidence)]
 
 
 def correction(
@@ -179,16 +175,19 @@ def correction(
 
     def correct(at: Displacement, t: jax.Array) -> Displacement:
         del t
-        near = linearise(measurement, prior, at)
-        gram = _gram(near.rows) + noise**2 * jnp.eye(len(near.rows))
-        factor = jax.scipy.linalg.cho_factor(gram, lower=True)
-        best = near.rows.T @ jax.scipy.linalg.cho_solve(factor, near.target)
-        turn, betas = jnp.split(best - near.offset, [3 * smpl.JOINTS])
-        return Displacement(
-            turn.reshape(smpl.JOINTS, 3) * prior.turn_deviation, betas * prior.betas_deviation
-        )
+        return _to_minimum(linearise(measurement, prior, at), prior, noise)
 
     return correct
+
+
+def _to_minimum(near: Linearised, prior: GaussianPrior, noise: jax.Array) -> Displacement:
+    """d' - d of `correction`'s equation."""
+    gram = _gram(near.rows) + noise**2 * jnp.eye(len(near.rows))
+    best = near.rows.T @ linear_solve.solve(gram, near.target)
+    turn, betas = jnp.split(best - near.offset, [3 * smpl.JOINTS])
+    return Displacement(
+        turn.reshape(smpl.JOINTS, 3) * prior.turn_deviation, betas * prior.betas_deviation
+    )
 
 
 def map_estimate(measurement: Measurement, prior: GaussianPrior, steps: int) -> Body:
@@ -201,14 +200,26 @@ def map_estimate(measurement: Measurement, prior: GaussianPrior, steps: int) -> 
       A body with a leading axis of `steps`.
     """
     zero = Displacement(jnp.zeros_like(prior.turn_deviation), jnp.zeros_like(prior.betas_deviation))
-    noise = jax.lax.stop_gradient(most_likely_noise(linearise(measurement, prior, zero)))
-    visited = loop.refine(correction(measurement, prior, noise), zero, steps)
+
+    def correct(
+        state: tuple[Displacement, jax.Array], t: jax.Array
+    ) -> tuple[Displacement, jax.Array]:
+        at, noise = state
+        near = linearise(measurement, prior, at)
+        settled = jax.lax.cond(
+            t == 0, lambda: most_likely_noise(jax.lax.stop_gradient(near)), lambda: noise
+        )
+        return _to_minimum(near, prior, settled), settled - noise
+
+    # The noise is part of the state: so the bodies at the start are looked at once, not twice.
+    visited, _ = loop.refine(correct, (zero, jnp.zeros(())), steps)
     return jax.vmap(lambda d: displaced(prior.body, d))(jax.tree.map(lambda d: d[1:], visited))
 
 
 def _gram(rows: jax.Array) -> jax.Array:
     """A A^T, its diagonal raised by what float32 cannot resolve, so that it stays positive."""
-    gram = rows @ rows.T
+    # In full float32 on accelerators too: less is far more than the 3e-7.
+    gram = jnp.matmul(rows, rows.T, precision=jax.lax.Precision.HIGHEST)
     return gram + 3e-7 * jnp.trace(gram) * jnp.eye(len(rows))
 
 

@@ -1,0 +1,147 @@
+"""Small symmetric positive definite systems in plain XLA operations.
+
+`jnp.linalg` calls LAPACK on the CPU. Its batched calls wait, inside a thread of XLA's pool, for
+other threads of that pool: with as many devices as threads (two virtual devices on two cores are
+enough) all of them wait and none works. Here every factorisation is a loop of a fixed number of
+steps over whole rows, which compiles once, quickly, on any device, and splits over a mesh.
+
+All functions take one system; `jax.vmap` makes batches.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+def solve(matrix: jax.Array, right: jax.Array) -> jax.Array:
+    """X with A X = B, by Gauss-Jordan elimination.
+
+    Pivots are taken in order, which is stable for positive definite matrices (Higham 2002,
+    section 14.4). Derivatives, forward and reverse, are further solutions with A.
+
+    Args:
+      matrix: A [n, n], symmetric positive definite.
+      right: B [n] or [n, m].
+
+    Returns:
+      X, of the shape of B.
+    """
+    fixed = jax.lax.stop_gradient(matrix)
+    columns = right.reshape(len(right), -1)
+    solved = jax.lax.custom_linear_solve(
+        lambda x: _product(matrix, x),
+        columns,
+        solve=lambda _, b: _eliminate(fixed, b),
+        symmetric=True,
+    )
+    return solved.reshape(right.shape)
+
+
+def _eliminate(matrix: jax.Array, right: jax.Array) -> jax.Array:
+    """A^-1 B of [n, n] and [n, m] by row operations that turn A into I."""
+    size = len(matrix)
+    number = jnp.arange(size)
+
+    def step(k: jax.Array, rows: jax.Array) -> jax.Array:
+        # row_k / a_kk; then row_i - a_ik row_k for all other i
+        pivot = rows[k] / rows[k, k]
+        others = rows - rows[:, k, None] * pivot[None]
+        return jnp.where((number == k)[:, None], pivot[None], others)
+
+    return jax.lax.fori_loop(0, size, step, jnp.concatenate([matrix, right], 1))[:, size:]
+
+
+class Shifted(NamedTuple):
+    """What `shifted` finds, for each of S shifts.
+
+    Attributes:
+      log_determinant: [S] log det(A + s I).
+      form: [S] b^T (A + s I)^-1 b.
+    """
+
+    log_determinant: jax.Array
+    form: jax.Array
+
+
+@jax.custom_jvp
+def shifted(matrix: jax.Array, right: jax.Array, shifts: jax.Array) -> Shifted:
+    """log det(A + s I) and b^T (A + s I)^-1 b for several s, from one reduction of A.
+
+    Args:
+      matrix: A [n, n], symmetric, positive semidefinite up to rounding.
+      right: b [n].
+      shifts: s [S], positive.
+    """
+    diagonal, beside, length = _tridiagonal(matrix, right)
+
+    def step(pivot: jax.Array, entries: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        here, coupling = entries
+        # p_i = t_ii + s - t_{i,i+1}^2 / p_{i+1}; A + s I has no pivot below s
+        pivot = jnp.maximum(here + shifts - coupling**2 / pivot, shifts)
+        return pivot, jnp.log(pivot)
+
+    # From the last row upwards, since b lies along the first.
+    last = jnp.maximum(diagonal[-1] + shifts, shifts)
+    first, logs = jax.lax.scan(step, last, (diagonal[:-1], beside), reverse=True)
+    # det = prod p_i; (T + s I)^-1_11 = 1 / p_1
+    return Shifted(jnp.log(last) + logs.sum(0), length**2 / first)
+
+
+@shifted.defjvp
+def _shifted_jvp(
+    primals: tuple[jax.Array, jax.Array, jax.Array],
+    tangents: tuple[jax.Array, jax.Array, jax.Array],
+) -> tuple[Shifted, Shifted]:
+    matrix, right, shifts = primals
+    identity = jnp.eye(len(matrix), dtype=matrix.dtype)
+
+    def along(shift: jax.Array, shift_tangent: jax.Array) -> Shifted:
+        whole = matrix + shift * identity
+        change = tangents[0] + shift_tangent * identity
+        solved = solve(whole, right)
+        # d log det M = tr(M^-1 dM); d b^T M^-1 b = 2 x.db - x^T dM x, x = M^-1 b
+        return Shifted(
+            jnp.trace(solve(whole, change)),
+            2 * (solved * tangents[1]).sum() - (solved * (change * solved[None]).sum(1)).sum(),
+        )
+
+    return shifted(*primals), jax.vmap(along)(shifts, tangents[2])
+
+
+def _tridiagonal(matrix: jax.Array, right: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """T = Q^T A Q with Q^T b = length e_1, by Householder reflections.
+
+    Returns:
+      (diagonal of T [n], entries beside it [n - 1], length [] of b; signs may differ).
+    """
+    size = len(matrix)
+    number = jnp.arange(size)
+
+    def reflect(
+        matrix: jax.Array, vector: jax.Array, k: jax.Array | int
+    ) -> tuple[jax.Array, jax.Array]:
+        """H A H, and the entry k of H vector, whose other entries H makes zero."""
+        length = jnp.sqrt((vector**2).sum())
+        end = jnp.where(vector[k] < 0, length, -length)
+        # H = I - 2 v v^T, v ~ vector - end e_k; nothing to do for a vector of zeros
+        v = vector - jnp.where(number == k, end, 0.0)
+        v *= jax.lax.rsqrt(jnp.maximum((v**2).sum(), jnp.finfo(v.dtype).tiny))
+        # H A H = A - 2 v w^T - 2 w v^T, w = A v - v (v^T A v)
+        moved = _product(matrix, v)
+        w = moved - (v * moved).sum() * v
+        return matrix - 2 * (v[:, None] * w[None] + w[:, None] * v[None]), end
+
+    def step(matrix: jax.Array, k: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+        below = jnp.where(number > k, matrix[k], 0.0)
+        reflected, beside = reflect(matrix, below, k + 1)
+        return reflected, (matrix[k, k], beside)
+
+    start, length = reflect(matrix, right, 0)
+    reduced, (diagonal, beside) = jax.lax.scan(step, start, jnp.arange(size - 1))
+    return jnp.append(diagonal, reduced[-1, -1]), beside, length
+
+
+def _product(a: jax.Array, b: jax.Array) -> jax.Array:
+    """A B in full float32, on accelerators that would round it."""
+    return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
