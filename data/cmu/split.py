@@ -1,11 +1,14 @@
 """Splits a file of CMU motion capture poses into training, validation and test subjects.
 
-    python -m data.cmu_split POSES.npz OUTPUT_DIR
+    python -m data.cmu.split POSES.npz OUTPUT_DIR [--as-captured]
 
-POSES.npz holds `poses` [N, >= 66] (SMPL axis-angle, root first) and `subject` [N] (strings).
+POSES.npz holds `poses` [N, >= 66] (SMPL axis-angle, root first, y up) and `subject` [N] (strings).
 OUTPUT_DIR gets train.npz, validation.npz and test.npz, AMASS-style: `poses` [N, 72] float32 and
-`subject` [N].
-No subject is in two of them. The data is from mocap.cs.cmu.edu.
+`subject` [N]. No subject is in two of them.
+
+The poses are calibrated (`data/motion/calibration.py`), each subject's by its own: bent knees,
+rigid collars and tilted heads are faults of the capture, in training and test subjects alike.
+`--as-captured` writes them as they are. The data is from mocap.cs.cmu.edu.
 """
 
 import argparse
@@ -13,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data.motion import calibration
 from ief_jax.formats import poses as formats_poses
 from ief_jax.io.files import InputError, output_folder, replacing
 
@@ -39,11 +43,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("poses", type=Path, help="npz with `poses` and `subject`")
     parser.add_argument("output", type=Path, help="folder for train, validation and test.npz")
+    parser.add_argument("--as-captured", action="store_true", help="leave out the calibration")
     arguments = parser.parse_args()
     found = formats_poses.read(arguments.poses)
     if found.subject is None:
         raise InputError(f"{arguments.poses}: has no array 'subject' [N]")
-    poses = found.poses.reshape(len(found.poses), -1)
+    poses = found.poses
+    if arguments.as_captured:
+        print("as captured, not calibrated")
+    else:
+        calibrated, zeros = calibration.calibrated_by_subject(poses, found.subject)
+        poses = calibrated.astype(np.float32)
+        print(f"calibrated, {len(zeros)} subjects each by its own standing frames")
+        for name in [name for name, zero in zeros.items() if zero is None]:
+            print(f"  {calibration.without_zero(name)}")
+    poses = poses.reshape(len(poses), -1)
     output_folder(arguments.output)
     for name, (part, of) in split(poses, found.subject).items():
         target = arguments.output / f"{name}.npz"
