@@ -68,6 +68,10 @@ STRAIGHT = 10
 in a game, knees bend a little; they are straight in the straightest tenth."""
 LARGEST = 25.0
 """A knee's zero at most, degrees: a subject that only runs, dances or plays never stands straight."""
+WHOLLY_BENT = 150.0
+"""A knee that cannot bend further reads so much, degrees, and keeps it: between this and straight,
+readings are stretched. A stride's largest bend and SMPL's deviation of knees, 25, then come out;
+subtracting alone leaves 21."""
 HYPEREXTENDED, SOFTNESS = -5.0, 4.0
 """How far a knee goes beyond straight at most, and over how many degrees it comes to this."""
 
@@ -210,10 +214,10 @@ def without_zero(subject: str) -> str:
 def _straighten(world: np.ndarray, poses: np.ndarray, zero: Zero) -> None:
     """Takes a subject's zero from its legs and head: world rotations [N, 24, 3, 3], in place."""
     bend = np.degrees(poses[:, KNEES, 0])
-    # k' = m + s log(1 + exp((k - k0 - m) / s)): k - k0, but not below m
-    wanted = HYPEREXTENDED + SOFTNESS * np.logaddexp(
-        0, (bend - zero.knees - HYPEREXTENDED) / SOFTNESS
-    )
+    # K (k - k0) / (K - k0): from [k0, K] to [0, K]
+    wanted = WHOLLY_BENT * (bend - zero.knees) / (WHOLLY_BENT - zero.knees)
+    # m + s log(1 + exp((k' - m) / s)): k', but not below m
+    wanted = HYPEREXTENDED + SOFTNESS * np.logaddexp(0, (wanted - HYPEREXTENDED) / SOFTNESS)
     half = (bend - wanted) / 2
     for leg in (0, 1):
         world[:, HIPS[leg]] @= _about_x(half[:, leg])
