@@ -6,8 +6,9 @@ MotionBuilder-friendly conversion (cgspeed.com, 2008 and 2010): every file has a
 +z added as its first frame.
 """
 
-from collections.abc import Sequence
-from functools import partial
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from data.cmu import asf_amc, bvh
 from data.cmu.motion import Motion
 from data.cmu.retarget import retarget
 from data.cmu.split import SPLITS, TEST, VALIDATION, split_of
+from data.motion import calibration, preparation
 from data.motion.preparation import Clip, Recording
 from data.releases import check_split, files_below, nothing_found, some
 from ief_jax.body.smpl import JOINT_NAMES
@@ -139,6 +141,9 @@ def _possible(path: Path, poses: np.ndarray) -> np.ndarray:
 def find(folder: Path) -> list[Clip]:
     """All clips below a folder; one that is there in both releases is taken from the ASF/AMC.
 
+    What they read is calibrated (`data/motion/calibration.py`): a subject's first clip to be read
+    has all of them read, for the subject's zero.
+
     Raises:
       InputError: there are none, or skeletons are missing; says which, and what was found.
     """
@@ -155,16 +160,46 @@ def find(folder: Path) -> list[Clip]:
             f"{folder}: has {len(bare)} clips without their skeletons: {some(lacking)} missing, "
             f"for {some(path.name for path in bare)}; {HOW}"
         )
-    return [
-        Clip(
-            path,
-            split_of(subject(path)),
-            partial(read_bvh, path)
-            if path.suffix == ".bvh"
-            else partial(read_amc, path, skeletons[subject(path)]),
-        )
-        for _, path in sorted(clips.items())
-    ]
+    readers: dict[str, dict[Path, Reader]] = {}
+    for _, path in sorted(clips.items()):
+        of = subject(path)
+        bvh_file = path.suffix == ".bvh"
+        read = partial(read_bvh, path) if bvh_file else partial(read_amc, path, skeletons[of])
+        readers.setdefault(of, {})[path] = read
+    found = []
+    for of, by_path in readers.items():
+        zero = cache(partial(_zero, of, list(by_path.values())))
+        for path, read in by_path.items():
+            found.append(Clip(path, split_of(of), partial(_calibrated, read, zero)))
+    return found
+
+
+Reader = Callable[[float], Recording]
+"""Reads a clip at about a rate, in frames a second."""
+
+
+def _calibrated(
+    read: Reader, zero: Callable[[], calibration.Zero | None], rate: float
+) -> Recording:
+    recording = read(rate)
+    return recording._replace(poses=calibration.calibrated(recording.poses, zero()))
+
+
+def _zero(of: str, readers: Sequence[Reader]) -> calibration.Zero | None:
+    """A subject's zero, from those of its clips that can be read."""
+    parts = []
+    offsets = preparation.rest_offsets()
+    for read in readers:
+        try:
+            poses = read(preparation.RATE).poses
+        except InputError:  # said when the clip itself is read
+            continue
+        # A long wait in one place counts once.
+        parts.append(poses[preparation.distinct(poses, offsets)])
+    zero = calibration.zero_of(np.concatenate(parts)) if parts else None
+    if zero is None:
+        print(calibration.without_zero(f"subject {of}"), file=sys.stderr)
+    return zero
 
 
 def chosen(split: str, present: Sequence[str]) -> list[str]:

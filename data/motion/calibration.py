@@ -8,8 +8,8 @@ the next. What is known of people says by how much:
 - a leg that bears an upright body on a straight line from hip to ankle has a straight knee, and a
   flat sole (`zero_of`, from the frames where a subject does so);
 - people who stand look ahead of them;
-- of an arm's elevation the shoulder blade and collar bone do one third (Inman, Saunders and Abbott
-  1944, "Observations on the function of the shoulder joint": two to one);
+- of an arm's elevation the shoulder blade and collar bone do about one third (Inman, Saunders and
+  Abbott 1944, "Observations on the function of the shoulder joint": two to one);
 - the forearm turns along its whole length;
 - ankles, toes and wrists turn so far and no further.
 
@@ -17,6 +17,10 @@ Corrections turn a bone in the world about its own axes, G' = G C, and leave the
 they were captured. A straightened knee moves towards the line from hip to ankle: thigh and shank
 share the change, and the foot stays where it stood, as flat as it was. Arms and hands point where
 they were captured to.
+
+How much, where anatomy leaves it open, is chosen so that the poses of CMU's subjects have the means
+and deviations that SMPLify's published prior (Bogo et al. 2016) has: that is fitted to bodies that
+MoSh found for the same database.
 
 Everything is a function of the poses alone; nothing is drawn at random. Bends are about x, the
 axis from right to left: a knee's and a toe's are positive, as is a head's that looks down.
@@ -67,7 +71,7 @@ STRAIGHT = 10
 """Percentile of a knee's readings in stance that is its zero. In the middle of a step, and waiting
 in a game, knees bend a little; they are straight in the straightest tenth."""
 LARGEST = 25.0
-"""A knee's zero at most, degrees: a subject that only runs, dances or plays never stands straight."""
+"""A knee's zero at most, degrees: who only runs, dances or plays never stands straight."""
 WHOLLY_BENT = 150.0
 """A knee that cannot bend further reads so much, degrees, and keeps it: between this and straight,
 readings are stretched. A stride's largest bend and SMPL's deviation of knees, 25, then come out;
@@ -86,7 +90,8 @@ NECK_PITCH = -5.0
 """The same for the neck: SMPL's is at -3 where the capture's is at 2. The head stays."""
 
 RHYTHM, COLLAR = 0.36, 40.0
-"""The collar's share of the arm's turn away from the T-pose, and its largest turn, degrees."""
+"""The collar's share of the arm's turn away from the T-pose, and its largest turn, degrees. A third
+leaves collars a deviation of 11 and 9 degrees about z and y, where SMPL's have 14 to 19."""
 FOREARM = 1 / 4
 """The forearm's share of how the hand is turned about it: leaves the wrist SMPL's deviation, 20."""
 
@@ -98,8 +103,9 @@ LIMITS = {
     **dict.fromkeys(TOES, ((-45, 20), (-5, 5), (-5, 5))),
     **dict.fromkeys(WRISTS, ((-90, 90), (-70, 70), (-70, 70))),
 }
-"""Least and largest of a joint's three coordinates, degrees. The anatomical ranges: an ankle
-20 to 30 upwards and 40 to 50 downwards; toes 45 upwards as the heel lifts; a wrist 70 to 80."""
+"""Least and largest of a joint's three axis-angle coordinates, degrees; what is past half of it is
+compressed. Anatomical ranges: an ankle 20 to 30 upwards and 40 to 50 downwards, turned and tilted
+by 20 to 30; toes 45 upwards as the heel lifts; a wrist 70 to 80."""
 
 
 class Zero(NamedTuple):

@@ -240,17 +240,6 @@ def test_continuous_changes_the_vector_and_not_the_rotation() -> None:
     np.testing.assert_array_equal(found[:8], poses[:8])
 
 
-def test_mending_replaces_only_joints_beyond_their_limit() -> None:
-    poses = made_up_poses()
-    poses[4, 7] = [3.0, 0.0, 0.0]
-    mended, count = build.mend(poses, np.random.default_rng(0))
-    assert count == 1
-    assert np.linalg.norm(mended[4, 7]) < build.LIMITS[7]
-    assert (mended[4, 7] == poses[:, 7]).all(1).any()
-    mended[4, 7] = poses[4, 7]
-    np.testing.assert_array_equal(mended, poses)
-
-
 def test_no_subject_outweighs_the_others() -> None:
     subject = np.repeat(["a", "b", "c", "d"], [1000, 50, 100, 60])
     chosen = build.balanced(subject, 0.4, np.random.default_rng(0))

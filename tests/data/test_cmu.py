@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from data.cmu import asf_amc, bvh, clips, retarget
 from data.cmu.split import split_of
-from data.motion import kinematics
+from data.motion import calibration, kinematics
 from ief_jax.body.model_files import PARENTS
 from ief_jax.body.smpl import JOINT_NAMES
 from ief_jax.io.files import InputError
@@ -260,6 +260,49 @@ def test_clips_of_a_folder(tmp_path: Path) -> None:
     ]
     assert all(c.read(30).poses.shape == (1, 24, 3) for c in found)
     assert split_of("exp:soccer") == "test"
+
+
+def test_a_subjects_clips_are_calibrated_by_all_of_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one clip the subject stands, its knees captured 20 degrees too bent; in one it sits."""
+    axes = [Rotation.identity()] * len(NAMES)
+    seated, stood = {}, {}
+    for side, sign in (("l", 1), ("r", -1)):  # as in CMU's skeletons, x across the leg
+        for bone in ("femur", "tibia", "foot", "toes"):
+            axes[NAMES.index(side + bone)] = Rotation.from_euler("z", sign * 20, degrees=True)
+        seated |= {f"{side}femur": (-90, 0, -20 * sign), f"{side}tibia": (90, 0, 0)}
+        stood |= {f"{side}femur": (-10, 0, -20 * sign), f"{side}tibia": (20, 0, 0)}
+        stood |= {f"{side}foot": (-10, 0, 0)}
+    rng = np.random.default_rng(0)
+    for number, bends in ((1, seated), (2, stood)):
+        angles = np.zeros((40, len(NAMES), 3))
+        for bone, turn in bends.items():
+            angles[:, NAMES.index(bone)] = turn
+        arms = [NAMES.index(bone) for bone in ("lhumerus", "rhumerus")]
+        angles[:, arms] = rng.uniform(-60, 60, (40, 2, 3))  # no two poses alike
+        (tmp_path / f"02_0{number}.amc").write_text(amc_text(angles))
+    (tmp_path / "02.asf").write_text(asf_text(Rotation.concatenate(axes)))
+    (tmp_path / "02_03.amc").write_text("hello")  # is said when it is read, and not before
+    sits, stands, broken = clips.find(tmp_path)
+    knees = [JOINT_NAMES.index(name) for name in ("left_knee", "right_knee")]
+    # 90 -> (90 - 20) 150 / 130
+    assert np.degrees(np.abs(sits.read(120).poses[:, knees, 0] - np.radians(80.8))).max() < 0.5
+    assert np.degrees(np.abs(stands.read(120).poses[:, knees, 0])).max() < 1.5
+    assert capsys.readouterr().err == ""
+    with pytest.raises(InputError, match="02_03.amc: has no frames"):
+        broken.read(120)
+
+
+def test_a_subject_that_never_stands_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Fabricated(tmp_path)
+    (found,) = clips.find(tmp_path)
+    raw = clips.read_amc(tmp_path / "02_01.amc", tmp_path / "02.asf", 120).poses
+    for _ in range(2):
+        np.testing.assert_array_equal(found.read(120).poses, calibration.calibrated(raw, None))
+    assert capsys.readouterr().err.count("subject 02: hardly stands on each leg") == 1
 
 
 def test_incomplete_folders(tmp_path: Path) -> None:

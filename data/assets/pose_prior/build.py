@@ -1,9 +1,10 @@
 """Fits the embedded pose prior to motion capture.
 
-    python -m data.pose_prior.build TRAIN.npz [--output ief_jax/assets/pose_prior.npz]
+    python -m data.assets.pose_prior.build TRAIN.npz [--output ief_jax/assets/pose_prior.npz]
 
 TRAIN.npz is AMASS-style: `poses` [N, >= 66] (SMPL axis-angle, root first) and, if poses of one
-subject should not outweigh the others, `subject` [N]. See README.md in this folder.
+subject should not outweigh the others, `subject` [N]; `python -m data.cmu.split` writes it. What is
+wrong with captured poses is put right there, nothing of it here. See README.md in this folder.
 """
 
 import argparse
@@ -23,9 +24,6 @@ BODY = 63
 MIRROR = np.array(
     [0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20, 23, 22]
 )
-# An ankle (7, 8) or wrist (20, 21) turned further than this, in radians, is a fault of the
-# capture: these joints' angles have a second cluster half a turn away from the first.
-LIMITS = {7: 2.0, 8: 2.0, 20: 2.0, 21: 2.0}
 
 
 def continuous(poses: np.ndarray) -> np.ndarray:
@@ -69,21 +67,6 @@ def mirror(values: np.ndarray) -> np.ndarray:
     return np.concatenate([body.reshape(-1, BODY), values[:, BODY:] * [1, -1]], -1)
 
 
-def mend(poses: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, int]:
-    """Poses [N, 24, 3] with each joint beyond its limit taken from another pose at random.
-
-    Returns the mended copy and how many poses were touched.
-    """
-    poses = poses.copy()
-    touched = np.zeros(len(poses), bool)
-    for joint, limit in LIMITS.items():
-        faulty = np.linalg.norm(poses[:, joint], axis=-1) > limit
-        donors = rng.choice(np.flatnonzero(~faulty), faulty.sum())
-        poses[faulty, joint] = poses[donors, joint]
-        touched |= faulty
-    return poses, int(touched.sum())
-
-
 def balanced(subject: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
     """Indices of a subset in which no subject has more than about `share` of all poses.
 
@@ -118,11 +101,11 @@ def main() -> None:
     found = formats_poses.read(arguments.poses)
     subject = np.arange(len(found.poses)) if found.subject is None else found.subject
     rng = np.random.default_rng(arguments.seed)
-    poses, mended = mend(found.poses.astype(np.float64), rng)
+    poses = found.poses.astype(np.float64)
     kept = balanced(subject, arguments.share, rng)
     values = features(poses[kept])
     values = np.concatenate([values, mirror(values)])
-    print(f"{len(poses)} poses, {mended} mended; {len(kept)} kept, mirrored {len(values)}")
+    print(f"{len(poses)} poses; {len(kept)} kept, mirrored {len(values)}")
 
     mixture = GaussianMixture(
         arguments.components,
@@ -142,8 +125,8 @@ def main() -> None:
         "mean": values[:, :BODY].mean(0).astype(np.float32),
         "mean_cholesky": np.linalg.cholesky(single)[np.tril_indices(BODY)].astype(np.float16),
         "provenance": np.array(
-            "Fitted by data/pose_prior/build.py to motion capture from mocap.cs.cmu.edu; the "
-            "database was created with funding from NSF EIA-0196217. "
+            "Fitted by data/assets/pose_prior/build.py to motion capture from mocap.cs.cmu.edu; "
+            "the database was created with funding from NSF EIA-0196217. "
             f"components={arguments.components} share={arguments.share} "
             f"variance={arguments.variance} iterations={arguments.iterations} "
             f"seed={arguments.seed} poses={len(values)}"
