@@ -197,15 +197,17 @@ def test_a_subject_that_never_stands_is_left_alone() -> None:
 
 
 def test_stance_is_on_the_leg_that_bears() -> None:
-    poses = np.zeros((4, 24, 3))
-    poses[1, HIP[0], 0], poses[1, KNEE[0], 0] = np.radians([-80, 80])  # left foot lifted
-    poses[2, 0, 0] = np.radians(45)  # leaning
-    poses[3, HIP[1], 0] = np.radians(-20)  # right leg ahead
+    poses = np.zeros((5, 24, 3))
+    poses[1, HIP[0], 0], poses[1, KNEE[0], 0] = np.radians([-28, 56])  # left foot lifted
+    poses[2, 0, 0], poses[2, HIP, 0] = np.radians([45, -45])  # bent over upright legs
+    poses[3, HIP, 0] = np.radians(-20)  # legs ahead of the body
+    poses[4, HIP, 0], poses[4, KNEE, 0] = np.radians([-35, 70])  # a squat
     assert calibration.stance(poses).tolist() == [
         [True, True],
         [False, True],
         [False, False],
-        [True, False],
+        [False, False],
+        [False, False],
     ]
 
 
