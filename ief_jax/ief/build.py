@@ -41,14 +41,15 @@ def check_checkpoint(checkpoint: Checkpoint, source: str) -> None:
       source: where it comes from, for messages.
 
     Raises:
-      InputError: there is no such backbone; or names what is missing, unknown or of another shape.
+      InputError: there is no such backbone, or none with such a stage or size; or names what is
+        missing, unknown or of another shape.
     """
     configuration = checkpoint.configuration
     if configuration.backbone not in NAMED:
         raise InputError(
             f"{source}: backbone '{configuration.backbone}' is not one of {', '.join(NAMED)}"
         )
-    expected = jax.eval_shape(partial(initial_weights, configuration), jax.random.key(0))
+    expected = checkpoint_files.shapes(partial(initial_weights, configuration), source)
     start = jax.ShapeDtypeStruct((len(configuration.joints), 2), jnp.float32)
     checkpoint_files.check_weights(
         checkpoint.weights, {"network": expected, "start": start}, source

@@ -6,7 +6,7 @@ Read by the commands and the checkpoints; what computes takes plain values.
 from dataclasses import dataclass
 
 from ief_jax.geometry.skeletons import LSP_14
-from ief_jax.io.json_config import JsonConfig
+from ief_jax.io.json_config import JsonConfig, require_between, require_names
 
 MAX_CORRECTION = 20 / 224
 """L, as a share of the crop's side."""
@@ -43,6 +43,16 @@ class IEFConfig(JsonConfig):
     heatmap_stage: int
     pool_size: int
     heatmap_gain: float
+
+    def check(self) -> None:
+        """Sees that the numbers describe a network of a sensible size; see `JsonConfig.check`."""
+        require_names("joints", self.joints)
+        require_between("size", self.size, 1, 4096)
+        require_between("sigma", self.sigma, 1e-3, 4096)
+        require_between("max_correction", self.max_correction, 1e-3, 4096)
+        require_between("steps", self.steps, 0, 1000)
+        require_between("heatmap_stage", self.heatmap_stage, 0, 1000)
+        require_between("pool_size", self.pool_size, 1, 1000)
 
 
 PAPER = IEFConfig(

@@ -5,102 +5,142 @@ weight's path in the parameter tree. Reading it runs no code from it.
 """
 
 import json
-import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
+from ief_jax.io import npz
 from ief_jax.io.files import InputError, replacing
 from ief_jax.io.json_config import JsonConfig
 
 Weights = Mapping[str, Any]
 """A nested dict of float32 arrays."""
 
-
 FILE_NAME = "model.npz"
 """What train.py calls the file in its folder."""
 
-T = TypeVar("T")
-C = TypeVar("C", bound=JsonConfig)
+Config = TypeVar("Config", bound=JsonConfig)
 
 
-def load(name: str | Path, shipped: Mapping[str, str], reader: Callable[[Path], T]) -> T:
-    """What a reader makes of a shipped file, or of one that `train.py` wrote.
+class Trained(Protocol):
+    """What a checkpoint is: a configuration, and the weights that go with it."""
+
+    @property
+    def configuration(self) -> JsonConfig:
+        """How it is run."""
+
+    @property
+    def weights(self) -> Weights:
+        """What was trained."""
+
+
+Checkpoint = TypeVar("Checkpoint", bound=Trained)
+
+
+def _nothing(_checkpoint: object, _source: str) -> None:
+    """Checks nothing."""
+
+
+@dataclass(frozen=True)
+class CheckpointFormat(Generic[Config, Checkpoint]):
+    """Checkpoints of one kind of network.
+
+    Attributes:
+      name: the `format` that its files have.
+      words: the kind in words, for messages.
+      config: the class of the configuration.
+      checkpoint: makes a checkpoint of configuration and weights.
+      shipped: names of those shipped, and their files in the package's assets.
+      check: further sees that a checkpoint just read makes sense; told also where it comes from,
+        for its `InputError`.
+    """
+
+    name: str
+    words: str
+    config: type[Config]
+    checkpoint: Callable[[Config, Weights], Checkpoint]
+    shipped: Mapping[str, str]
+    check: Callable[[Checkpoint, str], None] = _nothing
+
+    def load(self, name: str | Path) -> Checkpoint:
+        """Loads a shipped checkpoint by name, or one that `train.py` wrote.
+
+        Args:
+          name: of a shipped one; or a folder that holds `model.npz`; or such a file.
+
+        Raises:
+          InputError: there is none, or it is not what `read` expects.
+        """
+        if str(name) in self.shipped:
+            source = resources.files("ief_jax") / "assets" / self.shipped[str(name)]
+            with resources.as_file(source) as path:
+                return self.read(path)
+        path = Path(name)
+        path = path / FILE_NAME if path.is_dir() else path
+        if not path.exists():
+            raise InputError(
+                f"{path}: no such checkpoint; expected {', '.join(self.shipped)}, "
+                f"or a folder with {FILE_NAME} in it"
+            )
+        return self.read(path)
+
+    def read(self, path: Path) -> Checkpoint:
+        """Reads one checkpoint file.
+
+        Raises:
+          InputError: there is none, it is truncated, of another format, or not finite; its
+            configuration lacks a field, has another, or one that makes no sense.
+        """
+        arrays = npz.read(path, what="a checkpoint, or a truncated one")
+        if str(arrays.pop("format", "")) != self.name:
+            raise InputError(
+                f"{path}: field 'format' is not '{self.name}': not a checkpoint of {self.words}"
+            )
+        try:
+            configuration = self.config.from_dict(json.loads(str(arrays.pop("configuration"))))
+        except KeyError as error:
+            raise InputError(f"{path}: has no field 'configuration'") from error
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path}: field 'configuration': {error}") from error
+        checkpoint = self.checkpoint(configuration, _tree(path, arrays))
+        self.check(checkpoint, str(path))
+        return checkpoint
+
+    def write(self, path: Path, checkpoint: Checkpoint, dtype: Any = np.float32) -> None:
+        """Writes a checkpoint whole or not at all; float16 halves the file.
+
+        Raises:
+          OutputError: the file cannot be written.
+        """
+        flat = traverse_util.flatten_dict(checkpoint.weights, sep="/")
+        arrays: dict[str, Any] = {name: np.asarray(array, dtype) for name, array in flat.items()}
+        arrays["format"] = self.name
+        arrays["configuration"] = json.dumps(checkpoint.configuration.to_dict())
+        with replacing(path) as file:
+            np.savez_compressed(file, **arrays)
+
+
+def shapes(initial_weights: Callable[[jax.Array], Weights], source: str) -> Weights:
+    """The shapes of a network's weights, without making them.
 
     Args:
-      name: a key of `shipped`; or a folder that holds `model.npz`; or such a file.
-      shipped: names, and their files in the package's assets.
-      reader: of one file.
+      initial_weights: the network's, from a random key.
+      source: of the network's configuration, for messages.
 
     Raises:
-      InputError: there is none.
-    """
-    if str(name) in shipped:
-        source = resources.files("ief_jax") / "assets" / shipped[str(name)]
-        with resources.as_file(source) as path:
-            return reader(path)
-    path = Path(name)
-    path = path / FILE_NAME if path.is_dir() else path
-    if not path.exists():
-        raise InputError(
-            f"{path}: no such checkpoint; expected {', '.join(shipped)}, "
-            f"or a folder with {FILE_NAME} in it"
-        )
-    return reader(path)
-
-
-def read(path: Path, kind: str, what: str, described: type[C]) -> tuple[C, Weights]:
-    """Reads the configuration and the weights.
-
-    Args:
-      path: of the npz.
-      kind: the `format` that it must have.
-      what: that format in words, for messages.
-      described: the class of the configuration.
-
-    Raises:
-      InputError: there is none, it is truncated, of another format, or not finite; its
-        configuration lacks a field, or has another.
+      InputError: there is no such network.
     """
     try:
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such checkpoint") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a checkpoint, or a truncated one: {error}") from error
-    if str(arrays.pop("format", "")) != kind:
-        raise InputError(f"{path}: field 'format' is not '{kind}': not a checkpoint of {what}")
-    try:
-        configuration = described.from_dict(json.loads(str(arrays.pop("configuration"))))
-    except (KeyError, ValueError) as error:
-        raise InputError(f"{path}: field 'configuration': {error}") from error
-    for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise InputError(f"{path}: weights '{name}' are not finite")
-    flat = {name: jnp.asarray(array, jnp.float32) for name, array in arrays.items()}
-    return configuration, traverse_util.unflatten_dict(flat, sep="/")
-
-
-def write(
-    path: Path, kind: str, configuration: dict[str, Any], weights: Weights, dtype: Any
-) -> None:
-    """Writes a checkpoint whole or not at all; float16 halves the file.
-
-    Raises:
-      OutputError: the file cannot be written.
-    """
-    flat = traverse_util.flatten_dict(weights, sep="/")
-    arrays: dict[str, Any] = {name: np.asarray(array, dtype) for name, array in flat.items()}
-    arrays["format"] = kind
-    arrays["configuration"] = json.dumps(configuration)
-    with replacing(path) as file:
-        np.savez_compressed(file, **arrays)
+        return jax.eval_shape(initial_weights, jax.random.key(0))
+    except Exception as error:  # flax and JAX have their own
+        raise InputError(f"{source}: the configuration is of no network: {error}") from error
 
 
 def check_weights(found: Weights, expected: Weights, source: str) -> None:
@@ -108,7 +148,7 @@ def check_weights(found: Weights, expected: Weights, source: str) -> None:
 
     Args:
       found: the weights.
-      expected: such weights, or their shapes (`jax.eval_shape`).
+      expected: such weights, or their shapes (`shapes`).
       source: where they come from, for messages.
 
     Raises:
@@ -125,3 +165,19 @@ def check_weights(found: Weights, expected: Weights, source: str) -> None:
     ]
     if wrong:
         raise InputError(f"{source}: weights of another configuration: {'; '.join(sorted(wrong))}")
+
+
+def _tree(path: Path, arrays: Mapping[str, np.ndarray]) -> Weights:
+    """The weights of a file, from arrays by the weights' paths."""
+    flat = {}
+    for name, array in arrays.items():
+        npz.require_finite(path, name, array, "weights")
+        with np.errstate(over="ignore"):
+            narrow = array.astype(np.float32)
+        npz.require_finite(path, name, narrow, "weights")
+        flat[name] = jnp.asarray(narrow)
+        *above, _ = name.split("/")
+        for depth in range(1, len(above) + 1):
+            if "/".join(above[:depth]) in arrays:
+                raise InputError(f"{path}: weights '{name}' are below others")
+    return traverse_util.unflatten_dict(flat, sep="/")

@@ -1,11 +1,14 @@
 """A fitter from its configuration: the problem on a body, the network, its first weights."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 
 from ief_jax.body import joints
 from ief_jax.geometry import keypoints2d, skeletons
 from ief_jax.io import checkpoint_files
+from ief_jax.io.files import InputError
 from ief_jax.lgd import checkpoints, gauss_newton, iteration, parameters, reprojection
 from ief_jax.lgd import features as lgd_features
 from ief_jax.lgd.config import LGDConfig
@@ -76,13 +79,20 @@ def check_checkpoint(checkpoint: checkpoints.Checkpoint, model: joints.JointMode
     """Sees that a checkpoint's weights fit its configuration and the body.
 
     Raises:
-      InputError: they do not; the message lists the differences.
+      InputError: there is no such parameterisation or input; or lists what is missing, unknown or
+        of another shape.
     """
     configuration = checkpoint.configuration
+    source = f"checkpoint '{configuration.name}'"
+    if configuration.parameterisation not in PARAMETERISATIONS:
+        raise InputError(
+            f"{source}: parameterisation '{configuration.parameterisation}' is not one of "
+            f"{', '.join(PARAMETERISATIONS)}"
+        )
+    for name in configuration.inputs:
+        if name not in FEATURES:
+            raise InputError(f"{source}: input '{name}' is not one of {', '.join(FEATURES)}")
     task = problem(configuration, model)
-    expected = jax.eval_shape(
-        lambda key: initial_weights(configuration, task, key), jax.random.key(0)
-    )
-    checkpoint_files.check_weights(
-        checkpoint.weights, expected, f"checkpoint '{configuration.name}'"
-    )
+    initial = partial(initial_weights, configuration, task)
+    expected = checkpoint_files.shapes(initial, source)
+    checkpoint_files.check_weights(checkpoint.weights, expected, source)

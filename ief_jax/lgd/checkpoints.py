@@ -1,12 +1,8 @@
 """Trained networks of LGD: shipped by name, or written by `train.py lgd`."""
 
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
-
-from ief_jax.io import checkpoint_files
-from ief_jax.io.checkpoint_files import Weights
+from ief_jax.io.checkpoint_files import CheckpointFormat, Weights
 from ief_jax.lgd.config import LGDConfig
 
 FORMAT = "ief_jax-lgd-1"
@@ -21,25 +17,5 @@ class Checkpoint(NamedTuple):
     weights: Weights
 
 
-def load(name: str | Path) -> Checkpoint:
-    """Loads a shipped checkpoint by name, or one that `train.py lgd` wrote.
-
-    Args:
-      name: `released`, `paper`, `lifting`; or a folder that holds `model.npz`; or such a file.
-
-    Raises:
-      InputError: there is none, it is truncated, or is no checkpoint of LGD.
-    """
-    return checkpoint_files.load(name, SHIPPED, read)
-
-
-def read(path: Path) -> Checkpoint:
-    """Reads one checkpoint file; raises `InputError` as `load` does."""
-    return Checkpoint(*checkpoint_files.read(path, FORMAT, "LGD", LGDConfig))
-
-
-def write(path: Path, checkpoint: Checkpoint, dtype: Any = np.float32) -> None:
-    """Writes a checkpoint as `checkpoint_files.write` does."""
-    checkpoint_files.write(
-        path, FORMAT, checkpoint.configuration.to_dict(), checkpoint.weights, dtype
-    )
+_FORMAT = CheckpointFormat(FORMAT, "LGD", LGDConfig, Checkpoint, SHIPPED)
+load, read, write = _FORMAT.load, _FORMAT.read, _FORMAT.write

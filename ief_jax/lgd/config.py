@@ -5,7 +5,7 @@ Read by the commands and the checkpoints; what computes takes plain values.
 
 from dataclasses import dataclass
 
-from ief_jax.io.json_config import JsonConfig
+from ief_jax.io.json_config import JsonConfig, require_between, require_names
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,14 @@ class LGDConfig(JsonConfig):
     steps: int
     second_order_steps: int
     symmetric: bool
+
+    def check(self) -> None:
+        """Sees that the numbers describe a network of a sensible size; see `JsonConfig.check`."""
+        require_names("inputs", self.inputs)
+        require_between("width", self.width, 1, 2**15)
+        require_between("blocks", self.blocks, 0, 1000)
+        require_between("steps", self.steps, 0, 1000)
+        require_between("second_order_steps", self.second_order_steps, 0, 1000)
 
 
 PAPER = LGDConfig(

@@ -17,7 +17,6 @@ from ief_jax.body import smpl
 from ief_jax.geometry import crops
 from ief_jax.geometry.skeletons import LSP_14
 from ief_jax.ief.scale_selector import checkpoints, config, networks, selection
-from ief_jax.io import checkpoint_files
 from ief_jax.io.files import InputError
 from ief_jax.viz import raster
 
@@ -129,15 +128,12 @@ def test_files(tmp_path: Path) -> None:
     found = checkpoints.load(tmp_path)
     assert found.configuration == TINY
     jax.tree.map(np.testing.assert_array_equal, found.weights, selector.weights)
-    other = {"network": "small", "size": 32}
-    checkpoint_files.write(
-        tmp_path / "b.npz", checkpoints.FORMAT, other, selector.weights, np.float32
-    )
+    other = config.ScaleSelectorConfig("small", 32)
+    checkpoints.write(tmp_path / "b.npz", checkpoints.Selector(other, selector.weights))
     with pytest.raises(InputError, match="Dense_0/kernel' has shape"):
         checkpoints.load(tmp_path / "b.npz")
-    checkpoint_files.write(
-        tmp_path / "c.npz", checkpoints.FORMAT, {"network": "vgg", "size": 1}, {}, float
-    )
+    unknown = checkpoints.Selector(config.ScaleSelectorConfig("vgg", 1), {})
+    checkpoints.write(tmp_path / "c.npz", unknown)
     with pytest.raises(InputError, match="no network 'vgg'"):
         checkpoints.load(tmp_path / "c.npz")
     with pytest.raises(InputError, match="no such checkpoint"):

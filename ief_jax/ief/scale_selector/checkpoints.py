@@ -2,19 +2,18 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import jax
-import numpy as np
+from typing import NamedTuple
 
 from ief_jax.ief.scale_selector import networks
 from ief_jax.ief.scale_selector.config import ScaleSelectorConfig
 from ief_jax.ief.scale_selector.networks import NETWORKS
 from ief_jax.io import checkpoint_files
-from ief_jax.io.checkpoint_files import Weights
+from ief_jax.io.checkpoint_files import CheckpointFormat, Weights
 from ief_jax.io.files import InputError
 
 FORMAT = "ief_jax-scale-1"
+SHIPPED = {"released": "scale.npz"}
+"""Names of the shipped selectors, and their files in the package's assets."""
 
 
 class Selector(NamedTuple):
@@ -24,31 +23,30 @@ class Selector(NamedTuple):
     weights: Weights
 
 
-def load(name: str | Path = "released") -> Selector:
-    """The shipped selector, or one that `train.py scale` wrote.
+def check(selector: Selector, source: str) -> None:
+    """Sees that a selector's weights are those of its configuration's network.
 
     Args:
-      name: `released`; or a folder that holds `model.npz`; or such a file.
+      selector: to be checked.
+      source: where it comes from, for messages.
 
     Raises:
-      InputError: there is none, it is truncated, or is no scale selector.
+      InputError: there is no such network; or names what is missing, unknown or of another shape.
     """
-    return checkpoint_files.load(name, {"released": "scale.npz"}, read)
-
-
-def read(path: Path) -> Selector:
-    """Reads one file; raises `InputError` as `load` does."""
-    configuration, weights = checkpoint_files.read(
-        path, FORMAT, "a scale selector", ScaleSelectorConfig
-    )
+    configuration = selector.configuration
     if configuration.network not in NETWORKS:
-        raise InputError(f"{path}: field 'configuration': no network '{configuration.network}'")
-    expected = jax.eval_shape(partial(networks.initial_weights, configuration), jax.random.key(0))
-    checkpoint_files.check_weights(weights, expected, str(path))
-    return Selector(configuration, weights)
+        raise InputError(f"{source}: field 'configuration': no network '{configuration.network}'")
+    initial = partial(networks.initial_weights, configuration)
+    expected = checkpoint_files.shapes(initial, source)
+    checkpoint_files.check_weights(selector.weights, expected, source)
 
 
-def write(path: Path, selector: Selector, dtype: Any = np.float32) -> None:
-    """Writes a selector whole or not at all; raises `OutputError` if it cannot be written."""
-    values = selector.configuration.to_dict()
-    checkpoint_files.write(path, FORMAT, values, selector.weights, dtype)
+_FORMAT = CheckpointFormat(
+    FORMAT, "a scale selector", ScaleSelectorConfig, Selector, SHIPPED, check
+)
+read, write = _FORMAT.read, _FORMAT.write
+
+
+def load(name: str | Path = "released") -> Selector:
+    """The shipped selector, or one that `train.py scale` wrote, as `CheckpointFormat.load`."""
+    return _FORMAT.load(name)

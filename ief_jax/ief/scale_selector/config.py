@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ief_jax.io.json_config import JsonConfig
+from ief_jax.io.json_config import JsonConfig, require_between
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,10 @@ class ScaleSelectorConfig(JsonConfig):
 
     network: str
     size: int
+
+    def check(self) -> None:
+        """Sees that the size of the images is sensible; see `JsonConfig.check`."""
+        require_between("size", self.size, 1, 4096)
 
 
 SMALL = ScaleSelectorConfig("small", 48)

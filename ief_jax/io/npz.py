@@ -1,0 +1,226 @@
+"""Reads .npz and .npy files of plain arrays from whoever: what they declare is checked first.
+
+An npz is a zip archive of .npy members. Its directory says how large each member is, and a
+member's header of what type and shape its array is; memory is taken only when both are sensible
+and agree. Nothing pickled is ever loaded.
+"""
+
+import io
+import math
+import os
+import zipfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import IO, BinaryIO
+
+import numpy as np
+
+from ief_jax.io.files import InputError
+
+MOST_BYTES = 2**29
+"""An archive may unpack to this much,"""
+MOST_GROWTH = 16
+"""or to this many times its own size if that is more: trained weights and motion shrink to a half
+or so by compression, and nothing but a bomb to less than a sixteenth."""
+
+_MOST_HEADER = 2**14
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_KINDS = "biufcSU"
+_ENCRYPTED = 1
+_LAST_CODE_POINT = 0x10FFFF
+_SUFFIX = ".npy"
+
+
+class NpzError(ValueError):
+    """What is wrong with a file of arrays; whoever opened it knows which file."""
+
+
+def read(
+    path: str | os.PathLike[str],
+    names: Collection[str] | None = None,
+    what: str = "an npz of plain arrays",
+) -> dict[str, np.ndarray]:
+    """The arrays of an npz file by name: numbers, booleans or text.
+
+    Args:
+      path: of the file.
+      names: of the arrays wanted, as far as the file has them; all of them by default.
+      what: the file should be, for messages.
+
+    Raises:
+      InputError: there is no such file, it is no such archive, is truncated or damaged, is
+        encrypted or compressed in a way that NumPy never writes, unpacks to more than `MOST_BYTES`
+        and `MOST_GROWTH` allow, or pickles one of the arrays; names file and array.
+    """
+    with _naming(path, what) as file:
+        return arrays(file, names)
+
+
+def read_npy(
+    path: str | os.PathLike[str], what: str = "a .npy file of plain numbers"
+) -> np.ndarray:
+    """The array of a .npy file; raises `InputError` as `read` does."""
+    with _naming(path, what) as file:
+        size = os.fstat(file.fileno()).st_size
+        try:
+            return _array(file, size)
+        except Exception as error:
+            raise NpzError(_reason(error)) from error
+
+
+def names(path: str | os.PathLike[str]) -> list[str]:
+    """The names of the arrays of an npz file; raises `InputError` as `read` does."""
+    with _naming(path, "an npz of plain arrays") as file, _archive(file) as archive:
+        return [*_members(archive)]
+
+
+def require_finite(
+    source: str | os.PathLike[str], name: str, array: np.ndarray, what: str = ""
+) -> None:
+    """Sees that an array holds real, finite numbers.
+
+    Raises:
+      InputError: it does not; names `source` and the array, `what` before its name.
+    """
+    named = f"{what} '{name}'" if what else f"'{name}'"
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"{source}: {named} has elements of type {array.dtype}, expected numbers")
+    if not np.isfinite(array).all():
+        raise InputError(f"{source}: {named} has values that are not finite")
+
+
+def arrays(file: BinaryIO, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+    """As `read`, from an open file; raises `NpzError`, which says all but the file's name."""
+    with _archive(file) as archive:
+        members = _members(archive)
+        if names is not None:
+            members = {name: members[name] for name in names if name in members}
+        _check_sizes(file, members)
+        found = {}
+        for name, member in members.items():
+            with _opened(archive, name, member) as stream:
+                found[name] = _array(stream, member.file_size)
+        return found
+
+
+def pickled(path: str | os.PathLike[str], name: str) -> bytes:
+    """The pickle that NumPy made of an array of objects, for `safe_pickle.load`; not loaded.
+
+    Raises:
+      InputError: as `read`; or the file has no such member.
+    """
+    with _naming(path, "an npz") as file, _archive(file) as archive:
+        members = _members(archive)
+        if name not in members:
+            raise NpzError(f"has no field '{name}'; it has {', '.join(members) or 'nothing'}")
+        member = members[name]
+        _check_sizes(file, {name: member})
+        with _opened(archive, name, member) as stream:
+            _, dtype, length = _header(stream)
+            if not dtype.hasobject:
+                raise NpzError(f"an array of {dtype}, expected pickled objects")
+            stream.seek(length)
+            return stream.read()
+
+
+@contextmanager
+def _naming(path: str | os.PathLike[str], what: str) -> Iterator[BinaryIO]:
+    """The open file; an `NpzError` becomes an `InputError` that names it."""
+    try:
+        with open(path, "rb") as file:
+            yield file
+    except NpzError as error:
+        raise InputError(f"{path}: not {what}: {error}") from error
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _archive(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
+    try:
+        archive = zipfile.ZipFile(file)
+    except Exception as error:  # a damaged directory fails in many ways
+        raise NpzError(f"not a complete .npz archive ({_reason(error)})") from error
+    with archive:
+        yield archive
+
+
+def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """The members of an archive by the names of their arrays."""
+    found: dict[str, zipfile.ZipInfo] = {}
+    for member in archive.infolist():
+        name = member.filename.removesuffix(_SUFFIX)
+        if name in found:
+            raise NpzError(f"it has '{name}' twice")
+        found[name] = member
+    return found
+
+
+def _check_sizes(file: BinaryIO, members: dict[str, zipfile.ZipInfo]) -> None:
+    """Sees that members do not unpack to more than they may, by what the directory says."""
+    allowed = max(MOST_BYTES, MOST_GROWTH * file.seek(0, os.SEEK_END))
+    declared = sum(member.file_size for member in members.values())
+    if declared > allowed:
+        raise NpzError(
+            f"it unpacks to {declared} bytes, expected at most {allowed} of a file of its size"
+        )
+
+
+@contextmanager
+def _opened(archive: zipfile.ZipFile, name: str, member: zipfile.ZipInfo) -> Iterator[IO[bytes]]:
+    """A member unpacked as it is read; whatever goes wrong names it."""
+    try:
+        if not member.filename.endswith(_SUFFIX):
+            raise NpzError("it is no .npy member")
+        if member.flag_bits & _ENCRYPTED:
+            raise NpzError("it is encrypted")
+        if member.compress_type not in _METHODS:
+            raise NpzError(
+                f"it is compressed by method {member.compress_type}, expected "
+                f"{' or '.join(map(str, _METHODS))} (stored or deflated)"
+            )
+        with archive.open(member) as stream:
+            yield stream
+    except Exception as error:  # zipfile, zlib, tokenize and NumPy each have their own
+        raise NpzError(f"'{name}' cannot be read: {_reason(error)}") from error
+
+
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype, int]:
+    """Shape and type that the header of a .npy says, and the header's length in bytes."""
+    head = io.BytesIO(stream.read(_MOST_HEADER))
+    version = np.lib.format.read_magic(head)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(head)
+    elif version == (2, 0):
+        shape, _, dtype = np.lib.format.read_array_header_2_0(head)
+    else:
+        raise NpzError(f"a .npy of version {version[0]}.{version[1]}, expected 1.0 or 2.0")
+    return shape, dtype, head.tell()
+
+
+def _array(stream: IO[bytes], size: int) -> np.ndarray:
+    """The array of a .npy of so many bytes."""
+    shape, dtype, length = _header(stream)
+    if dtype.hasobject:
+        raise NpzError("Object arrays, which are pickled, are never loaded")
+    if dtype.kind not in _KINDS or dtype.itemsize == 0:
+        raise NpzError(f"an array of {dtype}, expected numbers, booleans or text")
+    if any(side < 0 for side in shape):
+        raise NpzError(f"an array of shape {shape}")
+    declared = length + math.prod(shape) * dtype.itemsize
+    if declared != size:
+        raise NpzError(
+            f"its header declares {dtype} {shape}, {declared} bytes in all; there are {size}"
+        )
+    stream.seek(0)
+    # To its last byte, so that zipfile compares the checksum.
+    found: np.ndarray = np.lib.format.read_array(stream, allow_pickle=False)
+    if dtype.kind == "U":
+        points = np.frombuffer(found.tobytes(), np.dtype(np.uint32).newbyteorder(dtype.byteorder))
+        if points.size and points.max() > _LAST_CODE_POINT:
+            raise NpzError("text that is not Unicode")
+    return found
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__
