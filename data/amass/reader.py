@@ -21,6 +21,7 @@ from scipy.spatial.transform import Rotation
 from data.motion.preparation import Clip, Recording, stride
 from data.releases import files_below, nothing_found, some
 from ief_jax.formats import poses
+from ief_jax.io import npz
 from ief_jax.io.files import InputError
 
 HOW = (
@@ -161,7 +162,7 @@ def read(path: Path, rate: float) -> Recording:
 
 
 def _frame_rate(path: Path) -> float:
-    found = poses.arrays(path, ("mocap_framerate", "mocap_frame_rate"))
+    found = npz.read(path, ("mocap_framerate", "mocap_frame_rate"))
     rate = next(iter(found.values()), np.array(np.nan))
     if rate.size != 1 or rate.dtype.kind not in "iuf" or not rate.item() > 0:
         raise InputError(

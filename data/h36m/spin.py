@@ -5,12 +5,12 @@ those that are known; the layout is that of its datasets/preprocess/h36m.py.
 """
 
 import re
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from data.h36m.sequences import CAMERAS, EVERY, FRONTAL, SUBJECTS, Joints, SequenceName
+from ief_jax.io import npz
 from ief_jax.io.files import InputError
 
 FILE = "h36m_valid_protocol2.npz"
@@ -65,14 +65,8 @@ def _image(path: Path, name: str) -> tuple[str, str, str, int]:
 
 
 def _arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            missing = [name for name in ("imgname", "S") if name not in archive]
-            if missing:
-                there = ", ".join(archive.files)
-                raise InputError(f"{path}: has no field '{missing[0]}'; it has {there}")
-            return archive["imgname"], archive["S"]
-    except InputError:
-        raise
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not an npz of plain arrays: {error}") from error
+    found = npz.read(path, ("imgname", "S"))
+    for name in ("imgname", "S"):
+        if name not in found:
+            raise InputError(f"{path}: has no field '{name}'; it has {', '.join(npz.names(path))}")
+    return found["imgname"], found["S"]

@@ -7,12 +7,9 @@ the scripts which write them, data/prepare_data_h36m.py and data/prepare_data_2d
 its DATASETS.md. The mappings are pickled; nothing in them is run.
 """
 
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from data.h36m.sequences import (
     CAMERAS,
@@ -26,7 +23,7 @@ from data.h36m.sequences import (
     every_fifth,
 )
 from data.releases import some
-from ief_jax.io import safe_pickle
+from ief_jax.io import npz, safe_pickle
 from ief_jax.io.files import InputError
 
 POSES_FILE = "data_3d_h36m.npz"
@@ -79,18 +76,13 @@ def _sequences(path: Path, field: str) -> Iterator[tuple[str, str, Any]]:
 def _mapping(path: Path, field: str) -> Mapping[str, Any]:
     """A mapping that is pickled in an npz."""
     try:
-        with zipfile.ZipFile(path) as archive, archive.open(f"{field}.npy") as member:
-            version = np.lib.format.read_magic(member)
-            if version == (1, 0):
-                np.lib.format.read_array_header_1_0(member)
-            else:
-                np.lib.format.read_array_header_2_0(member)
-            value = safe_pickle.item(safe_pickle.load(member.read()))
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; {HOW}") from error
-    except KeyError as error:
-        raise InputError(f"{path}: has no field '{field}'") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        with open(path, "rb") as file:
+            value = safe_pickle.item(safe_pickle.load(npz.pickled(file, field)))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}; {HOW}") from error
+    except npz.NpzError as error:
+        raise InputError(f"{path}: {error}") from error
+    except safe_pickle.SafePickleError as error:
         raise InputError(f"{path}: '{field}' cannot be read: {error}") from error
     if not isinstance(value, Mapping):
         raise InputError(f"{path}: '{field}' is {type(value).__name__}, expected a mapping")

@@ -1,6 +1,5 @@
 """People that the project makes itself, in files of their own: one npz a split."""
 
-import zipfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from data import releases
 from data.keypoints.people import Person
+from ief_jax.io import npz
 from ief_jax.io.files import InputError, output_folder, replacing
 
 _FIELDS = ("name", "points", "annotated", "visible", "marked", "height", "head_size")
@@ -64,17 +64,18 @@ def read(path: Path, version: str) -> list[Person]:
     """The people of a file.
 
     Raises:
-      InputError: it is no such file, or one of another version.
+      InputError: it is no such file, or one of another version, or lacks something.
     """
-    try:
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a prepared data set, or a truncated one: {error}") from error
+    arrays = npz.read(path, what="a prepared data set, or a truncated one")
     if str(arrays.get("format")) != version:
         raise InputError(
             f"{path}: field 'format' is not '{version}': made by another version; remove it"
         )
+    for field in ("images", "ends", *_FIELDS):
+        if field not in arrays:
+            raise InputError(f"{path}: has no field '{field}'")
+        if field != "images" and arrays[field].shape[:1] != arrays["ends"].shape:
+            raise InputError(f"{path}: 'ends' and '{field}' are not of equally many people")
     blob, ends = arrays["images"].tobytes(), arrays["ends"].tolist()
     return [
         Person(

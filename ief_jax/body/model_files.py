@@ -6,19 +6,16 @@ of smplx's buffers (`lbs_weights`, `parents`, `faces_tensor`) and the embedded m
 layout are read too. Reading a file never runs code from it.
 """
 
-import contextlib
 import os
 import pathlib
-import zipfile
 from importlib import resources
-from typing import BinaryIO
 
 import jax.numpy as jnp
 import numpy as np
 
 from ief_jax.body.smpl import JOINT_NAMES, JOINTS, BodyModel
-from ief_jax.io import safe_pickle
-from ief_jax.io.files import InputError
+from ief_jax.io import npz, safe_pickle
+from ief_jax.io.files import InputError, replacing
 
 PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
 """SMPL's kinematic tree."""
@@ -90,7 +87,7 @@ def load(path: str | os.PathLike[str], betas: int | None = 10) -> BodyModel:
         return _body(_dense(_read(path)), betas)
     except OSError as error:
         raise BodyFileError(f"{path}: cannot be read: {error.strerror}") from error
-    except (_Problem, safe_pickle.SafePickleError) as error:
+    except (_Problem, npz.NpzError, safe_pickle.SafePickleError) as error:
         raise BodyFileError(f"{path}: {error}") from error
 
 
@@ -98,34 +95,23 @@ def save_npz(body: BodyModel, path: str | os.PathLike[str]) -> None:
     """Writes a body as a dense SMPL-format .npz, with its landmarks; whole or not at all.
 
     Raises:
-      OSError: the file cannot be written.
+      OutputError: the file cannot be written.
     """
-    target = pathlib.Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     parents = np.array(body.parents)
     root = np.where(parents < 0, np.iinfo(np.uint32).max, parents)
-    try:
-        with temporary.open("wb") as file:
-            np.savez(
-                file,
-                v_template=np.asarray(body.template),
-                shapedirs=np.asarray(body.shape_directions),
-                posedirs=np.asarray(body.pose_directions),
-                J_regressor=np.asarray(body.joint_regressor),
-                weights=np.asarray(body.weights),
-                kintree_table=np.stack([root, np.arange(len(parents))]).astype(np.uint32),
-                f=np.asarray(body.faces, np.uint32),
-                landmarks=np.asarray(body.landmarks, np.int32),
-                landmark_names=np.array(body.landmark_names, np.str_),
-            )
-        temporary.replace(target)
-    except OSError as error:
-        raise OSError(
-            error.errno, f"cannot write a body model: {error.strerror}", str(target)
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+    with replacing(path) as file:
+        np.savez(
+            file,
+            v_template=np.asarray(body.template),
+            shapedirs=np.asarray(body.shape_directions),
+            posedirs=np.asarray(body.pose_directions),
+            J_regressor=np.asarray(body.joint_regressor),
+            weights=np.asarray(body.weights),
+            kintree_table=np.stack([root, np.arange(len(parents))]).astype(np.uint32),
+            f=np.asarray(body.faces, np.uint32),
+            landmarks=np.asarray(body.landmarks, np.int32),
+            landmark_names=np.array(body.landmark_names, np.str_),
+        )
 
 
 class _Problem(ValueError):
@@ -145,7 +131,7 @@ def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
         zipped = file.read(2) == _ZIP
         file.seek(0)
         if zipped:
-            return _read_npz(file)
+            return npz.arrays(file, _WANTED)
         if path.suffix == ".npz":
             raise _Problem("not an .npz archive")
         content = safe_pickle.load(file.read())
@@ -157,21 +143,6 @@ def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
             arrays[name] = safe_pickle.array(content[name])
         except safe_pickle.SafePickleError as error:
             raise _Problem(f"'{name}' cannot be read: {error}") from error
-    return arrays
-
-
-def _read_npz(file: BinaryIO) -> dict[str, np.ndarray]:
-    try:
-        archive = np.load(file, allow_pickle=False)
-    except (zipfile.BadZipFile, ValueError) as error:
-        raise _Problem(f"not a complete .npz archive: {error}") from error
-    arrays = {}
-    with archive:
-        for name in _WANTED & {*archive.files}:
-            try:
-                arrays[name] = np.asarray(archive[name])
-            except Exception as error:  # zip, zlib and NumPy each have their own
-                raise _Problem(f"'{name}' cannot be read: {error}") from error
     return arrays
 
 

@@ -5,18 +5,17 @@ SMPL's joints 1 to 21 and, behind them, the root's tilt (its rotation without ya
 of an axis-angle vector), so that a bent body also leans as bent bodies do.
 """
 
-import io
 import os
-import zipfile
 from importlib import resources
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ief_jax.body import smpl
-from ief_jax.io.files import InputError, read_bytes
+from ief_jax.io import npz
+from ief_jax.io.files import InputError
 
 BODY = 63
 """Angles of SMPL's joints 1 to 21. The two hand joints are not posed."""
@@ -47,9 +46,8 @@ class PosePrior(NamedTuple):
 
 def embedded() -> PosePrior:
     """The prior shipped with the package."""
-    asset = resources.files("ief_jax") / "assets" / "pose_prior.npz"
-    with asset.open("rb") as file:
-        return _read(file, str(asset))
+    with resources.as_file(resources.files("ief_jax") / "assets" / "pose_prior.npz") as path:
+        return load(path)
 
 
 def load(path: str | os.PathLike[str]) -> PosePrior:
@@ -59,7 +57,36 @@ def load(path: str | os.PathLike[str]) -> PosePrior:
       InputError: there is no such file, or it is not a pose prior; the message names the file
         and what is wrong.
     """
-    return _read(io.BytesIO(read_bytes(path)), str(path))
+    arrays = npz.read(path, _SHAPES, "a pose prior")
+    count = len(arrays["weights"]) if np.ndim(arrays.get("weights", 0)) else 0
+    for key, shape in _SHAPES.items():
+        expected = tuple(count if size == "C" else size for size in shape)
+        if key not in arrays:
+            raise InputError(f"{path}: a pose prior has an array '{key}', this file has none")
+        if arrays[key].shape != expected:
+            raise InputError(f"{path}: '{key}' has shape {arrays[key].shape}, expected {expected}")
+        npz.require_finite(path, key, arrays[key])
+    weights = arrays["weights"].astype(np.float64)
+    cholesky = _lower(arrays["cholesky"], BODY + TILT)
+    # The marginal of the first 63 of 65 numbers has the upper left block of the factor.
+    block = cholesky[:, :BODY, :BODY]
+    diagonal = np.diagonal(block, axis1=-2, axis2=-1)
+    if (weights <= 0).any() or (diagonal <= 0).any():
+        raise InputError(f"{path}: weights and diagonals of 'cholesky' must be positive")
+    return PosePrior(
+        *(
+            jnp.asarray(array, jnp.float32)
+            for array in (
+                np.log(weights / weights.sum()),
+                arrays["means"],
+                cholesky,
+                np.linalg.inv(block),
+                -0.5 * BODY * np.log(2 * np.pi) - np.log(diagonal).sum(-1),
+                arrays["mean"],
+                np.linalg.inv(_lower(arrays["mean_cholesky"], BODY)),
+            )
+        )
+    )
 
 
 def sample(prior: PosePrior, key: jax.Array) -> jax.Array:
@@ -107,44 +134,6 @@ _SHAPES = {
     "mean": (BODY,),
     "mean_cholesky": (BODY * (BODY + 1) // 2,),
 }
-
-
-def _read(file: IO[bytes], name: str) -> PosePrior:
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in _SHAPES if key in archive}
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, AttributeError) as error:
-        raise InputError(f"{name}: not a pose prior (an npz without objects): {error}") from error
-    count = len(arrays["weights"]) if np.ndim(arrays.get("weights", 0)) else 0
-    for key, shape in _SHAPES.items():
-        expected = tuple(count if size == "C" else size for size in shape)
-        if key not in arrays:
-            raise InputError(f"{name}: a pose prior has an array '{key}', this file has none")
-        if arrays[key].shape != expected:
-            raise InputError(f"{name}: '{key}' has shape {arrays[key].shape}, expected {expected}")
-        if not np.isfinite(arrays[key]).all():
-            raise InputError(f"{name}: '{key}' has values that are not finite")
-    weights = arrays["weights"].astype(np.float64)
-    cholesky = _lower(arrays["cholesky"], BODY + TILT)
-    # The marginal of the first 63 of 65 numbers has the upper left block of the factor.
-    block = cholesky[:, :BODY, :BODY]
-    diagonal = np.diagonal(block, axis1=-2, axis2=-1)
-    if (weights <= 0).any() or (diagonal <= 0).any():
-        raise InputError(f"{name}: weights and diagonals of 'cholesky' must be positive")
-    return PosePrior(
-        *(
-            jnp.asarray(array, jnp.float32)
-            for array in (
-                np.log(weights / weights.sum()),
-                arrays["means"],
-                cholesky,
-                np.linalg.inv(block),
-                -0.5 * BODY * np.log(2 * np.pi) - np.log(diagonal).sum(-1),
-                arrays["mean"],
-                np.linalg.inv(_lower(arrays["mean_cholesky"], BODY)),
-            )
-        )
-    )
 
 
 def _lower(packed: np.ndarray, size: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ief_jax.body import smpl
+from ief_jax.io import npz
 from ief_jax.io.files import InputError
 
 H36M_FILE = "J_regressor_h36m.npy"
@@ -108,17 +109,13 @@ def _fitting(
 
 
 def _read(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    try:
-        rows = np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; expected an array of shape {shape}") from error
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: not a .npy file of plain numbers: {error}") from error
-    if not isinstance(rows, np.ndarray) or rows.shape != shape or rows.dtype.kind != "f":
-        what = f"{rows.dtype} {rows.shape}" if isinstance(rows, np.ndarray) else "an archive"
+    if not path.exists():
+        raise InputError(f"{path}: no such file; expected an array of shape {shape}")
+    rows = npz.read_npy(path)
+    if rows.shape != shape or rows.dtype.kind != "f":
         raise InputError(
-            f"{path}: is {what}, expected floats {shape}: one row a joint, one weight a vertex of "
-            "the body"
+            f"{path}: is {rows.dtype} {rows.shape}, expected floats {shape}: one row a joint, one "
+            "weight a vertex of the body"
         )
     if not np.isfinite(rows).all():
         raise InputError(f"{path}: has weights that are not finite")

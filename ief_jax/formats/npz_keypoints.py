@@ -1,6 +1,5 @@
 """Keypoints in npz files: `keypoints` [N, K, 3], or `points` [N, K, 2] and `confidence` [N, K]."""
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,7 +9,8 @@ from ief_jax.formats.assembling import assemble
 from ief_jax.formats.detections import Detections
 from ief_jax.formats.messages import known
 from ief_jax.geometry import skeletons
-from ief_jax.io.files import InputError, read_bytes
+from ief_jax.io import npz
+from ief_jax.io.files import InputError
 
 MOST_FRAMES = 10_000_000
 """Frame numbers beyond this are taken for a broken file."""
@@ -31,20 +31,7 @@ def read(path: Path, skeleton: str | None) -> Detections:
     Raises:
       InputError: nobody is there, or something is not what was expected; names file and field.
     """
-    try:
-        with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as stored:
-            arrays = {key: stored[key] for key in _KEYS if key in stored.files}
-            keys = stored.files
-        if not all(isinstance(array, np.ndarray) for array in arrays.values()):
-            raise ValueError("a member is no array")
-    except InputError:
-        raise
-    except Exception as error:
-        # Truncated archives, pickled objects, an array where an archive should be: numpy raises
-        # many kinds.
-        raise InputError(
-            f"{path}: not an npz of plain arrays ({error}); pickled objects are never loaded"
-        ) from error
+    arrays = npz.read(path, _KEYS)
     if "points" in arrays and "confidence" in arrays:
         points, confidence = arrays["points"], arrays["confidence"]
         if points.ndim != 3 or points.shape[2] != 2 or confidence.shape != points.shape[:2]:
@@ -64,7 +51,7 @@ def read(path: Path, skeleton: str | None) -> Detections:
     else:
         raise InputError(
             f"{path}: expected 'keypoints' [N, K, 3], or 'points' [N, K, 2] and 'confidence' "
-            f"[N, K]; has {', '.join(keys) or 'nothing'}"
+            f"[N, K]; has {', '.join(npz.names(path)) or 'nothing'}"
         )
     if points.dtype.kind not in "iuf" or confidence.dtype.kind not in "biuf":
         raise InputError(f"{path}: '{key}' is of type {points.dtype}, expected numbers")

@@ -1,37 +1,14 @@
 """Poses from AMASS-style npz files: `poses` [N, >= 66] axis-angle, optional `betas`, `subject`."""
 
 import os
-import zipfile
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
 
 from ief_jax.body import smpl
 from ief_jax.body.poses import BODY, Poses
+from ief_jax.io import npz
 from ief_jax.io.files import InputError
-
-
-def arrays(path: str | os.PathLike[str], names: Sequence[str]) -> dict[str, np.ndarray]:
-    """The arrays of an npz file by these names, as far as it has them.
-
-    Raises:
-      InputError: the file is missing, is no npz, is damaged, or pickles one of them.
-    """
-    try:
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            return {name: file[name] for name in names if name in file}
-    except FileNotFoundError as error:
-        raise InputError(f"cannot read {path}: no such file") from error
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        TypeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        raise InputError(f"{path}: not an npz of plain arrays: {error}") from error
 
 
 def read(path: str | os.PathLike[str]) -> Poses:
@@ -43,7 +20,7 @@ def read(path: str | os.PathLike[str]) -> Poses:
       InputError: the file is missing, is no npz, holds pickled objects, has no `poses` or ones of
         a wrong shape, or numbers that are not finite; the message names file and field.
     """
-    found = arrays(path, ("poses", "betas", "subject"))
+    found = npz.read(path, ("poses", "betas", "subject"))
     if "poses" not in found:
         raise InputError(f"{path}: has no array 'poses' [N, >= {BODY}]")
     numbers = found["poses"]
@@ -66,9 +43,9 @@ def read(path: str | os.PathLike[str]) -> Poses:
                 f"expected floats [B] or [{count}, B]"
             )
         betas = betas.astype(np.float32)
-    for name, array in (("poses", poses), ("betas", betas)):
-        if array is not None and not np.isfinite(array).all():
-            raise InputError(f"{path}: '{name}' has values that are not finite")
+    npz.require_finite(path, "poses", poses)
+    if betas is not None:
+        npz.require_finite(path, "betas", betas)
     subject = found.get("subject")
     if subject is not None and subject.shape != (count,):
         raise InputError(f"{path}: 'subject' is {subject.shape}, expected ({count},)")

@@ -103,13 +103,13 @@ def arrays(file: BinaryIO, names: Collection[str] | None = None) -> dict[str, np
         return found
 
 
-def pickled(path: str | os.PathLike[str], name: str) -> bytes:
+def pickled(file: BinaryIO, name: str) -> bytes:
     """The pickle that NumPy made of an array of objects, for `safe_pickle.load`; not loaded.
 
     Raises:
-      InputError: as `read`; or the file has no such member.
+      NpzError: as `arrays`; or there is no such member, or it is an ordinary array.
     """
-    with _naming(path, "an npz") as file, _archive(file) as archive:
+    with _archive(file) as archive:
         members = _members(archive)
         if name not in members:
             raise NpzError(f"has no field '{name}'; it has {', '.join(members) or 'nothing'}")
@@ -202,7 +202,7 @@ def _array(stream: IO[bytes], size: int) -> np.ndarray:
     """The array of a .npy of so many bytes."""
     shape, dtype, length = _header(stream)
     if dtype.hasobject:
-        raise NpzError("Object arrays, which are pickled, are never loaded")
+        raise NpzError("Object arrays: pickled objects are never loaded")
     if dtype.kind not in _KINDS or dtype.itemsize == 0:
         raise NpzError(f"an array of {dtype}, expected numbers, booleans or text")
     if any(side < 0 for side in shape):
@@ -223,4 +223,6 @@ def _array(stream: IO[bytes], size: int) -> np.ndarray:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, EOFError):
+        return f"it ends too early: {error}" if str(error) else "it ends too early"
     return str(error) or type(error).__name__

@@ -1,7 +1,9 @@
 """Checkpoints: what is written comes back, and what is no checkpoint is refused."""
 
+import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -80,6 +82,26 @@ def test_weights_that_are_not_finite(tmp_path: Path, joint_model: joints.JointMo
     checkpoints.write(tmp_path / "model.npz", checkpoints.Checkpoint(tiny.CONFIGURATION, bad))
     with pytest.raises(InputError, match="not finite"):
         checkpoints.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"parameterisation": "sid"}, "parameterisation 'sid' is not one of axis_angle, six_d"),
+        (
+            {"inputs": ("theta", "pixels")},
+            "input 'pixels' is not one of gradient, theta, keypoints",
+        ),
+        ({"width": 5}, "weights of another configuration: .*has shape"),
+    ],
+)
+def test_weights_of_another_configuration(
+    joint_model: joints.JointModel, change: dict[str, Any], message: str
+) -> None:
+    found = tiny.checkpoint(joint_model)
+    found = found._replace(configuration=dataclasses.replace(found.configuration, **change))
+    with pytest.raises(InputError, match=f"checkpoint 'tiny': {message}"):
+        build.check_checkpoint(found, joint_model)
 
 
 def test_configuration_round_trip() -> None:

@@ -38,6 +38,7 @@ from data.assets.body.rotations import MIRROR_FACTORS
 from data.assets.body.skeleton import JOINT_NAMES, MIRRORED_JOINTS, rest_rotations
 from data.assets.body.skinning import merge_weights, prune_weights, symmetrise_weights
 from data.assets.body.t_pose import to_t_pose
+from ief_jax.io import npz
 
 VERTEX_COUNT = 6890
 LANDMARK_IMPORTANCE = 1e6  # landmarks stay where they are
@@ -86,8 +87,7 @@ def cached(folder: Path | None, name: str, make: Callable[[], dict[str, Any]]) -
         return make()
     path = folder / f"{name}.npz"
     if path.exists():
-        with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
+        return npz.read(path)
     arrays = make()
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(path, **arrays)

@@ -12,6 +12,8 @@ from data.assets.body.arrays import FloatArray, IntArray
 from data.assets.body.landmarks import SLOTS, order_for_slots
 from data.assets.body.skeleton import PARENTS, ROOT_PARENT_IN_FILE
 from data.assets.body.skinning import MAX_JOINTS_PER_VERTEX
+from ief_jax.io import npz
+from ief_jax.io.files import replacing
 
 SMALLEST_CORRECTION = 2e-4  # metres: smaller entries of the pose blend shapes are dropped
 WEIGHT_STEPS = 65535
@@ -105,14 +107,13 @@ def compact_arrays(model: BodyModel) -> dict[str, Any]:
 def save_compact(path: Path, model: BodyModel) -> None:
     """Writes the compact file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
+    with replacing(path) as file:
         np.savez_compressed(file, **compact_arrays(model))
 
 
 def load_compact(path: Path) -> BodyModel:
     """Reads a compact file back to the dense model."""
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
+    arrays = npz.read(path)
     template = arrays["v_template"].astype(float)
     count = len(template)
     posedirs = np.zeros((3 * count, 207))

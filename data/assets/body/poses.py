@@ -10,6 +10,7 @@ import numpy as np
 from data.assets.body.arrays import FloatArray
 from data.assets.body.rotations import about_axis, from_axis_angle, mirrored
 from data.assets.body.skeleton import JOINT_COUNT, MIRRORED_JOINTS, joint, rest_rotations
+from ief_jax.io import npz
 
 Range = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 # Ranges of motion in degrees about x, y and z; rotations are applied in the order x, z, y.
@@ -59,9 +60,9 @@ def random_pose(rng: np.random.Generator) -> FloatArray:
 
 def load_captured(path: Path) -> tuple[FloatArray, np.ndarray]:
     """Axis-angle poses [N, 24, 3] in radians and the subject [N] of each."""
-    with np.load(path, allow_pickle=False) as file:
-        poses = file["poses"].astype(float).reshape(-1, JOINT_COUNT, 3)
-        return poses, file["subject"].astype(str)
+    arrays = npz.read(path, ("poses", "subject"))
+    poses = arrays["poses"].astype(float).reshape(-1, JOINT_COUNT, 3)
+    return poses, arrays["subject"].astype(str)
 
 
 class CapturedPoses:
