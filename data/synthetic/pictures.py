@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from data.synthetic.backdrops import Ground
 from data.synthetic.rays import Mesh, View, directions, grid, project
+from ief_jax.geometry.triangles import unit, vertex_normals
 
 _SAMPLES = 2
 """Samples along each side of a pixel."""
@@ -114,7 +115,7 @@ def draw(
     face, weights = hits.face[seen], hits.weights[seen]
     corners, owner = scene.faces[face], scene.owner[face]
     point = rays[seen] * hits.distance[seen, None]
-    normal = _unit(_weighted(scene.normals[corners], weights))
+    normal = unit(_weighted(scene.normals[corners], weights))
     place = _weighted(scene.places[corners], weights)
     albedo, bent = np.zeros_like(point), normal.copy()
     for index, thing in enumerate(things):
@@ -131,7 +132,7 @@ def draw(
     smooth = ndimage.gaussian_filter(openness, 2.5) / ndimage.gaussian_filter(coverage, 2.5).clip(
         1e-3
     )
-    lit = _light(rng, scene.mesh, light, start, normal, _unit(bent), smooth.flat[seen])
+    lit = _light(rng, scene.mesh, light, start, normal, unit(bent), smooth.flat[seen])
     layer = np.zeros((*shape, 4), np.float32)
     layer.reshape(-1, 4)[seen, :3] = encoded(albedo * lit)
     layer[..., 3] = coverage
@@ -173,7 +174,7 @@ def with_ground(
     if level >= 0 or not below.any():
         return picture
     places = rays[below] * distance[below][:, None]
-    east = _unit(np.cross(light.up, [0.3, 0.2, -1.0]))
+    east = unit(np.cross(light.up, [0.3, 0.2, -1.0]))
     axes = np.stack([east, np.cross(light.up, east)], -1)
     side = len(ground.tile)
     rows, columns = (places @ axes * (side / ground.side)).astype(np.int64).T % side
@@ -212,15 +213,6 @@ def _shade(
     return ndimage.uniform_filter(finer, (step, step, 0), mode="nearest")
 
 
-def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Area-weighted unit normals [V, 3], pointing outwards."""
-    a, b, c = (vertices[faces[:, i]] for i in range(3))
-    face = np.cross(b - a, c - a)
-    index = faces.T.reshape(-1)
-    sums = [np.bincount(index, np.tile(face[:, i], 3), len(vertices)) for i in range(3)]
-    return _unit(np.stack(sums, -1))
-
-
 def linear(colour: np.ndarray) -> np.ndarray:
     """sRGB to light, approximately."""
     return np.asarray(colour) ** 2.2
@@ -240,7 +232,7 @@ def _open(
     results is the share of the sky's light that arrives.
     """
     around = rng.standard_normal(start.shape, np.float32)
-    return ~mesh.blocked(start, _unit(normal + _unit(around)), _REACH)
+    return ~mesh.blocked(start, unit(normal + unit(around)), _REACH)
 
 
 def _light(
@@ -278,7 +270,3 @@ def _extent(vertices: np.ndarray, view: View) -> tuple[int, int, int, int]:
 def _weighted(corners: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Sums of corners [n, 3, 3] with weights [n, 3]: [n, 3]."""
     return np.einsum("nc,ncd->nd", weights, corners)
-
-
-def _unit(v: np.ndarray) -> np.ndarray:
-    return v / np.maximum(np.sqrt(np.einsum("...i,...i", v, v)), 1e-12)[..., None]

@@ -12,6 +12,7 @@ from data.synthetic import backdrops, bodies, noise, outfits, pictures
 from data.synthetic.rays import Mesh, View, directions, grid, project
 from ief_jax.body import model_files, pose_prior, smpl
 from ief_jax.geometry.skeletons import MPII_16
+from ief_jax.geometry.triangles import vertex_normals
 from ief_jax.ief.person_height import person_height
 
 LAYOUT = MPII_16
@@ -149,7 +150,7 @@ def _clothed(rng: np.random.Generator, made: Cast, skin: np.ndarray) -> pictures
     outfit = outfits.draw(rng, made.marks)
     thick = outfits.thickness(outfit, made.marks, made.rest, made.volume)
     return pictures.Thing(
-        skin + thick[:, None] * pictures.vertex_normals(skin, made.faces),
+        skin + thick[:, None] * vertex_normals(skin, made.faces),
         made.faces,
         made.rest,
         lambda places: outfits.surface(outfit, made.marks, places, made.volume),

@@ -1,6 +1,10 @@
 """A shaded triangle mesh seen by an orthographic camera, in numpy: no display, no GPU."""
 
+from typing import NamedTuple
+
 import numpy as np
+
+from ief_jax.geometry.triangles import unit, vertex_normals
 
 # Directions towards the lights, in image axes (x right, y down, z to the viewer), and strengths.
 _LIGHTS = (
@@ -10,6 +14,27 @@ _LIGHTS = (
 )
 _AMBIENT = 0.27
 _GLOSS = 0.12
+
+_SLIVER = 1e-9
+"""Twice the area, in square pixels, of faces that are seen from their edge and not drawn."""
+
+
+class Surface(NamedTuple):
+    """What of a mesh is seen in an image, at n of its pixels.
+
+    Attributes:
+      pixel: [n] row times width plus column.
+      corners: [n, 3] the vertices of the face there.
+      weights: [n, 3] barycentric coordinates of the pixel's centre in the face; their sum is one.
+    """
+
+    pixel: np.ndarray
+    corners: np.ndarray
+    weights: np.ndarray
+
+    def interpolate(self, values: np.ndarray) -> np.ndarray:
+        """Values at the vertices [V, D] to the pixels: [n, D]."""
+        return (self.weights[..., None] * values[self.corners]).sum(1)
 
 
 def shade(
@@ -33,12 +58,14 @@ def shade(
     """
     width, height = size[0] * supersampling, size[1] * supersampling
     scaled = np.asarray(vertices, np.float64) * supersampling
-    normals = _vertex_normals(scaled, faces)
-    visible, normal = _nearest(scaled, faces, normals, width, height)
+    # y runs down: the mesh is its mirror image, and what points outwards points inwards.
+    normals = -vertex_normals(scaled, faces)
+    seen = visible_surface(scaled, faces[_facing(scaled, faces)], width, height)
+    normal = unit(seen.interpolate(normals).astype(np.float32))
     # Colour times coverage, so that the mean over samples is right.
     layer = np.zeros((height * width, 4), np.float32)
-    layer[visible, :3] = _lit(normal, np.asarray(colour))
-    layer[visible, 3] = 1
+    layer[seen.pixel, :3] = _lit(normal, np.asarray(colour))
+    layer[seen.pixel, 3] = 1
     shifts = range(supersampling)
     samples = layer.reshape(height, width, 4)
     picture = sum(
@@ -49,28 +76,27 @@ def shade(
     return picture
 
 
-def _nearest(
-    vertices: np.ndarray,
-    faces: np.ndarray,
-    normals: np.ndarray,
-    width: int,
-    height: int,
-    at_once: int = 1_000_000,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The pixels [n] that the mesh covers, and the unit normal [n, 3] of the nearest surface.
+def visible_surface(
+    vertices: np.ndarray, faces: np.ndarray, width: int, height: int, at_once: int = 1_000_000
+) -> Surface:
+    """What is nearest to the viewer at each pixel's centre (a z-buffer); both sides of a face.
 
-    Pairs of a triangle and a pixel in its box are looked at about `at_once` at a time.
+    Args:
+      vertices: [V, 3] x right and y down in pixels, z towards the viewer.
+      faces: [F, 3].
+      width, height: of the image, pixels.
+      at_once: about how many pairs of a triangle and a pixel in its box to look at together.
     """
     corners = vertices[faces]
     a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
-    # Twice the signed area; negative when the outside faces the viewer, since y runs down.
-    area = _cross(b - a, c - a)
+    area = _area(vertices, faces)
     low = np.maximum(np.ceil(corners[..., :2].min(1) - 0.5), 0).astype(np.int64)
     high = np.minimum(np.floor(corners[..., :2].max(1) - 0.5), [width - 1, height - 1])
     span = np.maximum(high.astype(np.int64) - low + 1, 0)
-    pairs = np.where(area < -1e-9, span[:, 0] * span[:, 1], 0)
+    pairs = np.where(np.abs(area) > _SLIVER, span[:, 0] * span[:, 1], 0)
     depth = np.full(width * height, -np.inf)
-    normal = np.zeros((width * height, 3), np.float32)
+    face = np.zeros(width * height, np.int64)
+    weights = np.zeros((width * height, 3))
     ends = np.cumsum(pairs)
     start = 0
     while start < len(faces):
@@ -95,10 +121,10 @@ def _nearest(
         z = u * a[triangle, 2] + v * b[triangle, 2] + (1 - u - v) * c[triangle, 2]
         np.maximum.at(depth, pixel, z)
         front = z == depth[pixel]
-        weights = np.stack([u, v, 1 - u - v], -1)[front]
-        normal[pixel[front]] = (weights[..., None] * normals[faces[triangle[front]]]).sum(1)
+        weights[pixel[front]] = np.stack([u, v, 1 - u - v], -1)[front]
+        face[pixel[front]] = triangle[front]
     visible = np.flatnonzero(np.isfinite(depth))
-    return visible, _unit(normal[visible])
+    return Surface(visible, faces[face[visible]], weights[visible])
 
 
 def _lit(normal: np.ndarray, colour: np.ndarray) -> np.ndarray:
@@ -106,32 +132,22 @@ def _lit(normal: np.ndarray, colour: np.ndarray) -> np.ndarray:
     brightness = np.full(len(normal), _AMBIENT)
     for direction, strength in _LIGHTS:
         # strength * max(0, n . l)
-        brightness += strength * np.maximum(normal @ _unit(direction), 0)
-    half = _unit(_unit(_LIGHTS[0][0]) + np.array([0.0, 0.0, 1.0]))
+        brightness += strength * np.maximum(normal @ unit(direction), 0)
+    half = unit(unit(_LIGHTS[0][0]) + np.array([0.0, 0.0, 1.0]))
     highlight = _GLOSS * np.maximum(normal @ half, 0) ** 24
     return np.clip(brightness[:, None] * colour + highlight[:, None], 0, 1)
 
 
-def _vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Area-weighted unit normals [V, 3] in image axes, pointing outwards."""
+def _facing(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Which faces show their outside to the viewer."""
+    return _area(vertices, faces) < -_SLIVER
+
+
+def _area(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Twice the signed area [F]; negative when the outside faces the viewer, since y runs down."""
     a, b, c = (vertices[faces[:, i]] for i in range(3))
-    # y runs down: the cross product of (b - a, c - a) points inwards.
-    face = -np.cross(b - a, c - a)
-    index = faces.T.reshape(-1)
-    return _unit(
-        np.stack(
-            [
-                np.bincount(index, np.tile(face[:, axis], 3), minlength=len(vertices))
-                for axis in range(3)
-            ],
-            -1,
-        )
-    )
+    return _cross(b - a, c - a)
 
 
 def _cross(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     return p[..., 0] * q[..., 1] - p[..., 1] * q[..., 0]
-
-
-def _unit(v: np.ndarray) -> np.ndarray:
-    return v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-12)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import trimesh
 
+from ief_jax.geometry.triangles import unit, vertex_normals
 from ief_jax.viz import raster
 
 GREY = (0.5, 0.5, 0.5)
@@ -24,6 +25,14 @@ def square(x: float, y: float, side: float, depth: float) -> np.ndarray:
 FACES = np.array([[0, 1, 2], [0, 2, 3]])
 
 
+def normals_seen(
+    vertices: np.ndarray, faces: np.ndarray, side: int, at_once: int = 10**6
+) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels [n] of a square image that a mesh covers, and the unit normals [n, 3] there."""
+    seen = raster.visible_surface(vertices, faces, side, side, at_once)
+    return seen.pixel, unit(seen.interpolate(-vertex_normals(vertices, faces)))
+
+
 def test_a_sphere_covers_its_disc() -> None:
     ball = trimesh.creation.icosphere(subdivisions=4, radius=40.0)
     layer = raster.shade(flipped(ball) + [50, 60, 0], ball.faces, (110, 120), GREY)
@@ -41,9 +50,7 @@ def test_a_sphere_covers_its_disc() -> None:
 def test_normals_of_a_sphere_point_outwards() -> None:
     ball = trimesh.creation.icosphere(subdivisions=4, radius=40.0)
     vertices = flipped(ball)
-    normals = raster._vertex_normals(vertices, ball.faces)
-    np.testing.assert_allclose(normals, vertices / 40, atol=0.01)
-    visible, seen = raster._nearest(vertices + [50, 50, 0], ball.faces, normals, 100, 100)
+    visible, seen = normals_seen(vertices + [50, 50, 0], ball.faces, 100)
     y, x = np.divmod(visible, 100)
     expected = np.stack([x + 0.5 - 50, y + 0.5 - 50, np.zeros(len(x))], -1) / 40
     inner = np.hypot(*expected.T[:2]) < 0.95
@@ -65,8 +72,7 @@ def test_the_nearest_surface_is_seen(order: list[int]) -> None:
     solids = [near, far]
     vertices = np.concatenate([solids[i] for i in order])
     faces = np.concatenate([FACES, FACES + 4])
-    normals = raster._vertex_normals(vertices, faces)
-    visible, seen = raster._nearest(vertices, faces, normals, 60, 60)
+    visible, seen = normals_seen(vertices, faces, 60)
     assert len(visible) == 40 * 40
     inside = ((visible // 60) // 20 == 1) & ((visible % 60) // 20 == 1)
     assert inside.sum() == 400
@@ -87,8 +93,7 @@ def test_neighbouring_triangles_leave_no_gap_and_do_not_overlap() -> None:
             np.stack([corner, corner + 12, corner + 11], 1),
         ]
     )
-    normals = np.tile([0.0, 0, 1], (121, 1))
-    assert len(raster._nearest(vertices, faces, normals, 100, 100)[0]) == 100 * 100
+    assert len(normals_seen(vertices, faces, 100)[0]) == 100 * 100
 
 
 def test_back_faces_and_what_lies_outside_are_not_drawn() -> None:
@@ -105,12 +110,23 @@ def test_looking_at_few_triangles_at_once_changes_nothing() -> None:
     knot = trimesh.creation.torus(major_radius=30.0, minor_radius=10.0)
     turn = trimesh.transformations.rotation_matrix(1.0, [1, 1, 0])[:3, :3]
     vertices = flipped(knot) @ turn.T + [50, 50, 0]
-    normals = raster._vertex_normals(vertices, knot.faces)
-    visible, seen = raster._nearest(vertices, knot.faces, normals, 100, 100)
+    visible, seen = normals_seen(vertices, knot.faces, 100)
     for at_once in (1, 500):
-        few = raster._nearest(vertices, knot.faces, normals, 100, 100, at_once)
+        few = normals_seen(vertices, knot.faces, 100, at_once)
         np.testing.assert_array_equal(few[0], visible)
         np.testing.assert_array_equal(few[1], seen)
+
+
+def test_what_is_seen_of_a_plane_is_where_it_is() -> None:
+    vertices = square(3.0, 5.0, 30.0, 0.0) + [[0, 0, 0], [2, 0, 4], [0, 7, 9], [0, 0, 5]]
+    for faces in (FACES, FACES[:, ::-1]):
+        seen = raster.visible_surface(vertices, faces, 50, 40)
+        y, x = np.divmod(seen.pixel, 50)
+        np.testing.assert_allclose(
+            seen.interpolate(vertices)[:, :2], np.stack([x, y], -1) + 0.5, atol=1e-9
+        )
+        np.testing.assert_allclose(seen.weights.sum(1), 1)
+        assert seen.weights.min() >= -1e-12
 
 
 def test_degenerate_triangles_and_loose_vertices() -> None:

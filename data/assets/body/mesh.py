@@ -1,4 +1,4 @@
-"""Triangles, edges, normals and visibility of closed meshes."""
+"""Triangles, edges and visibility of closed meshes."""
 
 from __future__ import annotations
 
@@ -56,19 +56,6 @@ def topology(faces: IntArray, vertex_count: int) -> Topology:
         crowded_edges=int((counts > 2).sum()),
         largest_valence=int(np.bincount(edges.ravel()).max()),
     )
-
-
-def vertex_normals(vertices: FloatArray, faces: IntArray) -> FloatArray:
-    """Area-weighted unit normals [V, 3]."""
-    corners = vertices[faces]
-    face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.zeros(vertices.shape)
-    for corner in range(3):
-        for axis in range(3):
-            normals[:, axis] += np.bincount(
-                faces[:, corner], face_normals[:, axis], minlength=len(vertices)
-            )
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
 
 
 def volume(vertices: FloatArray, faces: IntArray) -> float:

@@ -14,10 +14,11 @@ import scipy.sparse as sparse
 
 from data.assets.body.arrays import FloatArray, IntArray
 from data.assets.body.assets import Rig
-from data.assets.body.mesh import directed_edges, vertex_normals
+from data.assets.body.mesh import directed_edges
 from data.assets.body.rotations import dual_quaternion_blend, from_axis_angle, twist_angle
 from data.assets.body.skeleton import PARENTS, forward_kinematics, joint
 from data.assets.body.skinning import joint_shares
+from ief_jax.geometry.triangles import vertex_normals
 
 CENTRAL_JOINTS = ("pelvis", "spine1", "spine2", "spine3", "neck", "head")
 SMOOTHING_STEPS = 6
