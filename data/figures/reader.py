@@ -8,7 +8,6 @@ from pathlib import Path
 import jax
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from data.figures import drawings
 from data.keypoints import people_files
@@ -17,7 +16,6 @@ from ief_jax.body import joints, model_files, pose_prior
 from ief_jax.geometry import skeletons
 from ief_jax.geometry.skeletons import MPII_16
 from ief_jax.ief.person_height import person_height
-from ief_jax.io.files import output_folder
 from ief_jax.lgd import synthetic_views
 
 FORMAT = "ief_jax-figures-1"
@@ -43,10 +41,8 @@ def read(data_dir: Path, chosen: str) -> list[Person]:
     """
     path = people_files.of_split(data_dir, "figures", chosen, SPLITS)
     if not path.exists():
-        output_folder(path.parent)
-        made = figures(COUNTS[chosen], SEEDS[chosen])
-        with tqdm(made, desc=str(path), total=COUNTS[chosen]) as bar:
-            people_files.write(path, list(bar), FORMAT)
+        count = COUNTS[chosen]
+        people_files.make(path, figures(count, SEEDS[chosen]), count, FORMAT)
     return people_files.read(path, FORMAT)
 
 

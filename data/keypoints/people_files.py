@@ -1,9 +1,10 @@
 """People that the project makes itself, in files of their own: one npz a split."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from data import releases
 from data.keypoints.people import Person
@@ -29,16 +30,25 @@ def of_split(data_dir: Path, name: str, chosen: str, splits: Collection[str]) ->
     return Path(data_dir) / name / f"{chosen}.npz"
 
 
-def check_new(path: Path) -> None:
-    """Sees that a file can be made.
+def make(path: Path, people: Iterable[Person], count: int, version: str) -> None:
+    """Makes people one by one, with a progress bar, and writes them.
+
+    Args:
+      path: the file.
+      people: to be made, all of one layout.
+      count: how many.
+      version: of what makes them; `read` asks for it.
 
     Raises:
-      InputError: it is there already.
-      OutputError: its folder cannot be made.
+      InputError: the file is there already.
+      OutputError: it cannot be written.
     """
     if path.exists():
         raise InputError(f"{path}: is there already; remove it to make it anew")
     output_folder(path.parent)
+    with tqdm(people, desc=str(path), total=count) as bar:
+        found = list(bar)
+    write(path, found, version)
 
 
 def write(path: Path, people: Sequence[Person], version: str) -> None:

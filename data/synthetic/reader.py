@@ -6,8 +6,6 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from tqdm import tqdm
-
 from data.keypoints import people_files
 from data.keypoints.people import Person
 from data.synthetic import scenes
@@ -59,10 +57,7 @@ def prepare(data_dir: Path, chosen: str, count: int, processes: int | None = Non
     path = people_files.of_split(data_dir, "synthetic", chosen, SPLITS)
     if count < 1:
         raise InputError(f"{count} people do not make a data set; expected at least one")
-    people_files.check_new(path)
-    with tqdm(_made(SEEDS[chosen], count, processes), desc=str(path), total=count) as bar:
-        found = list(bar)
-    people_files.write(path, found, FORMAT)
+    people_files.make(path, _made(SEEDS[chosen], count, processes), count, FORMAT)
     return path
 
 

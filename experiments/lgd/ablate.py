@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from data import cmu
 from experiments import checks
+from ief_jax import batches
 from ief_jax.body import joints, model_files, pose_prior
 from ief_jax.body import poses as body_poses
 from ief_jax.formats import poses as formats_poses
@@ -217,7 +218,7 @@ def tester(
 
     def test(weights: checkpoints.Weights) -> list[float]:
         size = min(LARGEST_BATCH, len(examples.observed.points))
-        found = evaluation.map_in_chunks(partial(errors, weights), size, examples)
+        found = batches.map_in_chunks(partial(errors, weights), size, examples)
         return np.asarray(found, np.float64).mean(0).tolist()
 
     return test

@@ -19,6 +19,7 @@ import tyro
 from tqdm import tqdm
 
 from experiments import checks
+from ief_jax import batches
 from ief_jax.body import joints, model_files, pose_prior, smpl
 from ief_jax.formats import poses as formats_poses
 from ief_jax.io.files import InputError, replacing, write_json
@@ -141,7 +142,7 @@ def evaluate(arguments: Arguments) -> Result:
             continue
         estimates, baseline_seconds[name] = timed(name, method, *observed)
         size = batch_size(count)
-        pa_mpjpe, _, _ = evaluation.map_in_chunks(measure, size, estimates, examples)
+        pa_mpjpe, _, _ = batches.map_in_chunks(measure, size, estimates, examples)
         baselines[name] = float(np.mean(pa_mpjpe))
 
     return Result(
@@ -214,7 +215,7 @@ def timed(name: str, function: Callable[..., Any], *arrays: Any) -> tuple[Any, f
     compiled = jax.jit(function).lower(*first).compile()
     with tqdm(total=count, desc=name, unit="fit", leave=False) as bar:
         began = time.perf_counter()
-        results = evaluation.map_in_chunks(compiled, size, *arrays, advance=bar.update)
+        results = batches.map_in_chunks(compiled, size, *arrays, advance=bar.update)
         return results, time.perf_counter() - began
 
 

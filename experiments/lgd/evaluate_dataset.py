@@ -17,6 +17,7 @@ import tyro
 
 from experiments import checks
 from experiments.lgd import evaluate as lgd_evaluate
+from ief_jax import batches
 from ief_jax.body import joints, model_files, pose_prior, regressors, smpl
 from ief_jax.geometry import keypoints2d, rotations
 from ief_jax.io.files import InputError, write_json
@@ -139,7 +140,7 @@ def evaluate(arguments: Arguments) -> Result:
         )
 
     def errors(estimates: evaluation.Estimate) -> np.ndarray:
-        each = evaluation.map_in_chunks(measured, size, estimates, found.truth)
+        each = batches.map_in_chunks(measured, size, estimates, found.truth)
         return np.asarray(each, np.float64)
 
     fit = partial(evaluation.learned, checkpoint, model, arguments.steps)
@@ -216,7 +217,7 @@ def _threedpw(arguments: Arguments, body: smpl.BodyModel) -> TestSet:
         local = rotations.axis_angle_to_matrix(jnp.asarray(people.poses[chosen[rows]]))
         right = jax.jit(jax.vmap(partial(protocols.points, model, names)))
         bodies = Body(local, jnp.asarray(people.betas[chosen[rows]]))
-        truth[rows] = evaluation.map_in_chunks(right, lgd_evaluate.batch_size(len(rows)), bodies)
+        truth[rows] = batches.map_in_chunks(right, lgd_evaluate.batch_size(len(rows)), bodies)
     compared = "14 joints by Human3.6M's regressor"
     return TestSet(protocols.THREEDPW, compared, observed, truth, points)
 
@@ -279,7 +280,7 @@ def _motion_capture(arguments: Arguments, body: smpl.BodyModel) -> TestSet:
     )
     points = partial(protocols.points, model, protocols.SMPL_14)
     bodies = Body(examples.truth.local, examples.truth.betas)
-    truth = evaluation.map_in_chunks(
+    truth = batches.map_in_chunks(
         jax.jit(jax.vmap(points)), lgd_evaluate.batch_size(len(chosen)), bodies
     )
     return TestSet(

@@ -185,30 +185,20 @@ def _load_checkpoint(name: str, body: "BodyModel") -> "Checkpoint":
 
 
 def _fit(checkpoint: "Checkpoint", body: "BodyModel", people: Detections) -> "Bodies":
-    import jax
-
+    from ief_jax.batches import map_in_chunks
     from ief_jax.body import joints
     from ief_jax.lgd import fitting
 
-    model = joints.fold(body)
+    run = functools.partial(fitting.fit, checkpoint, joints.fold(body))
     count = len(people.points)
-    parts = []
+    size = _batch_size(count, _FIT_BATCH)
     with tqdm(total=count, desc="fitting", unit="person", disable=count == 1) as bar:
-        for rows in _batches(count, _FIT_BATCH):
-            part = fitting.fit(checkpoint, model, people.points[rows], people.confidence[rows])
-            parts.append(jax.tree.map(np.asarray, part))
-            bar.update(min(len(rows), count - bar.n))
-    return jax.tree.map(lambda *arrays: np.concatenate(arrays)[:count], *parts)
+        return map_in_chunks(run, size, people.points, people.confidence, advance=bar.update)
 
 
-def _batches(count: int, most: int) -> Iterator[np.ndarray]:
-    """Row numbers 0 to count - 1 in batches of one size, the last filled up with its last row.
-
-    The size is a power of two up to `most`: one shape, so one compilation, and few over many runs.
-    """
-    size = min(most, 1 << (count - 1).bit_length())
-    for start in range(0, count, size):
-        yield np.minimum(np.arange(start, start + size), count - 1)
+def _batch_size(count: int, most: int) -> int:
+    """A power of two up to `most`: one shape, so one compilation, and few over many runs."""
+    return min(most, 1 << (count - 1).bit_length())
 
 
 def _sound(
@@ -309,6 +299,7 @@ def _vertices(body: "BodyModel", fitted: "Bodies") -> Iterator[np.ndarray]:
     """The posed vertices [V, 3] of one body after the other."""
     import jax
 
+    from ief_jax.batches import padded_rows
     from ief_jax.body import smpl
     from ief_jax.geometry import rotations
 
@@ -318,7 +309,7 @@ def _vertices(body: "BodyModel", fitted: "Bodies") -> Iterator[np.ndarray]:
 
     batch = jax.jit(jax.vmap(posed, (None, 0, 0)))
     count = len(fitted.poses)
-    for rows in _batches(count, _MESH_BATCH):
+    for rows in padded_rows(count, _batch_size(count, _MESH_BATCH)):
         some = np.asarray(batch(body, fitted.poses[rows], fitted.betas[rows]))
         yield from some[: count - rows[0]]
 

@@ -1,11 +1,13 @@
 """Test-time augmentation: the same person seen at several scales and in the mirror."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from ief_jax import batches
 from ief_jax.geometry import crops, skeletons
 from ief_jax.geometry.crops import Box
 from ief_jax.ief import prediction
@@ -98,13 +100,10 @@ def predict_paths(
     """
     images = np.concatenate([one.images for one in crops_of_people])
     marked = np.concatenate([one.marked for one in crops_of_people])
-    found = []
-    for first in range(0, len(images), batch):
-        # The last batch is filled up with copies of the last crop.
-        rows = np.minimum(np.arange(first, first + batch), len(images) - 1)
-        found.append(np.asarray(prediction.predict(checkpoint, images[rows], marked[rows], steps)))
+    predict = partial(prediction.predict, checkpoint, steps=steps)
+    found = batches.map_in_chunks(predict, batch, images, marked)
     ends = np.cumsum([len(one.augmentations) for one in crops_of_people])
-    each = np.split(np.concatenate(found)[: len(images)], ends[:-1])
+    each = np.split(found, ends[:-1])
     size, names = checkpoint.configuration.size, checkpoint.configuration.joints
     return [
         _to_photograph(one, mine, size, names)

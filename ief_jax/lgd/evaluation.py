@@ -5,9 +5,8 @@ its keypoints may get noise from `synthetic_views.add_keypoint_noise`; everythin
 seed, pose by pose.
 """
 
-from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -212,38 +211,6 @@ def errors(
 
     pa_mpjpe, mpjpe, reprojection = by_joints
     return Errors(pa_mpjpe, mpjpe, jax.lax.map(vertex, estimate.body), reprojection)
-
-
-Result = TypeVar("Result")
-
-
-def map_in_chunks(
-    function: Callable[..., Result],
-    size: int,
-    *arrays: object,
-    advance: Callable[[int], object] = int,
-) -> Result:
-    """Maps a compiled function over batches of one size and joins the results, on the host.
-
-    Args:
-      function: of pytrees with a leading axis of `size`, to another.
-      size: of the batches; the last one is filled up with copies, whose results are left out.
-      *arrays: pytrees with one common leading axis.
-      advance: told how many rows are done after each batch.
-    """
-    count = len(jax.tree.leaves(arrays)[0])
-    parts = []
-    for rows in _batches(count, size):
-        part = jax.device_get(function(*jax.tree.map(lambda leaf, r=rows: leaf[r], arrays)))
-        kept = len(np.unique(rows))
-        parts.append(jax.tree.map(lambda leaf, k=kept: leaf[:k], part))
-        advance(kept)
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
-
-
-def _batches(count: int, size: int) -> Iterator[np.ndarray]:
-    for start in range(0, count, size):
-        yield np.minimum(np.arange(start, start + size), count - 1)
 
 
 def _seen(model: joints.JointModel, body: Body, observed: keypoints2d.Keypoints2D) -> Estimate:

@@ -8,8 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ief_jax.geometry import camera, skeletons
 from ief_jax.viz import raster
-
-Colour = tuple[int, int, int]
+from ief_jax.viz.colours import INK, PAPER, Colour, side_colour
 
 LIMBS = (
     *(("neck", f"{side}_shoulder") for side in ("left", "right")),
@@ -27,14 +26,8 @@ LIMBS = (
 LIMB_ROWS = np.array([[skeletons.COCO_18.index(name) for name in limb] for limb in LIMBS])
 """`LIMBS` as rows of COCO_18: [17, 2]."""
 
-LEFT: Colour = (33, 150, 243)
-RIGHT: Colour = (245, 124, 0)
-MIDDLE: Colour = (67, 160, 71)
-
 _CANVAS: Colour = (244, 244, 242)
 _OUTSIDE: Colour = (60, 60, 60)
-_INK: Colour = (34, 34, 34)
-_PAPER: Colour = (255, 255, 255)
 _SKINS = (
     (0.62, 0.74, 0.90),
     (0.93, 0.84, 0.58),
@@ -85,11 +78,6 @@ class _Crop(NamedTuple):
     def panel(self, points: np.ndarray) -> np.ndarray:
         """Image pixels [..., 2] to panel pixels."""
         return (points - self.corner) * self.zoom
-
-
-def side_colour(name: str) -> Colour:
-    """Left is blue, right orange, what has no side green."""
-    return {"left": LEFT, "right": RIGHT}.get(name.split("_")[0], MIDDLE)
 
 
 def picture(
@@ -170,14 +158,14 @@ def _keypoints(backdrop: Image.Image, crop: _Crop, fit: Fit) -> Image.Image:
         if seen[first] and seen[second]:
             _line(pen, found[[first, second]], side_colour(name), 7)
     for first, second in LIMB_ROWS:
-        _line(pen, body[[first, second]], _PAPER, 5)
-        _line(pen, body[[first, second]], _INK, 2)
+        _line(pen, body[[first, second]], PAPER, 5)
+        _line(pen, body[[first, second]], INK, 2)
     for point in body:
-        _dot(pen, point, 13, outline=_PAPER, width=6)
-        _dot(pen, point, 11.5, outline=_INK, width=3)
+        _dot(pen, point, 13, outline=PAPER, width=6)
+        _dot(pen, point, 11.5, outline=INK, width=3)
     for name, point, visible in zip(skeletons.COCO_18, found, seen, strict=True):
         if visible:
-            _dot(pen, point, 7, fill=side_colour(name), outline=_PAPER, width=2)
+            _dot(pen, point, 7, fill=side_colour(name), outline=PAPER, width=2)
     return _reduced(image, crop)
 
 
@@ -234,7 +222,7 @@ def _from_the_side(place: np.ndarray, crop: _Crop) -> np.ndarray:
 def _framed(panels: Sequence[Image.Image], fit: Fit) -> Image.Image:
     """The panels in a row under a line that says what they are."""
     width = sum(panel.width for panel in panels) + _GAP * (len(panels) - 1)
-    image = Image.new("RGB", (width, panels[0].height + _HEADER), _PAPER)
+    image = Image.new("RGB", (width, panels[0].height + _HEADER), PAPER)
     left = 0
     for panel in panels:
         image.paste(panel, (left, _HEADER))
@@ -242,11 +230,11 @@ def _framed(panels: Sequence[Image.Image], fit: Fit) -> Image.Image:
     pen = ImageDraw.Draw(image)
     font = ImageFont.load_default(15)
     middle = _HEADER // 2
-    pen.text((8, middle), fit.title, _INK, font, anchor="lm")
+    pen.text((8, middle), fit.title, INK, font, anchor="lm")
     at = panels[0].width + _GAP
     found = int((fit.confidence > 0).sum())
     text = f"{found} keypoints, {float(fit.error):.1f} px off on average"
-    pen.text((at, middle), text, _INK, font, anchor="lm")
+    pen.text((at, middle), text, INK, font, anchor="lm")
     at += panels[1].width + _GAP
-    pen.text((at, middle), "from the side", _INK, font, anchor="lm")
+    pen.text((at, middle), "from the side", INK, font, anchor="lm")
     return image

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ief_jax.viz.fit_picture import MIDDLE, Colour, side_colour
+from ief_jax.viz.colours import INK, PAPER, Colour, limb_colour, side_colour
 
 _SIDES = ("left", "right")
 LIMBS = (
@@ -27,8 +27,6 @@ LIMBS = (
 SMALLEST, LARGEST = 640, 1600
 """Bounds of the picture's longer side, pixels."""
 
-_INK = (34, 34, 34)
-_PAPER = (255, 255, 255)
 _FAINTEST = 0.45
 """Opacity of what has no confidence at all."""
 _THINNEST = 1.5
@@ -55,12 +53,6 @@ def limbs(names: Sequence[str]) -> list[tuple[int, int]]:
     """The pairs of rows of `names` to join with a line."""
     index = {name: i for i, name in enumerate(names)}
     return [(index[a], index[b]) for a, b in LIMBS if a in index and b in index]
-
-
-def limb_colour(first: str, second: str) -> Colour:
-    """That of the side it is on; green for what runs from one side to the other."""
-    sides = {side_colour(name) for name in (first, second)} - {MIDDLE}
-    return sides.pop() if len(sides) == 1 else MIDDLE
 
 
 def picture(
@@ -103,24 +95,22 @@ def _skeleton(
         colour = (*limb_colour(names[first], names[second]), opacity)
         pen.line(ends, fill=colour, width=round(1.6 * thick))
     for name, point, sure in zip(names, person.points, person.confidence, strict=True):
-        _disc(pen, point, 2.2 * thick, _PAPER)
+        _disc(pen, point, 2.2 * thick, PAPER)
         _disc(pen, point, 1.8 * thick, side_colour(name))
         if sure < _SURE:
-            _disc(pen, point, 1.1 * thick, _PAPER)
+            _disc(pen, point, 1.1 * thick, PAPER)
 
 
 def _marked(pen: ImageDraw.ImageDraw, point: np.ndarray, thick: float, label: str) -> None:
     x, y = (float(c) for c in point)
-    for colour, reach, width in ((_INK, 3.6, 1.8), (_PAPER, 3.2, 0.9)):
+    for colour, reach, width in ((INK, 3.6, 1.8), (PAPER, 3.2, 0.9)):
         across, along = reach * thick, max(1, round(width * thick))
         pen.line([(x - across, y), (x + across, y)], fill=colour, width=along)
         pen.line([(x, y - across), (x, y + across)], fill=colour, width=along)
     if label:
         font = ImageFont.load_default(9 * thick)
         place = (x + 2 * thick, y - 2 * thick)
-        pen.text(
-            place, label, _PAPER, font, anchor="lb", stroke_width=round(thick), stroke_fill=_INK
-        )
+        pen.text(place, label, PAPER, font, anchor="lb", stroke_width=round(thick), stroke_fill=INK)
 
 
 def _disc(pen: ImageDraw.ImageDraw, centre: np.ndarray, radius: float, colour: Colour) -> None:

@@ -6,10 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from ief_jax.ief.metrics import Rates, Reliability
-from ief_jax.viz import fit_picture, keypoint_picture
+from ief_jax.viz import keypoint_picture, plots
 
 # Okabe and Ito's colours, which colour-blind people can tell apart, and two more.
 _COLOURS = (
@@ -128,11 +127,9 @@ def _curves(axes: Axes, curves: Mapping[str, np.ndarray], title: str) -> None:
         colour = _COLOURS[number % len(_COLOURS)]
         label = name.replace("_", " ")
         axes.plot(np.arange(len(values)), values, "o-", color=colour, label=label, markersize=3)
-    axes.set_title(title, fontsize=10)
-    axes.set_xlabel("step")
+    plots.label_steps(axes, title)
     axes.set_ylabel("%")
     axes.set_ylim(0, 100)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.2)
     axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
 
@@ -142,20 +139,7 @@ def _skeleton(
 ) -> None:
     height, width = image.shape[:2]
     axes.imshow(image)
-    for first, second in keypoint_picture.limbs(names):
-        if shown[first] and shown[second]:
-            colour = _rgb(keypoint_picture.limb_colour(names[first], names[second]))
-            axes.plot(*points[[first, second]].T, color=colour, linewidth=1.6)
-    colours = [_rgb(fit_picture.side_colour(name)) for name in names]
-    rows = np.flatnonzero(shown)
-    axes.scatter(
-        points[rows, 0], points[rows, 1], s=7, color=[colours[row] for row in rows], zorder=3
-    )
+    plots.skeleton(axes, points, shown, names, keypoint_picture.limbs(names), 1.6, 7)
     # Pixels are drawn about their centres; what is outside is not shown.
     axes.set_xlim(-0.5, width - 0.5)
     axes.set_ylim(height - 0.5, -0.5)
-
-
-def _rgb(colour: fit_picture.Colour) -> tuple[float, float, float]:
-    red, green, blue = colour
-    return red / 255, green / 255, blue / 255

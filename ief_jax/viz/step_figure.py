@@ -12,11 +12,10 @@ import numpy as np
 from jax.typing import ArrayLike
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from ief_jax.geometry.skeletons import COCO_18
 from ief_jax.io.files import replacing
-from ief_jax.viz import fit_picture
+from ief_jax.viz import fit_picture, plots
 
 if TYPE_CHECKING:
     from ief_jax.lgd.fitting import Trace
@@ -128,27 +127,16 @@ def _curve(
         steps = np.arange(first, first + len(values))
         colour = _GROUPS.get(name, "0.2")
         axes.plot(steps, values, style, color=colour, label=name, markersize=4)
-    axes.set_title(title, fontsize=10)
-    axes.set_xlabel("step")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    plots.label_steps(axes, title)
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def _skeletons(axes: Axes, found: np.ndarray, seen: np.ndarray, body: np.ndarray) -> None:
-    for first, second in fit_picture.LIMB_ROWS:
-        if seen[first] and seen[second]:
-            colour = _rgb(COCO_18[second])
-            axes.plot(*found[[first, second]].T, color=colour, linewidth=3, alpha=0.75)
-        axes.plot(*body[[first, second]].T, color="0.1", linewidth=1)
-    colours = [_rgb(COCO_18[row]) for row in np.flatnonzero(seen)]
-    axes.scatter(found[seen, 0], found[seen, 1], s=18, color=colours)
+    plots.skeleton(axes, found, seen, COCO_18, fit_picture.LIMB_ROWS, 3, 18)
+    for limb in fit_picture.LIMB_ROWS:
+        axes.plot(*body[limb].T, color="0.1", linewidth=1)
     axes.scatter(
         body[:, 0], body[:, 1], s=26, facecolors="none", edgecolors="0.1", linewidths=1, zorder=3
     )
     axes.set_aspect("equal")
     axes.set_axis_off()
-
-
-def _rgb(name: str) -> tuple[float, float, float]:
-    red, green, blue = fit_picture.side_colour(name)
-    return red / 255, green / 255, blue / 255

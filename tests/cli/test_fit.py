@@ -139,10 +139,9 @@ def test_fit_without_pictures_and_again(
             np.testing.assert_array_equal(one[key], two[key])
 
 
-def test_a_batch_is_filled_up_and_cut_again() -> None:
-    assert [rows.tolist() for rows in fit._batches(5, 4)] == [[0, 1, 2, 3], [4, 4, 4, 4]]
-    assert [rows.tolist() for rows in fit._batches(3, 256)] == [[0, 1, 2, 2]]
-    assert [rows.tolist() for rows in fit._batches(1, 256)] == [[0]]
+def test_batches_have_few_sizes() -> None:
+    sizes = [fit._batch_size(count, 8) for count in (1, 2, 3, 4, 5, 8, 9, 1000)]
+    assert sizes == [1, 2, 4, 4, 8, 8, 8, 8]
 
 
 def test_bodies_that_nobody_could_see_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

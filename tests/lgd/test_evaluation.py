@@ -169,21 +169,6 @@ def test_errors_are_the_written_out_sums(
     np.testing.assert_allclose(errors.reprojection[1], far / np.ptp(found, axis=0).max(), rtol=1e-4)
 
 
-def test_chunks_join_to_the_whole() -> None:
-    done: list[int] = []
-    sizes = set()
-
-    def double(tree: dict[str, jax.Array], other: jax.Array) -> dict[str, jax.Array]:
-        sizes.add(len(other))
-        return {"sum": tree["a"].sum(1) + other}
-
-    a, b = np.arange(14.0).reshape(7, 2), np.arange(7.0)
-    found = evaluation.map_in_chunks(double, 3, {"a": a}, b, advance=done.append)
-    np.testing.assert_array_equal(found["sum"], a.sum(1) + b)
-    assert done == [3, 3, 1]
-    assert sizes == {3}
-
-
 def test_rest_is_the_rest_pose_seen_at_its_best(
     joint_model: joints.JointModel, examples: Examples
 ) -> None:

@@ -6,7 +6,7 @@ from PIL import Image
 
 from ief_jax.body import joints, smpl
 from ief_jax.geometry import camera, skeletons
-from ief_jax.viz import fit_picture
+from ief_jax.viz import colours, fit_picture
 
 SCALE, TRANSLATION = 100.0, np.array([150.0, 180.0])
 
@@ -58,7 +58,7 @@ def test_left_is_blue_and_on_the_viewers_right(
     standing: fit_picture.Fit, body: smpl.BodyModel
 ) -> None:
     keypoints = panels(fit_picture.picture(standing, np.asarray(body.faces), None))[0]
-    for colour, side in ((fit_picture.LEFT, 1), (fit_picture.RIGHT, 0)):
+    for colour, side in ((colours.LEFT, 1), (colours.RIGHT, 0)):
         columns = np.nonzero((np.abs(keypoints - colour) < 8).all(-1))[1]
         assert len(columns) > 100
         assert ((columns > keypoints.shape[1] / 2) == side).all()
@@ -70,8 +70,8 @@ def test_keypoints_not_found_are_not_drawn(standing: fit_picture.Fit, body: smpl
         confidence=np.where(left, 0.0, 1.0), reprojected=standing.reprojected + 1e4
     )
     keypoints = panels(fit_picture.picture(fit, np.asarray(body.faces), None))[0]
-    assert not (np.abs(keypoints - fit_picture.LEFT) < 8).all(-1).any()
-    assert (np.abs(keypoints - fit_picture.RIGHT) < 8).all(-1).any()
+    assert not (np.abs(keypoints - colours.LEFT) < 8).all(-1).any()
+    assert (np.abs(keypoints - colours.RIGHT) < 8).all(-1).any()
 
 
 def test_from_the_side_the_body_faces_left(standing: fit_picture.Fit, body: smpl.BodyModel) -> None:
@@ -160,5 +160,5 @@ def test_a_body_that_went_astray_does_not_hide_the_person(
     fit = standing._replace(scale=np.float64(1e5), translation=np.array([-1e6, 1e6]))
     image = fit_picture.picture(fit, np.asarray(body.faces), None)
     keypoints = panels(image)[0]
-    assert (np.abs(keypoints - fit_picture.LEFT) < 8).all(-1).sum() > 100
+    assert (np.abs(keypoints - colours.LEFT) < 8).all(-1).sum() > 100
     assert image.width < 4 * image.height

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from ief_jax.geometry import skeletons
-from ief_jax.viz import fit_picture, keypoint_picture
+from ief_jax.viz import colours, keypoint_picture
 
 NAMES = skeletons.LSP_14
 
@@ -51,15 +51,15 @@ def test_keypoints_lie_on_the_joints_whatever_the_size(
     )
     zoom = image.height / 420
     for name, point in zip(NAMES, person.points, strict=True):
-        expected = {"left": fit_picture.LEFT, "right": fit_picture.RIGHT}.get(
-            name.split("_")[0], fit_picture.MIDDLE
+        expected = {"left": colours.LEFT, "right": colours.RIGHT}.get(
+            name.split("_")[0], colours.MIDDLE
         )
         found = pixel(image, *((point + 0.5) * zoom - 0.5))
         assert np.abs(found - expected).max() < 10, name
     # A forearm has its side's colour half-way along; the background stays as it was.
     wrist, elbow = (person.points[NAMES.index(f"left_{part}")] for part in ("wrist", "elbow"))
     middle = ((wrist + elbow) / 2 + 0.5) * zoom - 0.5
-    assert np.abs(pixel(image, *middle) - fit_picture.LEFT).max() < 60
+    assert np.abs(pixel(image, *middle) - colours.LEFT).max() < 60
     assert pixel(image, 20, 20).tolist() == [250, 250, 250]
 
 
@@ -70,7 +70,7 @@ def test_what_is_uncertain_is_faint_and_a_ring(person: keypoint_picture.DrawnPer
     assert np.asarray(unsure).sum() != np.asarray(sure).sum()
     wrist = person.points[NAMES.index("left_wrist")]
     assert pixel(unsure, *wrist).min() > 200, "white inside"
-    assert np.abs(pixel(sure, *wrist) - fit_picture.LEFT).max() < 10
+    assert np.abs(pixel(sure, *wrist) - colours.LEFT).max() < 10
     knee, ankle = (person.points[NAMES.index(f"left_{part}")] for part in ("knee", "ankle"))
     shin = (knee + ankle) / 2
     assert pixel(unsure, *shin).sum() < 0.7 * pixel(sure, *shin).sum()
@@ -108,10 +108,10 @@ def test_any_skeleton_is_connected() -> None:
 
 
 def test_colours_of_limbs() -> None:
-    assert keypoint_picture.limb_colour("upper_neck", "left_shoulder") == fit_picture.LEFT
-    assert keypoint_picture.limb_colour("right_hip", "right_knee") == fit_picture.RIGHT
-    assert keypoint_picture.limb_colour("left_hip", "right_hip") == fit_picture.MIDDLE
-    assert keypoint_picture.limb_colour("head_top", "upper_neck") == fit_picture.MIDDLE
+    assert colours.limb_colour("upper_neck", "left_shoulder") == colours.LEFT
+    assert colours.limb_colour("right_hip", "right_knee") == colours.RIGHT
+    assert colours.limb_colour("left_hip", "right_hip") == colours.MIDDLE
+    assert colours.limb_colour("head_top", "upper_neck") == colours.MIDDLE
 
 
 def test_a_narrow_strip(person: keypoint_picture.DrawnPerson) -> None:

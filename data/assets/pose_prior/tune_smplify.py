@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
+from ief_jax import batches
 from ief_jax.body import joints, model_files, pose_prior
 from ief_jax.formats import poses as formats_poses
 from ief_jax.lgd import evaluation, smplify
@@ -44,7 +45,7 @@ def main(
     for name, yaws in (("one start", smplify.YAWS[:1]), ("restarts", smplify.YAWS)):
         fit = jax.jit(jax.vmap(partial(evaluation.optimised, model, prior, settings, yaws)))
         began = time.perf_counter()
-        found = evaluation.map_in_chunks(fit, BATCH, examples.observed)
+        found = batches.map_in_chunks(fit, BATCH, examples.observed)
         error, _, _ = jax.vmap(partial(evaluation.joint_errors, model))(found, examples)
         deviation = np.std(error) / len(error) ** 0.5
         print(

@@ -1,0 +1,39 @@
+"""Many rows through functions that are compiled for batches of one size."""
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import jax
+import numpy as np
+
+Result = TypeVar("Result")
+
+
+def padded_rows(count: int, size: int) -> Iterator[np.ndarray]:
+    """The rows 0 .. count - 1 in batches [size], the last one filled up with the last row."""
+    for start in range(0, count, size):
+        yield np.minimum(np.arange(start, start + size), count - 1)
+
+
+def map_in_chunks(
+    function: Callable[..., Result],
+    size: int,
+    *arrays: object,
+    advance: Callable[[int], object] = int,
+) -> Result:
+    """Maps a compiled function over batches of one size and joins the results, on the host.
+
+    Args:
+      function: of pytrees with a leading axis of `size`, to another.
+      size: of the batches; the last one is filled up with copies, whose results are left out.
+      *arrays: pytrees with one common leading axis.
+      advance: told how many rows are done after each batch.
+    """
+    count = len(jax.tree.leaves(arrays)[0])
+    parts = []
+    for rows in padded_rows(count, size):
+        part = jax.device_get(function(*jax.tree.map(lambda leaf, r=rows: leaf[r], arrays)))
+        kept = min(size, count - int(rows[0]))
+        parts.append(jax.tree.map(lambda leaf, k=kept: leaf[:k], part))
+        advance(kept)
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)

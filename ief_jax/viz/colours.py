@@ -1,0 +1,28 @@
+"""Colours of keypoints and limbs: left is blue, right orange, what has no side green."""
+
+Colour = tuple[int, int, int]
+"""Red, green, blue, 0 to 255."""
+
+LEFT: Colour = (33, 150, 243)
+RIGHT: Colour = (245, 124, 0)
+MIDDLE: Colour = (67, 160, 71)
+
+INK: Colour = (34, 34, 34)
+PAPER: Colour = (255, 255, 255)
+
+
+def side_colour(name: str) -> Colour:
+    """That of the side of a keypoint, by its name."""
+    return {"left": LEFT, "right": RIGHT}.get(name.split("_")[0], MIDDLE)
+
+
+def limb_colour(first: str, second: str) -> Colour:
+    """That of the side it is on; green for what runs from one side to the other."""
+    sides = {side_colour(name) for name in (first, second)} - {MIDDLE}
+    return sides.pop() if len(sides) == 1 else MIDDLE
+
+
+def fractions(colour: Colour) -> tuple[float, float, float]:
+    """A colour as Matplotlib has it, 0 to 1."""
+    red, green, blue = colour
+    return red / 255, green / 255, blue / 255

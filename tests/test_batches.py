@@ -1,0 +1,37 @@
+"""Batches of one size: no row is lost, none is there twice."""
+
+import jax
+import numpy as np
+import pytest
+
+from ief_jax import batches
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "expected"),
+    [
+        (5, 4, [[0, 1, 2, 3], [4, 4, 4, 4]]),
+        (3, 4, [[0, 1, 2, 2]]),
+        (4, 2, [[0, 1], [2, 3]]),
+        (1, 1, [[0]]),
+        (0, 3, []),
+    ],
+)
+def test_the_last_batch_is_filled_up(count: int, size: int, expected: list[list[int]]) -> None:
+    assert [rows.tolist() for rows in batches.padded_rows(count, size)] == expected
+
+
+@pytest.mark.parametrize(("size", "steps"), [(3, [3, 3, 1]), (7, [7]), (9, [7])])
+def test_chunks_join_to_the_whole(size: int, steps: list[int]) -> None:
+    done: list[int] = []
+    sizes = set()
+
+    def double(tree: dict[str, jax.Array], other: jax.Array) -> dict[str, jax.Array]:
+        sizes.add(len(other))
+        return {"sum": tree["a"].sum(1) + other}
+
+    a, b = np.arange(14.0).reshape(7, 2), np.arange(7.0)
+    found = batches.map_in_chunks(double, size, {"a": a}, b, advance=done.append)
+    np.testing.assert_array_equal(found["sum"], a.sum(1) + b)
+    assert done == steps
+    assert sizes == {size}
