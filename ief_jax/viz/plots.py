@@ -40,5 +40,7 @@ def skeleton(
         if shown[first] and shown[second]:
             colour = fractions(limb_colour(names[first], names[second]))
             axes.plot(*points[[first, second]].T, color=colour, linewidth=line_width, alpha=0.8)
-    colours = [fractions(side_colour(names[row])) for row in np.flatnonzero(shown)]
+    colours = [
+        fractions(side_colour(name)) for name, there in zip(names, shown, strict=True) if there
+    ]
     axes.scatter(points[shown, 0], points[shown, 1], s=dot_area, color=colours, zorder=3)
