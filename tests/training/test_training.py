@@ -266,7 +266,7 @@ def test_a_folder_of_another_run_is_left_alone(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (("--poses", "{tmp}/none.npz"), "none.npz: no such file"),
+        (("--poses", "{tmp}/none.npz"), "none.npz: No such file"),
         (("--body", "{tmp}/none.pkl"), "none.pkl"),
         (("--clip", "-1"), "--clip is -1.0, expected 0 or more"),
         (("--initial", "paper"), "weights of another configuration"),
