@@ -7,6 +7,7 @@ a squared error by pose (axis-angle) and betas.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -70,10 +71,14 @@ def _measure(
 
     forward = jax.jit(jax.vmap(one)).lower(poses, betas).compile()
     gradient = jax.jit(jax.value_and_grad(error, (0, 1))).lower(poses, betas).compile()
-    times = [timing.milliseconds(lambda f=f: f(poses, betas), repeats) for f in (forward, gradient)]
-    memory = gradient.memory_analysis().temp_size_in_bytes / 2**20
-    print(f"{name:10}{times[0]:11.2f} ms{times[1]:15.2f} ms{memory:10.1f} MiB")
-    return times[0], times[1], memory
+    calls = (partial(program, poses, betas) for program in (forward, gradient))
+    times = [timing.milliseconds(call, repeats) for call in calls]
+    memory = gradient.memory_analysis()
+    if memory is None:
+        raise RuntimeError("this backend does not say how much memory a program takes")
+    temporary = memory.temp_size_in_bytes / 2**20
+    print(f"{name:10}{times[0]:11.2f} ms{times[1]:15.2f} ms{temporary:10.1f} MiB")
+    return times[0], times[1], temporary
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def _predict(network: Backbone, weights: Any, inputs: Inputs, steps: int) -> Cal
         seen = network.apply(weights, images, method="encode_image")
 
         def correct(y: jax.Array, _: jax.Array) -> jax.Array:
-            return _correct(network, weights, seen, y, marked, images.shape[1])
+            return _correct(network, weights, jnp.asarray(seen), y, marked, images.shape[1])
 
         return loop.refine(correct, y, steps)[-1]
 
@@ -135,7 +135,9 @@ def _train(network: Backbone, weights: Any, inputs: Inputs, steps: int) -> Calla
 
     def loss(weights: Any, images: jax.Array, y: jax.Array, marked: jax.Array) -> jax.Array:
         seen = network.apply(weights, images, method="encode_image")
-        return jnp.square(_correct(network, weights, seen, y, marked, images.shape[1])).mean()
+        return jnp.square(
+            _correct(network, weights, jnp.asarray(seen), y, marked, images.shape[1])
+        ).mean()
 
     @jax.jit
     def train(weights: Any, *arrays: jax.Array) -> Any:
@@ -146,7 +148,7 @@ def _train(network: Backbone, weights: Any, inputs: Inputs, steps: int) -> Calla
     return lambda: train(weights, *arrays)
 
 
-def _peers(inputs: Inputs) -> dict[str, tuple[Any, Callable[[Any], Any]]]:
+def _peers(inputs: Inputs) -> dict[str, tuple[Any, Callable[..., Any]]]:
     """For each memory layout, GoogLeNet of 20 channels and keypoints to their corrections."""
     import torch
 
@@ -154,7 +156,7 @@ def _peers(inputs: Inputs) -> dict[str, tuple[Any, Callable[[Any], Any]]]:
 
     images, _, marked = (torch.tensor(array) for array in inputs)
     pixels = torch.arange(images.shape[1], dtype=torch.float32)
-    result = {}
+    result: dict[str, tuple[Any, Callable[..., Any]]] = {}
     for layout, order in (
         ("contiguous", torch.contiguous_format),
         ("channels last", torch.channels_last),
@@ -202,7 +204,7 @@ def _peer_train(inputs: Inputs, steps: int) -> Calls:
         correct(torch.tensor(inputs[1])).square().mean().backward()
         optimiser.step()
 
-    calls = {}
+    calls: dict[str, Callable[[], Any]] = {}
     for layout, (model, correct) in _peers(inputs).items():
         optimiser = torch.optim.SGD(model.parameters(), RATE)
         calls[layout] = functools.partial(train, correct, optimiser)

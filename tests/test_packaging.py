@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from packaging.requirements import Requirement
@@ -71,8 +72,7 @@ def closure(names: set[str]) -> set[str]:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from a source distribution as `python -m build` does."""
     folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT]
-    subprocess.run(command, check=True, capture_output=True)
+    run(ROOT, sys.executable, "-m", "build", "--no-isolation", "--outdir", folder)
     assert len(list(folder.glob("ief_jax-*.tar.gz"))) == 1
     (path,) = folder.glob("ief_jax-*.whl")
     return path
@@ -95,13 +95,13 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             if not link.exists():
                 link.symlink_to(Path(str(distribution.locate_file(top))))
     programs = folder / "bin"
-    pip = [sys.executable, "-m", "pip", "--python", programs / "python", "install", "--no-deps"]
-    subprocess.run([*pip, "--no-index", wheel], check=True, capture_output=True)
+    pip = (sys.executable, "-m", "pip", "--python", programs / "python")
+    run(folder, *pip, "install", "--no-deps", "--no-index", wheel)
     return programs
 
 
 def run(folder: Path, *command: object) -> str:
-    """Runs a command in a folder that is not the checkout; returns what it prints."""
+    """Runs a command in a folder, without the checkout on the path; returns what it prints."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     words = [str(word) for word in command]
     done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
@@ -152,8 +152,8 @@ def test_help_of_the_wheel(installed: Path, tmp_path: Path) -> None:
 def test_fit_with_the_wheel(
     installed: Path, tmp_path: Path, joint_model: joints.JointModel
 ) -> None:
-    rest = np.broadcast_to(np.eye(3, dtype=np.float32), (24, 3, 3))
-    points = np.asarray(joints.positions(joint_model, rest, np.zeros(10, np.float32)))
+    rest = jnp.broadcast_to(jnp.eye(3), (24, 3, 3))
+    points = np.asarray(joints.positions(joint_model, rest, jnp.zeros(10)))
     seen = (skeletons.selection(skeletons.BODY_25, joint_model.names) @ points)[:, :2]
     person = np.concatenate([seen * [100, -100] + [150, 180], np.full((25, 1), 0.8)], 1)
     people = [{"pose_keypoints_2d": person.reshape(-1).tolist()}]

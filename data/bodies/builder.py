@@ -12,14 +12,14 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 
-class BodyBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class BodyBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
     """A data set of people with known bodies; TFDS's `manual_dir` is the folder of the release.
 
     A data set's own class says which reader it is of, what is in a record, and what to cite.
     """
 
     VERSION = tfds.core.Version("1.0.0")
-    READER: ClassVar[ModuleType]
+    READER: ModuleType
     ARRAYS: ClassVar[dict[str, tuple[int, ...]]]
     """Shapes of the fields that are numbers."""
     TEXTS: ClassVar[tuple[str, ...]] = ("name",)

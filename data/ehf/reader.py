@@ -134,6 +134,8 @@ def _vertices(path: Path) -> np.ndarray:
 
     try:
         mesh = trimesh.load(path, file_type="ply", process=False)
+        if not isinstance(mesh, trimesh.Trimesh | trimesh.PointCloud):
+            raise ValueError("no vertices")
         vertices = np.asarray(mesh.vertices, np.float32)
     except Exception as error:  # whatever a broken file does to the parser
         raise InputError(f"{path}: not a PLY file that can be read: {error}") from error

@@ -41,7 +41,9 @@ def draw(rng: np.random.Generator, points: np.ndarray, names: tuple[str, ...]) -
     )
     picture = _pixels(picture + rng.normal(0, 6, picture.shape))
     for _ in range(rng.integers(0, 4)):
-        _line(picture, rng.uniform(0, SIZE, (2, 2)), rng.uniform(0, 255, 3), rng.integers(2, 6))
+        _line(
+            picture, rng.uniform(0, SIZE, (2, 2)), rng.uniform(0, 255, 3), int(rng.integers(2, 6))
+        )
     limbs = list(LIMBS.items())
     for index in rng.permutation(len(limbs)):
         ends, colour = limbs[index]

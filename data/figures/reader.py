@@ -6,6 +6,7 @@ from io import BytesIO
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
@@ -49,7 +50,7 @@ def read(data_dir: Path, chosen: str) -> list[Person]:
 def figures(count: int, seed: int) -> Iterator[Person]:
     """Yields figures of a seed; the first ones are the same whatever their number."""
     model = joints.fold(model_files.embedded())
-    selection = skeletons.selection(LAYOUT, model.names)
+    selection = jnp.asarray(skeletons.selection(LAYOUT, model.names))
     prior = pose_prior.embedded()
     pose = jax.jit(
         jax.vmap(

@@ -3,14 +3,14 @@
 from typing import ClassVar
 
 from data.bodies.builder import BodyBuilder
-from data.h36m import reader
+from data.h36m import reader, sequences
 
 
 class H36m(BodyBuilder):
     """Human3.6M, Protocol 2: keypoints and joints of subjects 9 and 11 before one camera."""
 
     RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
-    MANUAL_DOWNLOAD_INSTRUCTIONS = reader.HOW
+    MANUAL_DOWNLOAD_INSTRUCTIONS = sequences.HOW
     READER = reader
     ARRAYS: ClassVar[dict[str, tuple[int, ...]]] = {
         "points": (18, 2),

@@ -6,7 +6,7 @@ A record is a person: the fields of `people.Person`, the image as the encoded by
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, overload
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -14,14 +14,14 @@ import tensorflow_datasets as tfds
 from data.keypoints.people import Person
 
 
-class KeypointBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class KeypointBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
     """A keypoint data set; TFDS's `manual_dir` is the folder that holds `lsp/`, `lspet/`, ...
 
     A data set's own class says which reader it is of, and what to cite.
     """
 
     VERSION = tfds.core.Version("1.0.0")
-    READER: ClassVar[ModuleType]
+    READER: ModuleType
     HOMEPAGE: ClassVar[str]
     CITATION: ClassVar[str]
 
@@ -73,6 +73,12 @@ class Prepared(Sequence[Person]):
     def __len__(self) -> int:
         return len(self._records)
 
-    def __getitem__(self, index: Any) -> Person:
+    @overload
+    def __getitem__(self, index: int) -> Person: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Person]: ...
+    def __getitem__(self, index: int | slice) -> Person | Sequence[Person]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
         record = self._records[range(len(self))[index]]  # an IndexError where it ends
         return Person(**{**record, "name": record["name"].decode()})

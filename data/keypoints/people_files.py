@@ -9,7 +9,7 @@ from tqdm import tqdm
 from data import releases
 from data.keypoints.people import Person
 from ief_jax.io import npz
-from ief_jax.io.files import InputError, output_folder, replacing
+from ief_jax.io.files import InputError, output_folder, read_bytes, replacing
 
 _FIELDS = ("name", "points", "annotated", "visible", "marked", "height", "head_size")
 
@@ -52,17 +52,21 @@ def make(path: Path, people: Iterable[Person], count: int, version: str) -> None
 
 
 def write(path: Path, people: Sequence[Person], version: str) -> None:
-    """Writes people whose images are bytes.
+    """Writes people and their images.
 
     Args:
       path: the file.
       people: all of one layout.
       version: of what made them; `read` asks for it.
     """
-    images = [np.frombuffer(person.image, np.uint8) for person in people]
+    images = [
+        np.frombuffer(p.image if isinstance(p.image, bytes) else read_bytes(p.image), np.uint8)
+        for p in people
+    ]
     with replacing(path) as file:
         np.savez(
             file,
+            allow_pickle=False,
             format=version,
             images=np.concatenate(images),
             ends=np.cumsum([len(image) for image in images]),

@@ -12,8 +12,8 @@ the same examples.
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypedDict, TypeVar, overload
 
 import cv2
 import grain
@@ -33,6 +33,8 @@ from ief_jax.geometry.crops import (
 )
 from ief_jax.geometry.skeletons import opposite
 from ief_jax.io.files import InputError, read_bytes
+
+Entry = TypeVar("Entry")
 
 
 class Example(TypedDict):
@@ -95,7 +97,13 @@ class _Views(Sequence[View]):
     def __len__(self) -> int:
         return self._sides * self._count * len(self._people)
 
-    def __getitem__(self, index):
+    @overload
+    def __getitem__(self, index: int) -> View: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[View]: ...
+    def __getitem__(self, index: int | slice) -> View | Sequence[View]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
         person, view = divmod(range(len(self))[index], self._sides * self._count)
         rank, mirrored = divmod(view, self._sides)
         return View(self._people[person], rank, mirrored == 1)
@@ -180,8 +188,8 @@ def augmented(
 
 
 def batches(
-    source: Sequence,
-    example: Callable[..., Example],
+    source: Sequence[Entry],
+    example: Callable[[Entry, np.random.Generator], Mapping[str, object]],
     batch_size: int,
     seed: int,
     epochs: int | None = None,
@@ -221,7 +229,8 @@ def batches(
 
 
 def _fitted(person: Person) -> Box:
-    return window(Box(*person.marked.tolist(), PERSON * person.height))
+    x, y = person.marked
+    return window(Box(float(x), float(y), PERSON * person.height))
 
 
 def _cut(person: Person, image: Image.Image, box: Box, size: int) -> Example:

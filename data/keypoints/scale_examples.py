@@ -90,7 +90,9 @@ def boxes(size: int) -> Callable[[Shrunk, np.random.Generator], Example]:
         )
         # c -> gain c, white balance and all; black stays black
         gain = (1 + COLOUR * random.uniform(-1, 1)) * (1 + COLOUR / 3 * random.uniform(-1, 1, 3))
-        return Example(image=cv2.transform(seen, np.diag(gain)), growth=np.float32(-log_side))
+        return Example(
+            image=cv2.transform(seen, np.diag(gain)), growth=np.array(-log_side, np.float32)
+        )
 
     return example
 

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
+from typing import overload
 
 from data import releases
 from data.keypoints.people import Person
@@ -79,7 +80,11 @@ class Joined(Sequence[Person]):
     def __len__(self) -> int:
         return self._ends[-1]
 
-    def __getitem__(self, index):
+    @overload
+    def __getitem__(self, index: int) -> Person: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Person]: ...
+    def __getitem__(self, index: int | slice) -> Person | Sequence[Person]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         index = range(len(self))[index]

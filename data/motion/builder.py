@@ -25,7 +25,7 @@ SHARD = 2**30
 """Bytes of clips that go into one shard."""
 
 
-class PoseBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
+class PoseBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
     """A data set of poses, prepared from the clips in a folder (TFDS's `manual_dir`).
 
     Its metadata say what is in the records: `lengths`, the poses of each record by split; `rate`,

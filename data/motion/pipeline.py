@@ -35,7 +35,7 @@ class Prepared(NamedTuple):
     lengths: Sequence[np.ndarray]
 
     @property
-    def count(self) -> int:
+    def total(self) -> int:
         """All poses."""
         return int(sum(lengths.sum() for lengths in self.lengths))
 
@@ -109,7 +109,7 @@ def _blocks(prepared: Prepared, seed: int, done: int) -> Iterator[list[np.ndarra
     """Columns of shuffled poses, block by block, without the first `done` poses."""
     where = [(s, r) for s, lengths in enumerate(prepared.lengths) for r in range(len(lengths))]
     lengths = np.concatenate(prepared.lengths)
-    epoch, done = divmod(done, prepared.count)
+    epoch, done = divmod(done, prepared.total)
     while True:
         order = np.random.default_rng([seed, epoch]).permutation(len(where))
         for first in range(0, len(order), BLOCK):

@@ -154,9 +154,10 @@ def _from_struct(
         points[joint] = float(place["x"]) - 1, float(place["y"]) - 1
         annotated[joint] = True
         visible[joint] = _number(place.get("is_visible")) != 0
-    corners = [_number(person.get(name)) for name in ("x1", "y1", "x2", "y2")]
+    found = (_number(person.get(name)) for name in ("x1", "y1", "x2", "y2"))
+    corners = [corner for corner in found if corner is not None]
     head = float("nan")
-    if None not in corners:
+    if len(corners) == 4:
         left, top, right, bottom = corners
         head = HEAD_SHARE * float(np.hypot(right - left, bottom - top))
     return Annotation(

@@ -137,10 +137,11 @@ def draw(
     layer.reshape(-1, 4)[seen, :3] = encoded(albedo * lit)
     layer[..., 3] = coverage
     shifts = range(_SAMPLES)
-    layer = sum(layer[i::_SAMPLES, j::_SAMPLES] for i in shifts for j in shifts) / _SAMPLES**2
+    parts = [layer[i::_SAMPLES, j::_SAMPLES] for i in shifts for j in shifts]
+    mean = np.sum(parts, axis=0) / _SAMPLES**2
     picture = backdrop.copy()
-    picture[top:bottom, left:right] *= 1 - layer[..., 3:]
-    picture[top:bottom, left:right] += layer[..., :3]
+    picture[top:bottom, left:right] *= 1 - mean[..., 3:]
+    picture[top:bottom, left:right] += mean[..., :3]
     return picture
 
 

@@ -107,7 +107,7 @@ def person(rng: np.random.Generator, made: Cast, pair: bodies.Bodies, name: str)
     picture = pictures.draw(rng, things, scene, light, view, picture)
 
     points = project(view, joints).astype(np.float32)
-    inside = ((points >= -0.5) & (points <= np.array(size) - 0.5)).all(-1)
+    inside = np.all((points >= -0.5) & (points <= np.array(size) - 0.5), axis=-1)
     everywhere = np.ones(len(points), bool)
     tall = person_height(points, everywhere, LAYOUT)
     marked = middle(points, everywhere) + rng.normal(0, 0.04, 2) * tall

@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -15,7 +16,8 @@ def small(body: smpl.BodyModel) -> smpl.BodyModel:
     """Every seventh vertex of the embedded body with some landmarks: another number of vertices."""
     kept = np.arange(0, 6890, 7)
     regressor = np.random.default_rng(0).dirichlet(np.full(len(kept), 0.05), 24)
-    return body.replace(
+    return dataclasses.replace(
+        body,
         template=body.template[kept],
         shape_directions=body.shape_directions[kept],
         pose_directions=body.pose_directions[kept],
@@ -67,7 +69,7 @@ def test_points_are_those_of_the_mesh(which: str, request: pytest.FixtureRequest
 
 
 def test_body_without_landmarks_has_its_joints(small: smpl.BodyModel) -> None:
-    bare = small.replace(landmarks=jnp.zeros(0, jnp.int32), landmark_names=())
+    bare = dataclasses.replace(small, landmarks=jnp.zeros(0, jnp.int32), landmark_names=())
     model = joints.fold(bare)
     assert model.names == smpl.JOINT_NAMES
     local, betas = (array[0] for array in random_inputs(1))
@@ -112,7 +114,7 @@ def test_evaluate_is_positions_with_the_exact_shape_derivative(
 
 
 def test_rotation_jacobian_is_exact_without_pose_blend_shapes(small: smpl.BodyModel) -> None:
-    model = joints.fold(small.replace(pose_directions=small.pose_directions * 0))
+    model = joints.fold(dataclasses.replace(small, pose_directions=small.pose_directions * 0))
     local, betas = (array[0] for array in random_inputs(1, seed=3))
 
     def turned(by: jax.Array) -> jax.Array:
@@ -167,7 +169,9 @@ def test_a_batch_with_its_gradient_costs_a_tenth_of_the_meshs(
             return (jax.vmap(points)(local, betas) ** 2).sum()
 
         program = jax.jit(jax.value_and_grad(total, (0, 1))).lower(local, betas).compile()
-        return program.cost_analysis()["flops"]
+        costs = program.cost_analysis()
+        assert costs is not None
+        return costs["flops"]
 
     quick = work(lambda *inputs: joints.positions(joint_model, *inputs))
     through = work(lambda *inputs: points_on_the_mesh(body, no_rows, *inputs))

@@ -1,5 +1,6 @@
 """Body models in each layout that a file of them has, official and saved."""
 
+import dataclasses
 import errno
 import io
 import os
@@ -162,7 +163,9 @@ def test_landmarks_are_the_files_or_smpls_or_none(tmp_path: Path, body: smpl.Bod
     assert marked.landmark_names == ("nose", "hat")
     assert marked.landmarks.tolist() == [3, 7]
     path = tmp_path / "c.npz"
-    model_files.save_npz(body.replace(landmarks=body.landmarks[:0], landmark_names=()), path)
+    model_files.save_npz(
+        dataclasses.replace(body, landmarks=body.landmarks[:0], landmark_names=()), path
+    )
     assert model_files.load(path).landmark_names == ()
     with np.load(path) as archive:
         dense = {name: archive[name] for name in archive.files if "landmark" not in name}

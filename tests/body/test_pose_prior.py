@@ -40,7 +40,7 @@ def fields(components: int = 3, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def written(path: Path, arrays: dict[str, np.ndarray]) -> Path:
-    np.savez(path, **arrays)
+    np.savez(path, allow_pickle=True, **arrays)
     return path
 
 
@@ -103,13 +103,13 @@ def test_log_density_is_scipys(embedded: pose_prior.PosePrior) -> None:
             multivariate_normal(mean[:body], covariance[:body, :body]).logpdf(pose)
             for mean, covariance in zip(means, spread, strict=True)
         ]
-        parts = np.array(parts) + np.asarray(embedded.log_weights, np.float64)
+        densities = np.array(parts) + np.asarray(embedded.log_weights, np.float64)
         pose = jnp.asarray(pose, jnp.float32)
         np.testing.assert_allclose(
             pose_prior.log_density(embedded, pose), logsumexp(parts), rtol=1e-3, atol=0.05
         )
         np.testing.assert_allclose(
-            pose_prior.largest_component(embedded, pose), parts.max(), rtol=1e-3, atol=0.05
+            pose_prior.largest_component(embedded, pose), densities.max(), rtol=1e-3, atol=0.05
         )
 
 

@@ -13,7 +13,7 @@ NUMBERS = np.random.default_rng(0).normal(size=(4, 156)).astype(np.float32)
 
 
 def write(path: Path, **arrays: np.ndarray) -> Path:
-    np.savez(path, **arrays)
+    np.savez(path, allow_pickle=True, **arrays)
     return path
 
 

@@ -1,6 +1,6 @@
 """Joint regressors: rows by name, folded exactly, and refused where they do not belong."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax
@@ -74,7 +74,9 @@ def test_the_14_joints_are_spins() -> None:
     assert expected == regressors.H36M_14
 
 
-def test_a_point_that_the_body_has_not(body: smpl.BodyModel, joint_model) -> None:
+def test_a_point_that_the_body_has_not(
+    body: smpl.BodyModel, joint_model: joints.JointModel
+) -> None:
     at_rest = Body(jnp.broadcast_to(jnp.eye(3), (24, 3, 3)), jnp.zeros(10))
     with pytest.raises(ValueError, match="no point 'h36m_right_ankle'"):
         protocols.points(joint_model, protocols.H36M_14, at_rest)
@@ -91,7 +93,7 @@ def test_a_point_that_the_body_has_not(body: smpl.BodyModel, joint_model) -> Non
     ],
 )
 def test_regressors_that_do_not_belong(
-    change, message: str, body: smpl.BodyModel, tmp_path: Path
+    change: Callable[[np.ndarray], np.ndarray], message: str, body: smpl.BodyModel, tmp_path: Path
 ) -> None:
     array = change(rows(body, regressors.H36M_SPIN))
     np.save(tmp_path / "J_regressor_h36m.npy", array, allow_pickle=True)

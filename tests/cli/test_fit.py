@@ -1,5 +1,6 @@
 """The command ief-jax from end to end, with a small untrained checkpoint."""
 
+import importlib
 import json
 import os
 import resource
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import trimesh
@@ -14,11 +16,12 @@ from PIL import Image
 
 from ief_jax import cli
 from ief_jax.body import joints, smpl
-from ief_jax.cli import fit
 from ief_jax.formats.detections import Detections
 from ief_jax.geometry import rotations, skeletons
 from ief_jax.lgd.fitting import Bodies
 from tests.helpers import tiny
+
+fit = importlib.import_module("ief_jax.cli.fit")  # `ief_jax.cli.fit` is the command
 
 
 @pytest.fixture(autouse=True)
@@ -35,8 +38,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory, joint_model: joints.Joi
 @pytest.fixture(scope="module")
 def standing(joint_model: joints.JointModel) -> np.ndarray:
     """[25, 3] BODY_25 keypoints of the embedded body in its T-pose, 100 pixels a metre."""
-    rest = np.broadcast_to(np.eye(3, dtype=np.float32), (24, 3, 3))
-    points = np.asarray(joints.positions(joint_model, rest, np.zeros(10, np.float32)))
+    rest = jnp.broadcast_to(jnp.eye(3), (24, 3, 3))
+    points = np.asarray(joints.positions(joint_model, rest, jnp.zeros(10)))
     keypoints = skeletons.selection(skeletons.BODY_25, joint_model.names) @ points
     seen = keypoints[:, :2] * [100, -100] + [150, 180]
     return np.concatenate([seen, np.full((25, 1), 0.8)], 1)
@@ -111,7 +114,7 @@ def test_fit_a_folder_of_frames(
     # The mesh is the body of the file's numbers, in metres.
     local = rotations.axis_angle_to_matrix(stored["poses"][2].reshape(24, 3))
     vertices = smpl.vertices(body, local, stored["betas"][2])
-    mesh = trimesh.load(output / "meshes" / "f3_1.ply", process=False)
+    mesh = trimesh.load_mesh(output / "meshes" / "f3_1.ply", process=False)
     np.testing.assert_allclose(mesh.vertices, vertices, atol=1e-5)
     # The error is the mean distance of the keypoints that the file also holds.
     distance = np.linalg.norm(stored["points"] - stored["reprojected"], axis=-1)
@@ -157,9 +160,9 @@ def test_bodies_that_nobody_could_see_are_listed(capsys: pytest.CaptureFixture[s
         frame_names=("f",),
         images=(None,),
     )
-    there = np.stack([square[0], 0.05 * square[0], square[0], 0.2 * square[0]])
-    rest = np.zeros((4, 1))
-    scale = np.array([1, 1, np.nan, 1.0])
+    there = jnp.stack([square[0], 0.05 * square[0], square[0], 0.2 * square[0]])
+    rest = jnp.zeros((4, 1))
+    scale = jnp.array([1, 1, jnp.nan, 1.0])
     fitted = Bodies(rest, rest, scale, rest, rest, there, rest)
     kept, left, failed = fit._sound(fitted, people, Path("x.json"))
     assert left.person.tolist() == [0, 3] and len(kept.keypoints) == 2

@@ -29,7 +29,9 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     side = crops.PERSON * HEIGHT
     monkeypatch.setattr(scale_selector_checkpoints, "load", lambda: None)
     monkeypatch.setattr(
-        selection, "refine_box", lambda selector, image, marked: Box(*map(float, marked), side)
+        selection,
+        "refine_box",
+        lambda selector, image, marked: Box(float(marked[0]), float(marked[1]), side),
     )
     monkeypatch.setattr(prediction, "predict", dots.predict)
     monkeypatch.setattr(build, "check_checkpoint", lambda checkpoint, source: None)

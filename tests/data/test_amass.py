@@ -1,5 +1,6 @@
 """AMASS: both releases, upright, thinned, the splits by data set, incomplete folders."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,14 @@ POSES = RNG.normal(0, 0.4, (10, 66))
 
 
 @pytest.mark.parametrize("write", [amass_files.smplh, amass_files.smplx])
-def test_both_releases_hold_the_same(tmp_path: Path, write) -> None:
+def test_both_releases_hold_the_same(
+    tmp_path: Path, write: Callable[[Path, np.ndarray], Path]
+) -> None:
     found = reader.read(write(tmp_path / "a_poses.npz", POSES), 120)
     assert found.poses.shape == (10, 24, 3)
     np.testing.assert_allclose(found.poses[:, 1:22].reshape(10, 63), POSES[:, 3:], atol=1e-6)
     assert not found.poses[:, 22:].any()  # fingers, jaw and eyes are no joints of SMPL's
+    assert found.betas is not None
     np.testing.assert_allclose(found.betas, np.linspace(-1, 1, 16), atol=1e-6)
 
 
@@ -126,9 +130,9 @@ def test_files_that_are_cut_off_or_damaged(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="bad_poses.npz: not an npz"):
         reader.read(path, 30)
     np.savez_compressed(path, poses=RNG.normal(size=(100, 156)), mocap_framerate=120.0)
-    whole = bytearray(path.read_bytes())
-    whole[500:600] = bytes(100)
-    path.write_bytes(whole)
+    damaged = bytearray(path.read_bytes())
+    damaged[500:600] = bytes(100)
+    path.write_bytes(damaged)
     with pytest.raises(InputError, match="bad_poses.npz: not an npz"):
         reader.read(path, 30)
     np.savez(path, poses=POSES, mocap_framerate=120.0)

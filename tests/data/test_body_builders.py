@@ -1,6 +1,7 @@
 """3DPW, Human3.6M and EHF as TFDS shards, from fabricated releases and back."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +9,9 @@ import pytest
 tfds = pytest.importorskip("tensorflow_datasets")
 
 from data import prepare_bodies  # noqa: E402
+from data.ehf import reader as ehf_reader  # noqa: E402
+from data.h36m import reader as h36m_reader  # noqa: E402
+from data.threedpw import reader as threedpw_reader  # noqa: E402
 from ief_jax.body import joints  # noqa: E402
 from tests.data import test_ehf, test_h36m, test_threedpw  # noqa: E402
 
@@ -21,15 +25,16 @@ def test_shards_hold_what_the_reader_reads(
 ) -> None:
     source, target = tmp_path / "release", tmp_path / "prepared"
     source.mkdir()
+    people: Any
     if name == "threedpw":
         test_threedpw.write(source, test_threedpw.fields(joint_model))
-        people = test_threedpw.reader.read(source)
+        people = threedpw_reader.read(source)
     elif name == "h36m":
         test_h36m.write(source)
-        people = test_h36m.reader.read(source)
+        people = h36m_reader.read(source)
     else:
         test_ehf.write(source)
-        people = test_ehf.reader.read(source)
+        people = ehf_reader.read(source)
     assert prepare_bodies.main([name, str(source), str(target)]) == 0
     assert f"{len(people.name)} test people" in capsys.readouterr().out
     records = tfds.builder_from_directory(target / name / "1.0.0").as_data_source("test")

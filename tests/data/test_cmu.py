@@ -1,5 +1,6 @@
 """CMU motion capture: both releases read alike, limbs keep their directions, broken files named."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -332,7 +333,9 @@ def test_incomplete_folders(tmp_path: Path) -> None:
         (lambda text: text.replace("Zrotation Yrotation", "Zrotation Qrotation"), "channels of"),
     ],
 )
-def test_broken_bvh(tmp_path: Path, clip: Fabricated, change, message: str) -> None:
+def test_broken_bvh(
+    tmp_path: Path, clip: Fabricated, change: Callable[[str], str], message: str
+) -> None:
     (tmp_path / "bad.bvh").write_text(change(clip.bvh.read_text()))
     with pytest.raises(InputError, match=f"bad.bvh: .*{message}"):
         clips.read_bvh(tmp_path / "bad.bvh", 30)
@@ -349,7 +352,9 @@ def test_broken_bvh(tmp_path: Path, clip: Fabricated, change, message: str) -> N
         (lambda text: text.replace("\nhead ", "\nhead 1e999", 1), "'head'"),
     ],
 )
-def test_broken_amc(tmp_path: Path, clip: Fabricated, change, message: str) -> None:
+def test_broken_amc(
+    tmp_path: Path, clip: Fabricated, change: Callable[[str], str], message: str
+) -> None:
     (tmp_path / "bad.amc").write_text(change(clip.amc.read_text()))
     with pytest.raises(InputError, match=f"bad.amc: .*{message}"):
         clips.read_amc(tmp_path / "bad.amc", clip.asf, 120)
@@ -365,7 +370,9 @@ def test_broken_amc(tmp_path: Path, clip: Fabricated, change, message: str) -> N
         (lambda text: text.replace("  XYZ", "  ZYX", 1), "axis order ZYX"),
     ],
 )
-def test_broken_asf(tmp_path: Path, clip: Fabricated, change, message: str) -> None:
+def test_broken_asf(
+    tmp_path: Path, clip: Fabricated, change: Callable[[str], str], message: str
+) -> None:
     (tmp_path / "bad.asf").write_text(change(clip.asf.read_text()))
     with pytest.raises(InputError, match=f"bad.asf: .*{message}"):
         asf_amc.read_skeleton(tmp_path / "bad.asf")

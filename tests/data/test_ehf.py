@@ -67,7 +67,7 @@ def test_correspondence(kind: str, tmp_path: Path) -> None:
     expected = matrix()
     normals = scipy.sparse.random(30, reader.SMPLX_VERTICES, 0.01, "csc", random_state=0)
     content = {
-        "sparse with normals": {"mtx": scipy.sparse.hstack([expected, normals], "csc")},
+        "sparse with normals": {"mtx": scipy.sparse.hstack([expected, normals]).tocsc()},
         "sparse": {"mtx": expected},
         "dense": {"matrix": expected.toarray().astype(np.float32), "valid_vertices": None},
     }[kind]
@@ -88,7 +88,7 @@ def test_correspondence(kind: str, tmp_path: Path) -> None:
         ({"mtx": "text"}, "smplx2smpl.pkl: "),
     ],
 )
-def test_correspondences_of_other_meshes(content, message: str, tmp_path: Path) -> None:
+def test_correspondences_of_other_meshes(content: object, message: str, tmp_path: Path) -> None:
     path = tmp_path / "smplx2smpl.pkl"
     path.write_bytes(pickle.dumps(content))
     with pytest.raises(InputError, match=message):

@@ -67,6 +67,7 @@ def test_figures_are_functions_of_their_number(few: list[Person]) -> None:
 
 def test_figures_are_as_they_say(few: list[Person]) -> None:
     for person in few:
+        assert isinstance(person.image, bytes)
         with Image.open(BytesIO(person.image)) as image:
             assert image.size == (96, 96)
         assert person.points.shape == (16, 2) and person.points.dtype == np.float32

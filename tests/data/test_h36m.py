@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from data.h36m import reader
+from data.h36m import reader, sequences
 from ief_jax.body import regressors
 from ief_jax.geometry import skeletons
 from ief_jax.io.files import InputError
@@ -63,8 +63,8 @@ def write(folder: Path, **changed: Any) -> None:
     )
     np.savez_compressed(
         folder / "data_2d_h36m_gt.npz",
-        positions_2d=changed.get("positions_2d", keypoints()),
-        metadata={"num_joints": 17, "keypoints_symmetry": [[4], [1]]},
+        positions_2d=np.array(changed.get("positions_2d", keypoints())),
+        metadata=np.array({"num_joints": 17, "keypoints_symmetry": [[4], [1]]}),
     )
 
 
@@ -94,7 +94,7 @@ def test_protocol_2_of_videopose3d(tmp_path: Path) -> None:
 
 def test_keypoints_of_a_stacked_hourglass_are_mpiis(tmp_path: Path) -> None:
     write(tmp_path)
-    np.savez(tmp_path / "data_2d_h36m_sh_ft_h36m.npz", positions_2d=keypoints(16))
+    np.savez(tmp_path / "data_2d_h36m_sh_ft_h36m.npz", positions_2d=np.array(keypoints(16)))
     assert reader.detectors(tmp_path) == ["sh_ft_h36m", "gt"]
     people = reader.read(tmp_path)  # the paper's own kind comes first
     by_name = dict(zip(skeletons.COCO_18, people.points[0, :, 1], strict=True))
@@ -188,7 +188,7 @@ def write_h5(folder: Path) -> None:
             # Each coordinate of each joint is a row, over the frames.
             with h5py.File(folder / subject / f"MyPoses/3D_positions/{name}.h5", "w") as file:
                 file["3D_positions"] = 1000 * truth.reshape(FRAMES, 96).T
-            for number, camera in enumerate(reader.CAMERAS):
+            for number, camera in enumerate(sequences.CAMERAS):
                 place = folder / subject / HOURGLASS / f"{name.replace(' ', '_')}.{camera}.h5"
                 with h5py.File(place, "w") as file:
                     file["poses"] = seen[number]

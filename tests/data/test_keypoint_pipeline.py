@@ -2,15 +2,17 @@
 
 import io
 import itertools
+from collections.abc import Mapping
 from pathlib import Path
 
+import grain
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from data.keypoints import pipeline
-from data.keypoints.people import Person
+from data.keypoints.people import Person, decode
 from ief_jax.geometry import crops
 from ief_jax.geometry.skeletons import LSP_14, opposite
 from ief_jax.io.files import InputError
@@ -137,7 +139,7 @@ def test_the_papers_views() -> None:
 def test_the_central_crop_is_the_one_that_inference_makes(dotted: Person) -> None:
     made = pipeline.central(90)(dotted, RNG(0))
     window = crops.window(crops.Box(150, 120, 240))
-    image = Image.open(io.BytesIO(dotted.image))
+    image = decode(dotted.image, dotted.name)
     np.testing.assert_array_equal(made["image"], crops.crop(image, window, 90))
     np.testing.assert_allclose(made["points"], pipeline.central_points(dotted, 90), rtol=1e-5)
     np.testing.assert_allclose(made["points"], crops.to_crop(dotted.points, window, 90), rtol=1e-5)
@@ -175,7 +177,8 @@ def test_large_photographs_are_reduced_first(kind: str, factor: int) -> None:
     marked = np.array([[30.0 * factor, 25.0 * factor]] * 14)
     one = person(encoded(ramp, kind), marked, height=40.0 * factor)
     made = pipeline.augmented(LSP_14, 48, PLAIN)(one, RNG(0))["image"]
-    expected = crops.crop(ramp, crops.window(crops.Box(*marked[0], 48.0 * factor)), 48)
+    x, y = marked[0].tolist()
+    expected = crops.crop(ramp, crops.window(crops.Box(x, y, 48.0 * factor)), 48)
     difference = (made.astype(int) - expected)[1:-1, 1:-1]
     assert np.abs(difference).max() <= 4
     np.testing.assert_allclose(difference.mean((0, 1)), 0, atol=0.7)
@@ -220,13 +223,13 @@ def crowd() -> list[Person]:
     ]
 
 
-def batches(crowd: list[Person], **changes: int) -> pipeline.grain.IterDataset:
+def batches(crowd: list[Person], **changes: int) -> grain.IterDataset:
     settings = {"batch_size": 3, "seed": 0, **changes}
     return pipeline.batches(crowd, pipeline.augmented(LSP_14, 16), **settings)
 
 
-def equal(one: pipeline.Example, other: pipeline.Example) -> bool:
-    return all(np.array_equal(one[name], other[name]) for name in one)
+def equal(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> bool:
+    return all(np.array_equal(value, other[name]) for name, value in one.items())
 
 
 def test_batches_are_the_same_again_and_go_on_where_they_ended(crowd: list[Person]) -> None:
@@ -268,7 +271,8 @@ def test_an_epoch_shows_everyone_once(crowd: list[Person]) -> None:
 )
 def test_a_broken_image_is_named(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "im0001.jpg"
-    for source, name in [(content, "one"), (path, "im0001.jpg")]:
+    sources: list[tuple[bytes | Path, str]] = [(content, "one"), (path, "im0001.jpg")]
+    for source, name in sources:
         path.write_bytes(content)
         one = person(source, np.zeros((14, 2)))
         for example in (pipeline.augmented(LSP_14, 16), pipeline.central(16)):

@@ -130,7 +130,9 @@ def numbered(lengths: list[list[int]], betas: bool = True) -> pipeline.Prepared:
     return pipeline.Prepared(sources, [np.array(of_split) for of_split in lengths])
 
 
-def take(prepared: pipeline.Prepared, size: int, count: int, seed: int = 0, done: int = 0):
+def take(
+    prepared: pipeline.Prepared, size: int, count: int, seed: int = 0, done: int = 0
+) -> list[Poses]:
     return list(itertools.islice(pipeline.stream(prepared, size, seed, done), count))
 
 
@@ -142,7 +144,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small_blocks")
 def test_every_pose_once_an_epoch() -> None:
     prepared = numbered([[10, 10, 3], [10, 7], [10, 10, 10, 10]])
-    assert prepared.count == 80
+    assert prepared.total == 80
     batches = take(prepared, 8, 30)
     assert all(batch.poses.shape == (8, 24, 3) for batch in batches)
     assert batches[0].poses.dtype == np.float32
@@ -153,6 +155,7 @@ def test_every_pose_once_an_epoch() -> None:
     record = np.searchsorted(np.cumsum([10, 10, 3, 10, 7, 10, 10, 10, 10]), epochs, "right")
     assert len(np.unique(record[:2, :20])) > 3
     for batch in batches:
+        assert batch.betas is not None
         np.testing.assert_array_equal(batch.betas[:, 0], batch.poses[:, 21, 2])
         assert not batch.poses[:, 22:].any()
 
@@ -228,21 +231,21 @@ def test_what_is_prepared_is_what_was_captured(tree: Path, data_dir: Path) -> No
     from data.amass import reader
 
     found = amass.load(data_dir, "train")
-    kept = amass.prepared(data_dir).count
+    kept = amass.prepared(data_dir).total
     assert found.poses.shape == (kept, 24, 3) and found.betas is not None
     captured = [
         reader.read(clip.path, 30).poses
         for clip in reader.find(tree)
         if clip.split != "SFU" and "broken" not in clip.path.name
     ]
-    captured = preparation.within_a_turn(np.concatenate(captured))
-    nearest = np.abs(found.poses[:, None] - captured).max((2, 3)).min(1)
+    whole = preparation.within_a_turn(np.concatenate(captured))
+    nearest = np.abs(found.poses[:, None] - whole).max((2, 3)).min(1)
     assert nearest.max() < 2e-3 and 60 < kept <= 120  # float16
     np.testing.assert_allclose(found.betas, np.tile(np.linspace(-1, 1, 16), (kept, 1)), atol=1e-3)
     streamed = np.concatenate([b.poses for b in take(amass.prepared(data_dir), 1, kept)])
     order = [np.lexsort(poses.reshape(kept, -1).T) for poses in (streamed, found.poses)]
     np.testing.assert_array_equal(streamed[order[0]], found.poses[order[1]])
-    assert 0 < amass.prepared(data_dir, "SFU").count <= 40
+    assert 0 < amass.prepared(data_dir, "SFU").total <= 40
     with pytest.raises(InputError, match="validation: .* without HumanEva"):
         amass.load(data_dir, "validation")
 
@@ -279,7 +282,7 @@ def test_a_preparation_that_was_cut_off_starts_again(
     assert "is prepared already; --overwrite" in capsys.readouterr().err
     assert prepare("amass", tree, tmp_path, "--overwrite", "--rate", "10") == 0
     assert [path.name for path in (tmp_path / "amass").iterdir()] == ["1.0.0"]
-    assert pipeline.open_prepared(tmp_path, "amass", lambda present: ["KIT"]).count <= 14
+    assert pipeline.open_prepared(tmp_path, "amass", lambda present: ["KIT"]).total <= 14
 
 
 def test_nothing_can_be_read(
@@ -306,7 +309,7 @@ def test_missing_shards_are_named(data_dir: Path, tmp_path: Path) -> None:
         InputError, match="amass-KIT.*: is missing; --overwrite prepares amass anew"
     ):
         amass.prepared(copy)
-    assert amass.prepared(copy, "CMU").count > 0
+    assert amass.prepared(copy, "CMU").total > 0
     cut = next(copy.rglob("amass-CMU*"))
     cut.write_bytes(cut.read_bytes()[:-1000])
     with pytest.raises(InputError, match="not all of CMU is there"):

@@ -1,8 +1,10 @@
 """Synthetic people: rays against closed forms, joints against the mesh, files."""
 
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import trimesh
@@ -70,9 +72,11 @@ def test_things_block_within_a_limit() -> None:
 
 def test_the_camera_is_the_packages() -> None:
     points = np.random.default_rng(0).normal(size=(20, 3)) - [0, 0, 6]
-    view = camera.Perspective(np.float32(VIEW.focal), VIEW.centre, np.zeros(3))
+    view = camera.Perspective(jnp.float32(VIEW.focal), jnp.asarray(VIEW.centre), jnp.zeros(3))
     seen = rays.project(VIEW, points)
-    np.testing.assert_allclose(seen, camera.project_perspective(view, points), atol=1e-3)
+    np.testing.assert_allclose(
+        seen, camera.project_perspective(view, jnp.asarray(points)), atol=1e-3
+    )
     back = rays.directions(VIEW, seen) * -points[:, 2:]
     np.testing.assert_allclose(back, points, atol=1e-9)
 
@@ -191,6 +195,7 @@ def test_people_are_functions_of_their_number(few: list[Person]) -> None:
 
 def test_people_are_as_they_say(few: list[Person]) -> None:
     for person in few:
+        assert isinstance(person.image, bytes)
         with Image.open(BytesIO(person.image)) as image:
             size = np.array(image.size)
         assert person.points.shape == (16, 2) and person.points.dtype == np.float32
@@ -230,7 +235,7 @@ def test_a_set_that_is_not_there_is_made(
     monkeypatch.setattr(reader, "_made", lambda seed, count, processes: iter(few[:count]))
     assert [person.name for person in reader.read(tmp_path, "test")] == [p.name for p in few]
 
-    def breaks(seed: int, count: int, processes: int | None):
+    def breaks(seed: int, count: int, processes: int | None) -> Iterator[Person]:
         yield few[0]
         raise KeyboardInterrupt
 

@@ -138,7 +138,7 @@ def test_frames_that_do_not_count(joint_model: joints.JointModel, tmp_path: Path
     ],
 )
 def test_deviations_are_named(
-    change, message: str, joint_model: joints.JointModel, tmp_path: Path
+    change: Any, message: str, joint_model: joints.JointModel, tmp_path: Path
 ) -> None:
     content = fields(joint_model)
     change(content)

@@ -15,7 +15,7 @@ from tests.helpers.tiny_backbone import TinyBackbone
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any network would do: the real ones take long to compile."""
-    monkeypatch.setitem(NAMED, "efficientnet_lite0", TinyBackbone)  # type: ignore[arg-type]
+    monkeypatch.setitem(NAMED, "efficientnet_lite0", TinyBackbone)
 
 
 def run(downloads: Path, workdir: Path, *more: str) -> int:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,7 +15,7 @@ from ief_jax.io.files import InputError
 from tests.helpers import dots
 
 
-def written(folder: Path, weight: float, **changes: object) -> str:
+def written(folder: Path, weight: float, **changes: Any) -> str:
     """A checkpoint of one number."""
     folder.mkdir()
     configuration = dataclasses.replace(dots.CHECKPOINT.configuration, **changes)

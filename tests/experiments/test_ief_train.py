@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +27,7 @@ ARGUMENTS = ["--dataset", "coco", "--no-pretrained", "--size", "16", "--batch-si
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any network would do: the real ones take long to compile."""
-    monkeypatch.setitem(NAMED, "efficientnet_lite0", TinyBackbone)  # type: ignore[arg-type]
+    monkeypatch.setitem(NAMED, "efficientnet_lite0", TinyBackbone)
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +181,7 @@ def test_bad_input_is_named_and_nothing_is_written(
 
 
 @pytest.mark.parametrize("recipe", ["paper", "augmented"])
-def test_figures_are_not_mirrored(recipe: str) -> None:
+def test_figures_are_not_mirrored(recipe: Literal["paper", "augmented"]) -> None:
     drawn = next(iter(reader.figures(1, seed=3)))
     thigh = [reader.LAYOUT.index(name) for name in ("right_knee", "right_hip")]
 

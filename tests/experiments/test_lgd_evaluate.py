@@ -1,7 +1,9 @@
 """eval.py end to end, on a tiny network with random weights."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import jax
 import numpy as np
@@ -14,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def script(monkeypatch_module: pytest.MonkeyPatch):  # noqa: ANN201
+def script(monkeypatch_module: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch_module.syspath_prepend(ROOT)
     import eval as module
 
@@ -22,7 +24,7 @@ def script(monkeypatch_module: pytest.MonkeyPatch):  # noqa: ANN201
 
 
 @pytest.fixture(scope="module")
-def monkeypatch_module():  # noqa: ANN201
+def monkeypatch_module() -> Iterator[pytest.MonkeyPatch]:
     with pytest.MonkeyPatch.context() as patch:
         yield patch
 
@@ -44,7 +46,11 @@ def poses(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_whole_evaluation(
-    script, checkpoint: Path, poses: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    script: ModuleType,
+    checkpoint: Path,
+    poses: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     figures, picture = tmp_path / "out" / "figures.json", tmp_path / "out" / "picture.png"
     words = ["lgd", "--checkpoint", str(checkpoint), "--poses", str(poses), "--count", "4"]
@@ -86,7 +92,7 @@ def test_a_whole_evaluation(
     ],
 )
 def test_bad_arguments_are_named_and_write_nothing(
-    script,
+    script: ModuleType,
     checkpoint: Path,
     words: list[str],
     message: str,
@@ -103,7 +109,7 @@ def test_bad_arguments_are_named_and_write_nothing(
 
 
 def test_a_place_that_cannot_be_written_is_found_before_the_work(
-    script, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    script: ModuleType, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("")
     target = tmp_path / "file" / "figures.json"
@@ -112,7 +118,7 @@ def test_a_place_that_cannot_be_written_is_found_before_the_work(
 
 
 def test_poses_without_poses(
-    script, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    script: ModuleType, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     np.savez(tmp_path / "other.npz", trans=np.zeros((3, 3)))
     words = ["lgd", "--checkpoint", str(checkpoint), "--poses", str(tmp_path / "other.npz")]
@@ -120,7 +126,7 @@ def test_poses_without_poses(
     assert "'poses'" in capsys.readouterr().err
 
 
-def test_help(script, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         script.main(["lgd", "--help"])
     assert ended.value.code == 0

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -32,8 +33,8 @@ def people() -> detections.Detections:
 @pytest.fixture(scope="module")
 def fitted(body: smpl.BodyModel) -> fitting.Bodies:
     rng = np.random.default_rng(1)
-    poses = rng.normal(0, 0.4, (2, 72)).astype(np.float32)
-    betas = rng.normal(size=(2, 10)).astype(np.float32)
+    poses = jnp.asarray(rng.normal(0, 0.4, (2, 72)), jnp.float32)
+    betas = jnp.asarray(rng.normal(size=(2, 10)), jnp.float32)
 
     def joints(pose: jax.Array, beta: jax.Array) -> jax.Array:
         local = rotations.axis_angle_to_matrix(pose.reshape(24, 3))
@@ -42,11 +43,11 @@ def fitted(body: smpl.BodyModel) -> fitting.Bodies:
     return fitting.Bodies(
         poses=poses,
         betas=betas,
-        scale=np.array([120.0, 80.0], np.float32),
-        translation=np.array([[400.0, 300.0], [20.0, 700.0]], np.float32),
+        scale=jnp.array([120.0, 80.0]),
+        translation=jnp.array([[400.0, 300.0], [20.0, 700.0]]),
         joints=jax.vmap(joints)(poses, betas),
-        keypoints=rng.uniform(0, 300, (2, 18, 2)).astype(np.float32),
-        error=np.array([3.0, 4.0], np.float32),
+        keypoints=jnp.asarray(rng.uniform(0, 300, (2, 18, 2)), jnp.float32),
+        error=jnp.array([3.0, 4.0]),
     )
 
 

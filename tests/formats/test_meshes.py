@@ -17,7 +17,7 @@ def test_meshes_come_back(tmp_path: Path, body: smpl.BodyModel, kind: meshes.Mes
     vertices[1] = vertices[0]  # coincident vertices stay two
     path = tmp_path / f"body.{kind}"
     meshes.write(path, vertices, faces, kind)
-    mesh = trimesh.load(path, process=False, force="mesh")
+    mesh = trimesh.load_mesh(path, process=False)
     np.testing.assert_allclose(mesh.vertices, vertices, atol=1e-6)
     np.testing.assert_array_equal(mesh.faces, faces)
     normals = {"glb": b'"NORMAL"', "obj": b"\nvn ", "ply": b"property float nx"}

@@ -38,9 +38,9 @@ def test_solve_weak_is_least_squares(seed: int) -> None:
 
 
 def test_solve_weak_recovers_the_camera() -> None:
-    points, _, weights = scene()
+    points, _, weights = map(jnp.asarray, scene())
     view = camera.WeakPerspective(jnp.float32(0.8), jnp.array([-0.3, 0.1]))
-    found = camera.solve_weak(jnp.asarray(points), camera.project_weak(view, points), weights)
+    found = camera.solve_weak(points, camera.project_weak(view, points), weights)
     np.testing.assert_allclose(found.scale, 0.8, rtol=1e-5)
     np.testing.assert_allclose(found.translation, [-0.3, 0.1], atol=1e-6)
 
@@ -53,7 +53,7 @@ def test_points_of_weight_zero_have_no_influence() -> None:
     spoiled[[2, 5, 11]] = 1e6
     seen = hidden > 0
     found = camera.solve_weak(jnp.asarray(points), jnp.asarray(spoiled), jnp.asarray(hidden))
-    expected = camera.solve_weak(points[seen], image[seen], weights[seen])
+    expected = camera.solve_weak(*(jnp.asarray(array[seen]) for array in (points, image, weights)))
     np.testing.assert_allclose(found.scale, expected.scale, rtol=1e-6)
     np.testing.assert_allclose(found.translation, expected.translation, rtol=1e-6)
 
@@ -100,9 +100,10 @@ def test_degenerate_input_gives_finite_values_and_derivatives(case: str) -> None
 
 
 def test_gradient_of_solve_weak_by_finite_differences() -> None:
-    points, image, weights = scene()
+    points, *arrays = scene()
+    image, weights = map(jnp.asarray, arrays)
 
-    def error(points: np.ndarray | jax.Array) -> jax.Array:
+    def error(points: jax.Array) -> jax.Array:
         view = camera.solve_weak(points, image / 100, weights)
         return ((camera.project_weak(view, points) - image / 100) ** 2).sum()
 
@@ -116,7 +117,7 @@ def test_gradient_of_solve_weak_by_finite_differences() -> None:
 
 
 def test_perspective_from_afar_is_weak_perspective() -> None:
-    points, _, _ = scene()
+    points = jnp.asarray(scene()[0])
     errors = []
     for distance in (10.0, 100.0, 1000.0):
         view = camera.Perspective(

@@ -139,7 +139,7 @@ def test_compose_rotate_and_skew_are_their_matrix_forms() -> None:
     wide = rng.normal(size=(7, 3, 11)).astype(np.float32)
     v, w = rng.normal(size=(2, 7, 3)).astype(np.float32)
     np.testing.assert_allclose(rotations.compose(a, b), a @ b, atol=1e-5)
-    np.testing.assert_allclose(rotations.compose(a, wide), a @ wide, atol=1e-5)
+    np.testing.assert_allclose(rotations.compose(a, jnp.asarray(wide)), a @ wide, atol=1e-5)
     np.testing.assert_allclose(rotations.rotate(a, v), np.einsum("nij,nj->ni", a, v), atol=1e-5)
     np.testing.assert_allclose(
         rotations.rotate(rotations.skew(jnp.asarray(v)), w), np.cross(v, w), atol=1e-5

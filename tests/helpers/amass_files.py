@@ -52,5 +52,5 @@ def smplx(path: Path, poses: np.ndarray, rate: float = 120.0) -> Path:
 
 def _write(path: Path, fields: dict[str, np.ndarray]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, **fields)
+    np.savez(path, allow_pickle=True, **fields)
     return path

@@ -2,8 +2,9 @@
 
 import pickle
 import struct
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse
@@ -68,14 +69,17 @@ OLD_NAMES = {
 class Python2Pickler(pickle._Pickler):
     """Pickles as Python 2 did: old names of globals, and text and bytes as byte strings."""
 
-    dispatch = dict(pickle._Pickler.dispatch)
+    dispatch: ClassVar[dict[type, Callable[..., None]]] = dict(pickle._Pickler.dispatch)
+    # Of the pickler that is written in Python, which the stubs do not describe.
+    write: Callable[[bytes], object]
+    memoize: Callable[[object], None]
 
     def save_global(self, obj: Any, name: str | None = None) -> None:
         if obj in OLD_NAMES:
             self.write(b"c" + OLD_NAMES[obj].encode() + b"\n")
             self.memoize(obj)
         else:
-            super().save_global(obj, name)
+            super().save_global(obj, name)  # type: ignore[misc]
 
     def save_string(self, obj: bytes | str) -> None:
         data = obj if isinstance(obj, bytes) else obj.encode("latin1")

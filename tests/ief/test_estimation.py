@@ -3,6 +3,7 @@
 import dataclasses
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,7 @@ from ief_jax.ief.backbones import NAMED
 from ief_jax.ief.config import PAPER
 from ief_jax.ief.scale_selector import checkpoints as scale_selector_checkpoints
 from ief_jax.ief.scale_selector import selection
+from ief_jax.ief.scale_selector.config import ScaleSelectorConfig
 from ief_jax.io.files import InputError
 from tests.helpers import dots
 from tests.helpers.tiny_backbone import TinyBackbone
@@ -132,9 +134,10 @@ def test_estimate_picks_looks_and_agrees(
         return BOX
 
     monkeypatch.setattr(selection, "refine_box", pick)
-    estimator = estimation.Estimator(dots.CHECKPOINT, "selector")  # type: ignore[arg-type]
+    selector = scale_selector_checkpoints.Selector(ScaleSelectorConfig("small", 16), {})
+    estimator = estimation.Estimator(dots.CHECKPOINT, selector)
     found = estimation.estimate(estimator, photograph, np.array(CENTRE))
-    assert asked == [("selector", photograph, CENTRE)]
+    assert asked == [(selector, photograph, CENTRE)]
     assert found.path.shape == (3, 14, 2) and found.confidence.shape == (14,)
     np.testing.assert_allclose(found.path[-1], dots.pose(CENTRE, HEIGHT), atol=1)
     assert (found.confidence > 0).all()
@@ -176,14 +179,14 @@ def test_few_joints_are_looked_at_once() -> None:
 def test_weights_of_another_network_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(NAMED, "tiny", TinyBackbone)  # type: ignore[arg-type]
+    monkeypatch.setitem(NAMED, "tiny", TinyBackbone)
     monkeypatch.setattr(scale_selector_checkpoints, "load", lambda: None)
     configuration = dataclasses.replace(PAPER, backbone="tiny", size=16)
     network = build.initial_weights(configuration, jax.random.key(0))
     weights = {"network": network, "start": jnp.zeros((14, 2))}
 
-    def load(**changes: object) -> estimation.Estimator:
-        changed = dataclasses.replace(configuration, **changes)  # type: ignore[arg-type]
+    def load(**changes: Any) -> estimation.Estimator:
+        changed = dataclasses.replace(configuration, **changes)
         path = tmp_path / "model.npz"
         ief_checkpoints.write(path, ief_checkpoints.Checkpoint(changed, weights))
         return estimation.load(str(tmp_path))

@@ -20,7 +20,7 @@ SMALL = dataclasses.replace(
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(NAMED, "tiny", TinyBackbone)  # type: ignore[arg-type]
+    monkeypatch.setitem(NAMED, "tiny", TinyBackbone)
 
 
 def checkpoint(configuration: IEFConfig = SMALL) -> Checkpoint:
@@ -52,7 +52,7 @@ def test_prediction_is_the_loop_of_the_paper() -> None:
             points = jnp.concatenate([y, marked[person][None]])
             maps = heatmaps.heatmaps(heatmaps.profiles(points, (16, 16), SMALL.sigma))
             e = module.apply(trained.weights["network"], image[None], maps[None])
-            y = y + SMALL.max_correction * e.reshape(2, 2)
+            y = y + SMALL.max_correction * jnp.asarray(e).reshape(2, 2)
 
 
 def test_corrections_are_cut_where_the_configuration_says_so() -> None:

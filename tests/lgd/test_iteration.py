@@ -1,5 +1,7 @@
 """Learned gradient descent: its error, its gradient, its features, its steps."""
 
+from typing import TypeVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -37,8 +39,12 @@ def observed(task: reprojection.Problem, count: int) -> tuple[Keypoints2D, synth
     return jax.vmap(lambda o: normalise(o, bounding_square(o)))(pixels), people
 
 
-def one(tree: object, index: int) -> object:
-    return jax.tree.map(lambda x: x[index], tree)
+Tree = TypeVar("Tree")
+
+
+def one(tree: Tree, index: int) -> Tree:
+    picked: Tree = jax.tree.map(lambda x: x[index], tree)
+    return picked
 
 
 def test_paper_network_has_its_4_3_million_parameters(task: reprojection.Problem) -> None:
@@ -62,8 +68,8 @@ def test_encode_is_the_inverse_of_body_and_view(
     task: reprojection.Problem, parameterisation: parameters.Parameterisation
 ) -> None:
     task = task._replace(parameterisation=parameterisation)
-    seen, people = observed(task, 1)
-    seen, person = one(seen, 0), one(people, 0)
+    observations, people = observed(task, 1)
+    seen, person = one(observations, 0), one(people, 0)
     square = bounding_square(Keypoints2D(person.points, person.confidence))
     view = person.camera._replace(
         scale=person.camera.scale / square.half,

@@ -1,5 +1,8 @@
 """Pictures show what is where it should be."""
 
+import math
+
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,8 +17,8 @@ SCALE, TRANSLATION = 100.0, np.array([150.0, 180.0])
 @pytest.fixture(scope="module")
 def standing(body: smpl.BodyModel, joint_model: joints.JointModel) -> fit_picture.Fit:
     """The body in its T-pose, its own keypoints as the ones found: a perfect fit."""
-    rest = np.broadcast_to(np.eye(3, dtype=np.float32), (24, 3, 3))
-    points = np.asarray(joints.positions(joint_model, rest, np.zeros(10, np.float32)))
+    rest = jnp.broadcast_to(jnp.eye(3), (24, 3, 3))
+    points = np.asarray(joints.positions(joint_model, rest, jnp.zeros(10)))
     keypoints = skeletons.selection(skeletons.COCO_18, joint_model.names) @ points
     seen = keypoints[:, :2] * camera.FLIP * SCALE + TRANSLATION
     return fit_picture.Fit(
@@ -23,9 +26,9 @@ def standing(body: smpl.BodyModel, joint_model: joints.JointModel) -> fit_pictur
         confidence=np.ones(18),
         reprojected=seen,
         vertices=np.asarray(body.template),
-        scale=np.float64(SCALE),
+        scale=np.array(SCALE),
         translation=TRANSLATION,
-        error=np.float64(0),
+        error=np.array(0.0),
         person=0,
         title="a person",
     )
@@ -77,7 +80,8 @@ def test_keypoints_not_found_are_not_drawn(standing: fit_picture.Fit, body: smpl
 def test_from_the_side_the_body_faces_left(standing: fit_picture.Fit, body: smpl.BodyModel) -> None:
     _, mesh, side = panels(fit_picture.picture(standing, np.asarray(body.faces), None))
     front, side = drawn(mesh), drawn(side)
-    np.testing.assert_array_equal(*(np.flatnonzero(p.any(1))[[0, -1]] for p in (front, side)))
+    ends = [np.flatnonzero(p.any(1))[[0, -1]] for p in (front, side)]
+    np.testing.assert_array_equal(ends[0], ends[1])
     # The feet, the lowest 3 %, point forwards: to the left of the ankles above them.
     rows = np.flatnonzero(side.any(1))
     height = len(rows)
@@ -148,7 +152,7 @@ def test_people_of_any_size_fill_the_picture(
         scale=standing.scale * zoom,
         translation=standing.translation * zoom,
     )
-    size = tuple(int(n) for n in np.ceil(np.array([300, 400]) * zoom))
+    size = (math.ceil(300 * zoom), math.ceil(400 * zoom))
     mesh = panels(fit_picture.picture(fit, np.asarray(body.faces), Image.new("RGB", size)))[1]
     rows = np.flatnonzero((mesh.max(-1) > 70).any(1))
     assert len(rows) > 0.8 * mesh.shape[0]
@@ -157,7 +161,7 @@ def test_people_of_any_size_fill_the_picture(
 def test_a_body_that_went_astray_does_not_hide_the_person(
     standing: fit_picture.Fit, body: smpl.BodyModel
 ) -> None:
-    fit = standing._replace(scale=np.float64(1e5), translation=np.array([-1e6, 1e6]))
+    fit = standing._replace(scale=np.array(1e5), translation=np.array([-1e6, 1e6]))
     image = fit_picture.picture(fit, np.asarray(body.faces), None)
     keypoints = panels(image)[0]
     assert (np.abs(keypoints - colours.LEFT) < 8).all(-1).sum() > 100

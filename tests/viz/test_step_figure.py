@@ -3,8 +3,10 @@
 import io
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 from ief_jax.body import joints
@@ -28,18 +30,18 @@ def test_the_curves_are_the_traces(trace: fitting.Trace, points: np.ndarray) -> 
     page = step_figure.figure(trace, points, np.ones((2, 18)), "a person", person=1)
     axes = {a.get_title(): a for f in page.subfigs for a in f.axes}
     (error,) = axes["reprojection error (px)"].lines
-    assert list(error.get_xdata()) == [0, 1, 2, 3]
+    assert np.asarray(error.get_xdata()).tolist() == [0, 1, 2, 3]
     np.testing.assert_array_equal(error.get_ydata(), trace.bodies.error[1])
     for title, groups in (
         ("norm of the gradient seen", trace.gradient),
         ("norm of the update made", trace.update),
     ):
-        lines = {line.get_label(): line for line in axes[title].lines}
+        lines = {str(line.get_label()): line for line in axes[title].lines}
         assert set(lines) == set(groups)
         for name, line in lines.items():
-            assert list(line.get_xdata()) == [1, 2, 3]
+            assert np.asarray(line.get_xdata()).tolist() == [1, 2, 3]
             expected = [np.sqrt((np.asarray(step) ** 2).sum()) for step in groups[name][1]]
-            np.testing.assert_allclose(line.get_ydata(), expected, rtol=1e-5)
+            np.testing.assert_allclose(np.asarray(line.get_ydata()), expected, rtol=1e-5)
     cosines = {line.get_label(): line for line in axes["cosine of update and -gradient"].lines}
     for name, values in trace.cosine.items():
         np.testing.assert_array_equal(cosines[name].get_ydata(), values[1])
@@ -54,7 +56,7 @@ def test_a_skeleton_a_step(trace: fitting.Trace, points: np.ndarray) -> None:
     assert titles[0].startswith("start: ")
     assert titles[3] == f"step 3: {trace.bodies.error[0, 3]:.1f} px"
     for step, panel in enumerate(panels):
-        found, body = (c.get_offsets() for c in panel.collections)
+        found, body = (np.asarray(c.get_offsets()) for c in panel.collections)
         np.testing.assert_allclose(found, np.delete(points[0], 3, 0))
         np.testing.assert_allclose(body, trace.bodies.keypoints[0, step])
     low, high = panels[0].get_ylim()
@@ -65,10 +67,10 @@ def test_of_many_steps_a_few_are_drawn(trace: fitting.Trace, points: np.ndarray)
     # 3 learned steps as before, 27 of second order.
     long = trace._replace(
         bodies=trace.bodies._replace(
-            keypoints=np.repeat(trace.bodies.keypoints[:, :1], 31, 1),
-            error=np.arange(62.0).reshape(2, 31),
+            keypoints=jnp.repeat(trace.bodies.keypoints[:, :1], 31, 1),
+            error=jnp.arange(62.0).reshape(2, 31),
         ),
-        error=np.ones((2, 31)),
+        error=jnp.ones((2, 31)),
     )
     page = step_figure.figure(long, points, np.ones((2, 18)))
     titles = [panel.get_title() for panel in page.subfigs[1].axes]
@@ -76,6 +78,7 @@ def test_of_many_steps_a_few_are_drawn(trace: fitting.Trace, points: np.ndarray)
     assert titles[0] == "start: 0.0 px"
     assert titles[-1] == "second-order 27: 30.0 px"
     (grey,) = page.subfigs[0].axes[0].patches
+    assert isinstance(grey, Rectangle)
     assert grey.get_x() == 3.5 and grey.get_width() == 27
 
 

@@ -321,12 +321,11 @@ def test_assets_read_alike_from_folder_and_wheel(tmp_path: Path) -> None:
     "name", ["rigs/standard/secret.json", "../topology/x.obj", "targets/arms/../../x"]
 )
 def test_assets_not_known_to_be_free_are_refused(tmp_path: Path, name: str) -> None:
-    write_assets(
-        lambda path, text: (
-            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True),
-            (tmp_path / path).write_text(text),
-        )
-    )
+    def write(path: str, text: str) -> None:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+
+    write_assets(write)
     with pytest.raises(PermissionError, match="CC0"):
         Assets(tmp_path).read(name)
 
