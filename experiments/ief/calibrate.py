@@ -61,7 +61,11 @@ def regression(x: np.ndarray, hit: np.ndarray) -> np.ndarray:
     inputs = np.concatenate([np.ones((len(x), 1)), x], 1)
     sign = np.where(hit, 1.0, -1.0)
     start = np.zeros(inputs.shape[1])
-    return minimize(lambda w: np.logaddexp(0, -sign * (inputs @ w)).mean(), start).x
+
+    def loss(w: np.ndarray) -> float:
+        return float(np.logaddexp(0, -sign * (inputs @ w)).mean())
+
+    return minimize(loss, start).x
 
 
 def _look(
@@ -69,7 +73,8 @@ def _look(
 ) -> tuple[np.ndarray, np.ndarray]:
     """What speaks against each annotated joint [M, 2], and whether it is right [M]."""
     configuration = checkpoint.configuration
-    box = Box(*person.marked.tolist(), crops.PERSON * person.height)
+    x, y = person.marked.tolist()
+    box = Box(x, y, crops.PERSON * person.height)
     augmentations = augmentation.scales_and_mirror(configuration.joints)
     photograph = decode(person.image, person.name)
     augmented = augmentation.person_crops(

@@ -211,7 +211,7 @@ def _last_split(dataset: str) -> str:
     return "test" if dataset == "lsp" else "validation"
 
 
-def _choose(people: list[Person], count: int | None, seed: int) -> list[Person]:
+def _choose(people: Sequence[Person], count: int | None, seed: int) -> Sequence[Person]:
     """`count` of the people at random, or all, in their order."""
     if count is None or count >= len(people):
         return people
@@ -268,9 +268,14 @@ def _estimate(
 def _box_finder(which: str, name: str) -> Callable[[Image.Image, Person], Box]:
     """What gives the box that fits a person in a photograph; `name` is the selector's."""
     if which == "truth":
-        return lambda photograph, person: Box(*person.marked.tolist(), crops.PERSON * person.height)
+
+        def true_box(photograph: Image.Image, person: Person) -> Box:
+            x, y = person.marked.tolist()
+            return Box(x, y, crops.PERSON * person.height)
+
+        return true_box
     selector = scale_selector_checkpoints.load(name)
-    pick = {"selector": selection.refine_box, "nine": selection.select_box}[which]
+    pick: Callable[..., Box] = selection.refine_box if which == "selector" else selection.select_box
     return lambda photograph, person: pick(selector, photograph, person.marked)
 
 

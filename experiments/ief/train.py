@@ -213,7 +213,7 @@ def _configuration(arguments: Arguments, names: tuple[str, ...]) -> IEFConfig:
         heatmap_stage=arguments.heatmap_stage,
         pool_size=arguments.pool_size,
         heatmap_gain=arguments.heatmap_gain,
-        bounded=training_methods.METHODS[arguments.method].cut,
+        bounded=training_methods.METHODS[arguments.method].apply_bound,
     )
 
 
@@ -245,7 +245,7 @@ def _first_weights(arguments: Arguments, configuration: IEFConfig) -> Weights:
         return found
     if arguments.trunk is not None:
         trunk = _trunk(arguments.trunk, configuration, key)
-        return {"params": pretrained.initialise(build.network(configuration), trunk, key)}
+        return {"params": pretrained.initialise(build.network(configuration), dict(trunk), key)}
     if not arguments.pretrained:
         return build.initial_weights(configuration, key)
     if arguments.backbone not in IMAGENET:
@@ -325,7 +325,7 @@ def _advance(
     def with_frozen(loss: Any) -> Any:
         return lambda weights, people: loss({"params": {**frozen, **weights}}, people)
 
-    if not method.own:
+    if not method.on_policy:
         make = partial(
             fpc.training_example, configuration=configuration, method=method, start=start
         )

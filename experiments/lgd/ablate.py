@@ -26,6 +26,7 @@ from ief_jax import batches
 from ief_jax.body import joints, model_files, pose_prior
 from ief_jax.body import poses as body_poses
 from ief_jax.formats import poses as formats_poses
+from ief_jax.io.checkpoint_files import Weights
 from ief_jax.io.files import InputError, read_bytes, write_json
 from ief_jax.lgd import build, checkpoints, evaluation, training
 from ief_jax.lgd.config import PAPER, LGDConfig
@@ -206,17 +207,17 @@ def method(
 
 def tester(
     configuration: LGDConfig, model: joints.JointModel, examples: Examples
-) -> Callable[[checkpoints.Weights], list[float]]:
+) -> Callable[[Weights], list[float]]:
     """From weights to the mean PA-MPJPE after each step, the start first, mm."""
 
     @jax.jit
-    def errors(weights: checkpoints.Weights, people: Examples) -> jax.Array:
+    def errors(weights: Weights, people: Examples) -> jax.Array:
         checkpoint = checkpoints.Checkpoint(configuration, weights)
         states = evaluation.path(checkpoint, model, configuration.steps, people.observed)
         by_state = jax.vmap(partial(evaluation.joint_errors, model), in_axes=(0, None))
         return jax.vmap(by_state)(states, people)[0]
 
-    def test(weights: checkpoints.Weights) -> list[float]:
+    def test(weights: Weights) -> list[float]:
         size = min(LARGEST_BATCH, len(examples.observed.points))
         found = batches.map_in_chunks(partial(errors, weights), size, examples)
         return np.asarray(found, np.float64).mean(0).tolist()

@@ -196,7 +196,7 @@ def _prepared(arguments: Arguments) -> pipeline.Prepared:
 
 def _first_weights(
     arguments: Arguments, configuration: LGDConfig, task: Any, model: joints.JointModel
-) -> checkpoints.Weights:
+) -> checkpoint_files.Weights:
     if arguments.initial is None:
         return build.initial_weights(configuration, task, jax.random.key(arguments.seed))
     weights = checkpoints.load(arguments.initial).weights

@@ -21,7 +21,7 @@ class Augmentation(NamedTuple):
     mirrored: bool
 
 
-IDENTITY = (Augmentation(1.0, False),)
+IDENTITY: tuple[Augmentation, ...] = (Augmentation(1.0, False),)
 """No augmentation, as in the paper."""
 
 SCALES = (1.0, 0.9, 1.1)
