@@ -164,7 +164,9 @@ def find(folder: Path) -> list[Clip]:
     for _, path in sorted(clips.items()):
         of = subject(path)
         bvh_file = path.suffix == ".bvh"
-        read = partial(read_bvh, path) if bvh_file else partial(read_amc, path, skeletons[of])
+        read: Reader = (
+            partial(read_bvh, path) if bvh_file else partial(read_amc, path, skeletons[of])
+        )
         readers.setdefault(of, {})[path] = read
     found = []
     for of, by_path in readers.items():

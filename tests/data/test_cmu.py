@@ -268,7 +268,8 @@ def test_a_subjects_clips_are_calibrated_by_all_of_them(
 ) -> None:
     """In one clip the subject stands, its knees captured 20 degrees too bent; in one it sits."""
     axes = [Rotation.identity()] * len(NAMES)
-    seated, stood = {}, {}
+    seated: dict[str, tuple[float, float, float]] = {}
+    stood: dict[str, tuple[float, float, float]] = {}
     for side, sign in (("l", 1), ("r", -1)):  # as in CMU's skeletons, x across the leg
         for bone in ("femur", "tibia", "foot", "toes"):
             axes[NAMES.index(side + bone)] = Rotation.from_euler("z", sign * 20, degrees=True)

@@ -28,7 +28,8 @@ def test_large_faces_count_for_more() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_unit(dtype: type) -> None:
-    vectors = np.array([[[3, 4]], [[0, 0]], [[0, -2]]], dtype)
+    vectors: np.ndarray = np.array([[[3, 4]], [[0, 0]], [[0, -2]]], dtype)
     found = triangles.unit(vectors)
-    np.testing.assert_allclose(found, [[[0.6, 0.8]], [[0, 0]], [[0, -1]]], rtol=1e-6)
+    expected = np.array([[[0.6, 0.8]], [[0, 0]], [[0, -1]]])
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert found.dtype == dtype

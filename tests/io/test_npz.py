@@ -167,6 +167,11 @@ def longer(path: Path) -> None:
     path.write_bytes(content)
 
 
+def changed(path: Path) -> None:
+    archive(path, SOME, zipfile.ZIP_STORED)
+    overwritten(path, np.float64(9).tobytes(), np.float64(8).tobytes())
+
+
 # Ways to spoil an archive, and what is said.
 SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
     "encrypted": (encrypted, "'a' cannot be read: it is encrypted"),
@@ -181,10 +186,7 @@ SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "the same twice": (lambda p: archive(p, {**SOME, "a": b""}), "it has 'a' twice"),
     "changed": (
-        lambda p: (
-            archive(p, SOME, zipfile.ZIP_STORED),
-            overwritten(p, np.float64(9).tobytes(), np.float64(8).tobytes()),
-        ),
+        changed,
         "'a' cannot be read: Bad CRC-32",
     ),
     "longer than the file": (longer, "'a' cannot be read: it ends too early"),
