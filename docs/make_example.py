@@ -39,6 +39,7 @@ def main() -> None:
     (person,) = scenes.people(1, SEED, NUMBER, ZOOM)
     photograph = Image.open(BytesIO(person.image)).convert("RGB")
     corner = np.round((person.points.min(0) + person.points.max(0) - SIZE) / 2)
+    corner = np.clip(corner, 0, photograph.size - SIZE)
     box = (*corner.tolist(), *(corner + SIZE).tolist())
     (FOLDER / "frames").mkdir(parents=True, exist_ok=True)
     photograph.crop(box).save(FOLDER / "photo.jpg", quality=88)
