@@ -1,6 +1,7 @@
-"""Fitting with PyTorch over smplx, as its users do it: what `benchmarks.fit` compares with.
+"""Fitting with PyTorch over smplx: what `benchmarks.fit` compares with.
 
-Both work on the whole mesh and differentiate by autograd, as smplx has it.
+By autograd, and by way of the whole mesh, as smplx's users do it; or of the landmarks' vertices
+alone, which smplx does not offer: what is left of the difference when neither has to make a mesh.
 """
 
 import pickle
@@ -18,31 +19,79 @@ from ief_jax.geometry import skeletons
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import smplx
+    from smplx import lbs
 
 SIZES = (69, 10, 3, 2, 1)
 """Of Theta: pose, betas, global rotation, translation, log-scale."""
 
 
-class Reprojection(nn.Module):
-    """Theta [N, 85] to the error of the 18 keypoints, by way of smplx's mesh."""
+class Mesh(nn.Module):
+    """Betas, pose and global rotation to the joints and landmarks [N, P, 3], by smplx's mesh."""
 
     def __init__(self, body: smpl.BodyModel):
         super().__init__()
         self.model = smplx_model(body)
-        points = (*smpl.JOINT_NAMES, *body.landmark_names)
-        selection = torch.tensor(skeletons.selection(skeletons.COCO_18, points))
-        self.register_buffer("selection", selection)
         self.register_buffer("landmarks", torch.tensor(np.array(body.landmarks), dtype=torch.long))
+
+    def forward(
+        self, betas: torch.Tensor, pose: torch.Tensor, rotation: torch.Tensor
+    ) -> torch.Tensor:
+        output = self.model(betas=betas, body_pose=pose, global_orient=rotation)
+        return torch.cat([output.joints[:, : smpl.JOINTS], output.vertices[:, self.landmarks]], 1)
+
+
+class PointsOnly(nn.Module):
+    """As `Mesh`, with smplx's functions, but no vertex is computed that is not a landmark."""
+
+    def __init__(self, body: smpl.BodyModel):
+        super().__init__()
+        model = smplx_model(body)
+        chosen = torch.tensor(np.array(body.landmarks), dtype=torch.long)
+        self.parents = model.parents
+        # J(beta) = J_T + J_S beta
+        joint_template = model.J_regressor @ model.v_template
+        joint_shapes = torch.einsum("jv,vcb->jcb", model.J_regressor, model.shapedirs)
+        pose_directions = model.posedirs.reshape(len(model.posedirs), -1, 3)[:, chosen]
+        self.register_buffer("joint_template", joint_template)
+        self.register_buffer("joint_shapes", joint_shapes)
+        self.register_buffer("template", model.v_template[chosen])
+        self.register_buffer("shapes", model.shapedirs[chosen])
+        self.register_buffer("pose_directions", pose_directions.flatten(1))
+        self.register_buffer("weights", model.lbs_weights[chosen])
+
+    def forward(
+        self, betas: torch.Tensor, pose: torch.Tensor, rotation: torch.Tensor
+    ) -> torch.Tensor:
+        vectors = torch.cat([rotation, pose], 1).reshape(-1, 3)
+        local = lbs.batch_rodrigues(vectors).reshape(len(betas), -1, 3, 3)
+        joints = self.joint_template + lbs.blend_shapes(betas, self.joint_shapes)
+        posed, transforms = lbs.batch_rigid_transform(local, joints, self.parents)
+        feature = (local[:, 1:] - torch.eye(3)).flatten(1)
+        rest = self.template + lbs.blend_shapes(betas, self.shapes)
+        rest = rest + (feature @ self.pose_directions).reshape(rest.shape)
+        skinned = torch.einsum("vk,nkij->nvij", self.weights, transforms)
+        landmarks = (skinned[..., :3, :3] @ rest[..., None])[..., 0] + skinned[..., :3, 3]
+        return torch.cat([posed, landmarks], 1)
+
+
+class Reprojection(nn.Module):
+    """Theta [N, 85] to the error of the 18 keypoints, by way of the mesh or of `points`."""
+
+    def __init__(self, body: smpl.BodyModel, points: nn.Module | None = None):
+        super().__init__()
+        self.points = Mesh(body) if points is None else points
+        names = (*smpl.JOINT_NAMES, *body.landmark_names)
+        self.register_buffer(
+            "selection", torch.tensor(skeletons.selection(skeletons.COCO_18, names))
+        )
 
     def forward(
         self, theta: torch.Tensor, points: torch.Tensor, confidence: torch.Tensor
     ) -> torch.Tensor:
         """The confidence-weighted, robust error of each example, [N]."""
         pose, betas, rotation, translation, scale = theta.split(SIZES, dim=1)
-        output = self.model(betas=betas, body_pose=pose, global_orient=rotation)
-        joints = output.joints[:, : smpl.JOINTS] - output.joints[:, :1]
-        marks = output.vertices[:, self.landmarks] - output.joints[:, :1]
-        keypoints = torch.matmul(self.selection, torch.cat([joints, marks], 1))
+        everything = self.points(betas, pose, rotation)
+        keypoints = torch.matmul(self.selection, everything - everything[:, :1])
         flip = torch.tensor([1.0, -1.0])
         seen = 1.1 * scale.exp()[..., None] * keypoints[..., :2] * flip + translation[:, None]
         squared = ((seen - points) ** 2).sum(-1) / 0.1**2

@@ -57,20 +57,55 @@ def cast() -> Cast:
     return Cast(draw, outfits.marks(body), rest, faces, bone, _flesh(), volume)
 
 
-def people(count: int, seed: int, first: int = 0) -> Iterator[Person]:
-    """Yields people `first` to `first + count - 1` of a seed; each a function of its number."""
+def people(count: int, seed: int, first: int = 0, zoom: float = 1.0) -> Iterator[Person]:
+    """Yields people `first` to `first + count - 1` of a seed; each a function of its number.
+
+    Args:
+      count: how many.
+      seed: of all that is random.
+      first: number of the first.
+      zoom: sides of the photographs, in those of the data set's.
+    """
     made = cast()
     for start in range(first, first + count, AT_ONCE):
         numbers = np.arange(start, start + AT_ONCE)
         # Two bodies a scene: the person and, in some, a bystander.
-        drawn = made.draw(np.concatenate([_key(seed, 2 * numbers), _key(seed, 2 * numbers + 1)]))
+        drawn = made.draw(np.concatenate([seeds(seed, 2 * numbers), seeds(seed, 2 * numbers + 1)]))
         for row, number in enumerate(numbers[: first + count - start]):
             pair = bodies.Bodies(*(array[[row, row + AT_ONCE]] for array in drawn))
             rng = np.random.default_rng([seed, int(number)])
-            yield person(rng, made, pair, f"synthetic/{seed}/{number}")
+            yield person(rng, made, pair, f"synthetic/{seed}/{number}", zoom)
 
 
-def person(rng: np.random.Generator, made: Cast, pair: bodies.Bodies, name: str) -> Person:
+def camera(
+    rng: np.random.Generator, made: Cast, points: np.ndarray, zoom: float = 1.0
+) -> tuple[np.ndarray, View]:
+    """A camera that looks at the pelvis, from no nearer than people stand.
+
+    Args:
+      rng: the size of the photograph, the person's in it, and where they are.
+      made: from `cast`.
+      points: [K, 3] the person's keypoints, the pelvis at the origin.
+      zoom: sides of the photograph, in those of the data set's.
+
+    Returns:
+      Where the pelvis is before the camera [3], metres, and the camera.
+    """
+    # The image's smaller side, and the person's height in it
+    share = np.exp(rng.uniform(np.log(0.28), np.log(1.15)))
+    smaller = int(zoom * np.clip(rng.uniform(80, 190) / share, 120, 340))
+    larger = int(smaller * (1 + 0.6 * max(0, rng.uniform(-0.25, 1))))
+    size = (smaller, larger) if rng.random() < 0.5 else (larger, smaller)
+    stature = float(np.ptp(made.rest[:, 1]))
+    focal = max(smaller * rng.uniform(0.9, 3.5), _NEAREST * share * smaller / stature)
+    offset = np.array([0, 0, -focal * stature / (share * smaller)])
+    view = View(focal, np.zeros(2), size)
+    return offset, view._replace(centre=_placed(rng, project(view, points + offset), size))
+
+
+def person(
+    rng: np.random.Generator, made: Cast, pair: bodies.Bodies, name: str, zoom: float = 1.0
+) -> Person:
     """One person in a scene.
 
     Args:
@@ -78,20 +113,10 @@ def person(rng: np.random.Generator, made: Cast, pair: bodies.Bodies, name: str)
       made: from `cast`.
       pair: two bodies: the person, and who may stand beside.
       name: of the result.
+      zoom: sides of the photograph, in those of the data set's.
     """
-    # The image's smaller side, and the person's height in it
-    share = np.exp(rng.uniform(np.log(0.28), np.log(1.15)))
-    smaller = int(np.clip(rng.uniform(80, 190) / share, 120, 340))
-    larger = int(smaller * (1 + 0.6 * max(0, rng.uniform(-0.25, 1))))
-    size = (smaller, larger) if rng.random() < 0.5 else (larger, smaller)
-
-    # The camera looks at the pelvis, from no nearer than people stand.
-    stature = float(np.ptp(made.rest[:, 1]))
-    focal = max(smaller * rng.uniform(0.9, 3.5), _NEAREST * share * smaller / stature)
-    offset = np.array([0, 0, -focal * stature / (share * smaller)])
-    joints = pair.points[0] + offset
-    view = View(focal, np.zeros(2), size)
-    view = view._replace(centre=_placed(rng, project(view, joints), size))
+    offset, view = camera(rng, made, pair.points[0], zoom)
+    size, joints = view.size, pair.points[0] + offset
     up = pair.up[0]
     light = _light(rng, up)
 
@@ -124,7 +149,7 @@ def person(rng: np.random.Generator, made: Cast, pair: bodies.Bodies, name: str)
     )
 
 
-def _key(seed: int, numbers: np.ndarray) -> np.ndarray:
+def seeds(seed: int, numbers: np.ndarray) -> np.ndarray:
     """Seeds for `bodies.Draw`: different for all pairs of a seed and a number."""
     return np.array(
         [np.random.SeedSequence([seed, int(n)]).generate_state(1)[0] for n in numbers], np.uint32

@@ -34,7 +34,10 @@ def assemble(
       rows: of each person [K, 3], or [0, 3] where nothing of the body was found.
       skeleton: the user's word, or None.
       names: the file's word, or None.
-      frame, person, frame_names, images: as in `Detections`.
+      frame: as in `Detections`.
+      person: likewise.
+      frame_names: likewise.
+      images: likewise.
 
     Raises:
       InputError: numbers of keypoints that differ, coordinates that are no pixels, no keypoint with

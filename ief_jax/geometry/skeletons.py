@@ -184,7 +184,8 @@ def convert(
     Args:
       keypoints: [..., len(source), 2].
       confidence: [..., len(source)].
-      source, target: keypoint names.
+      source: the detections' keypoint names.
+      target: those of the result.
 
     Returns:
       ([..., len(target), 2], [..., len(target)]); a keypoint that the source lacks is the mean of

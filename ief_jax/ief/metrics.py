@@ -140,7 +140,8 @@ def within(estimate: np.ndarray, truth: np.ndarray, reach: np.ndarray) -> np.nda
     """Whether each joint is within `reach` of the truth.
 
     Args:
-      estimate, truth: [..., K, 2] pixels.
+      estimate: [..., K, 2] pixels.
+      truth: [..., K, 2] pixels.
       reach: [...] pixels; nothing is within nan.
 
     Returns:
@@ -162,7 +163,8 @@ def limbs_found(estimate: np.ndarray, truth: np.ndarray, names: Sequence[str]) -
     """Strict PCP: whether both ends of each of `LIMBS` are within half its true length.
 
     Args:
-      estimate, truth: [..., K, 2] pixels.
+      estimate: [..., K, 2] pixels.
+      truth: [..., K, 2] pixels.
       names: the K joints'.
 
     Returns:
@@ -188,7 +190,8 @@ def mistaken_sides(
     the left one.
 
     Args:
-      estimate, truth: [..., K, 2] pixels.
+      estimate: [..., K, 2] pixels.
+      truth: [..., K, 2] pixels.
       other: [..., K, 2] pixels, the truth of each joint's counterpart on the other side.
       reach: [...] pixels.
 
@@ -223,7 +226,8 @@ def percent(hits: np.ndarray, counted: np.ndarray, axis: int | tuple[int, ...]) 
     """The percentage of hits among those counted, over `axis`; nan where nothing is counted.
 
     Args:
-      hits, counted: bool, of shapes that broadcast.
+      hits: bool.
+      counted: bool, of a shape that broadcasts with it.
       axis: summed over.
     """
     hits, counted = np.broadcast_arrays(hits, counted)

@@ -79,7 +79,8 @@ def examples_of_poses(
       poses: [N, 24, 3] axis-angle, radians.
       number: [N] each pose's place in its file: the same pose looks the same in every selection.
       seed: of views, shapes, cameras, noise.
-      noise, drop: as in `synthetic_views.add_keypoint_noise`.
+      noise: as in `synthetic_views.add_keypoint_noise`.
+      drop: likewise.
     """
     return jax.vmap(partial(_example, model, seed, noise, drop))(poses, number)
 

@@ -22,7 +22,7 @@ class HeatmapStage(NamedTuple):
 
 
 class Backbone(nn.Module):
-    """f of IEF's equation 2, y_(t+1) = y_t + f(x_t) with x_t = I (+) g(y_t), for any network.
+    """f of IEF's equation 1, e_t = f(x_t) with x_t = I (+) g(y_t), for any network.
 
     A network is a first convolution and stages. The heatmaps' part is added to what a stage
     takes in. With `heatmap_stage` 0 that is conv-1's result, and their part is conv-1's convolution
@@ -158,6 +158,13 @@ class Backbone(nn.Module):
         Returns:
           [B, outputs].
         """
+        return self._finish(self.stack_heatmaps(encoded, rows, columns))
+
+    def stack_heatmaps(self, encoded: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
+        """x_t = I (+) g(y_t) (Eq. 3), as the stage takes it in; arguments as for `correct`.
+
+        What a convolution makes of stacked inputs is the sum of what it makes of each.
+        """
         if self.heatmap_stage == 0:
             stride, padding = self.conv1.stride, self.conv1.padding
         else:
@@ -165,8 +172,7 @@ class Backbone(nn.Module):
             # The average over a rectangle of a product is the product of the averages.
             rows = rows @ pooling.averaging(rows.shape[-1], encoded.shape[1]).T
             columns = columns @ pooling.averaging(columns.shape[-1], encoded.shape[2]).T
-        of_heatmaps = convolutions.separable(rows, columns, self.maps_kernel, stride, padding)
-        return self._finish(encoded + of_heatmaps)
+        return encoded + convolutions.separable(rows, columns, self.maps_kernel, stride, padding)
 
     def _finish(self, x: jax.Array) -> jax.Array:
         for stage in self.stages[self.heatmap_stage :]:

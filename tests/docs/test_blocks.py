@@ -1,0 +1,204 @@
+"""What the pages show works: blocks are run, and where data is missing their options exist."""
+
+import contextlib
+import functools
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import pytest
+
+from tests.docs import pages
+from tests.docs.pages import BESIDE, PAGES, ROOT, Block, Command
+
+SUBCOMMANDS = {
+    ("python", "train.py"): 1,
+    ("python", "eval.py"): 1,
+    ("ief-jax",): 1,
+    ("python", "-m", "data.prepare"): 1,
+}
+"""Words after the program that choose what it does."""
+TOOLS = {"pytest", "ruff", "mypy", "pre-commit", "mkdocs"}
+"""Programs of others."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _compilations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What one page's commands compile need not be compiled for the next page."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+            cache = tmp_path_factory.mktemp("compilations")
+            patch.setenv("JAX_COMPILATION_CACHE_DIR", str(cache))
+            patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+        yield
+
+
+def _runnable(page: str, marks: set[pages.Mark]) -> list[Block]:
+    languages = {"bash", "python"}
+    return [b for b in pages.blocks(page) if b.mark in marks and b.language in languages]
+
+
+def run(blocks: list[Block], folder: Path) -> dict[str, Any]:
+    """Runs a page's blocks one after the other, from what looks like a checkout.
+
+    Returns:
+      The names that the Python blocks leave behind.
+    """
+    for entry in ROOT.iterdir():
+        if not entry.name.startswith(".") and entry.name not in ("out", "runs"):
+            (folder / entry.name).symlink_to(entry)
+    names: dict[str, Any] = {}
+    for block in blocks:
+        if block.language == "bash":
+            _shell(block, folder)
+        else:
+            # Lines as they are on the page, for messages
+            program = "\n" * (block.line - 1) + block.text
+            with contextlib.chdir(folder), jax.numpy_rank_promotion("allow"):
+                exec(compile(program, block.page, "exec"), names)
+    return names
+
+
+def _shell(block: Block, folder: Path) -> None:
+    binaries = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", block.text],
+        cwd=folder,
+        env={**os.environ, "PATH": binaries, "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, f"{block.page}:{block.line}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if _runnable(page, {""})])
+def test_blocks_run(page: str, tmp_path: Path) -> None:
+    run(_runnable(page, {""}), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if _runnable(page, {"slow"})])
+def test_slow_blocks_run(page: str, tmp_path: Path) -> None:
+    run(_runnable(page, {"", "slow"}), tmp_path)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_blocks_say_what_they_are(page: str) -> None:
+    """So that none goes unseen."""
+    assert {block.language for block in pages.blocks(page)} <= {"bash", "python", "text"}
+
+
+def _shown(page: str) -> list[Command]:
+    shells = {"bash", "indented"} if page in BESIDE else {"bash"}
+    found = [c for b in pages.blocks(page) if b.language in shells for c in pages.commands(b)]
+    if page in BESIDE:
+        # Indented blocks hold file names and the like as well.
+        return [c for c in found if c.words[0] in ("python", "ief-jax", "pip")]
+    return found
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES + BESIDE if _shown(page)])
+def test_commands_and_their_options_exist(page: str) -> None:
+    for command in _shown(page):
+        check(command)
+
+
+def check(command: Command) -> None:
+    """Sees that a program knows the command and the options that are given to it."""
+    words = command.words
+    if words[0] == "pip":
+        _check_extras(command)
+        return
+    if words[0] in TOOLS:
+        return
+    count = 3 if words[:2] == ("python", "-m") else 2 if words[0] == "python" else 1
+    program = words[:count]
+    if program[-1].startswith("docs."):
+        # They take no options, not even --help.
+        assert importlib.util.find_spec(program[-1]), f"{command.place}: no {program[-1]}"
+        assert words == program, f"{command.place}: {program[-1]} takes no options"
+        return
+    chosen = SUBCOMMANDS.get(program, 0)
+    if words[count : count + 1] == ("lgd-dataset",):
+        chosen = 2
+    text = help_of((*program, *words[count : count + chosen]), command.place)
+    for word in words[count + chosen :]:
+        option = word.partition("=")[0]
+        if option.startswith("--"):
+            known = re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", text)
+            assert known, f"{command.place}: {' '.join(words)}\nno option {option} in\n{text}"
+
+
+@functools.cache
+def help_of(words: tuple[str, ...], place: str) -> str:
+    """What a program prints of a command's options."""
+    program = [sys.executable, *words[1:]] if words[0] == "python" else list(words)
+    if program[0] == "ief-jax":
+        program[:1] = [sys.executable, "-m", "ief_jax.cli"]
+    done = subprocess.run(
+        [*program, "--help"],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "200", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, f"{place}: {' '.join(words)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def _check_extras(command: Command) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for word in command.words:
+        for extras in re.findall(r"^\.\[(.*)\]$", word):
+            unknown = set(extras.split(",")) - set(project["optional-dependencies"])
+            assert not unknown, f"{command.place}: no extra {unknown}"
+
+
+PAGE = """\
+<!-- needs: LSP -->
+```bash
+python eval.py ief --dataset lsp \\
+    --box truth && pytest   # both
+```
+Text.
+```python
+x = 1
+```
+
+    ief-jax fit [--skeleton COCO_18] a.json
+"""
+
+
+def test_blocks_are_found() -> None:
+    first, second, third = pages.blocks("page", PAGE)
+    assert (first.line, first.language, first.mark) == (3, "bash", "needs")
+    assert second == Block("page", 8, "python", "", "x = 1\n")
+    assert (third.language, third.mark) == ("indented", "needs")
+    assert [command.words for command in pages.commands(first)] == [
+        ("python", "eval.py", "ief", "--dataset", "lsp", "--box", "truth"),
+        ("pytest",),
+    ]
+    assert pages.commands(third)[0].words == (("ief-jax", "fit", "--skeleton", "COCO_18", "a.json"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "ief-jax fit a.json --outputs out/",
+        "ief-jax fits a.json --output out/",
+        "python train.py lgd --iteration 3",
+        "python -m data.prepares lsp a b",
+        "python -m docs.equation",
+        "pip install -e .[datas]",
+    ],
+)
+def test_what_does_not_exist_is_noticed(words: str) -> None:
+    with pytest.raises(AssertionError):
+        check(Command("page:1", tuple(words.split())))
