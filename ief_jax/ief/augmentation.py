@@ -1,9 +1,9 @@
 """Test-time augmentation: the same person seen at several scales and in the mirror."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import NamedTuple
 
+import jax
 import numpy as np
 from PIL import Image
 
@@ -100,8 +100,11 @@ def predict_paths(
     """
     images = np.concatenate([one.images for one in crops_of_people])
     marked = np.concatenate([one.marked for one in crops_of_people])
-    predict = partial(prediction.predict, checkpoint, steps=steps)
-    found = batches.map_in_chunks(predict, batch, images, marked)
+
+    def predict(images: np.ndarray, marked: np.ndarray) -> jax.Array:
+        return prediction.predict(checkpoint, images, marked, steps)
+
+    found = np.asarray(batches.map_in_chunks(predict, batch, images, marked))
     ends = np.cumsum([len(one.augmentations) for one in crops_of_people])
     each = np.split(found, ends[:-1])
     size, names = checkpoint.configuration.size, checkpoint.configuration.joints
