@@ -4,9 +4,10 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
-from ief_jax import loop
+from ief_jax import checks, loop
 from ief_jax.ief import iteration
 from ief_jax.ief.checkpoints import Checkpoint
 from ief_jax.ief.config import IEFConfig
@@ -26,11 +27,35 @@ def predict(
 
     Returns:
       y_0 .. y_T of each: [N, T + 1, K, 2], pixels of the crops. Compiled once a batch size.
+
+    Raises:
+      ValueError: an argument has another shape or dtype; or, where values are there (not while
+        tracing), images are in 0 to 1 or anything is not finite.
     """
     configuration = checkpoint.configuration
     count = configuration.steps if steps is None else steps
+    checks.count("steps", count)
+    checks.arrays(
+        ("images", images, "[N, S, S, 3] crops, RGB, 0 to 255"),
+        ("marked", marked, "[N, 2] a point inside each person, pixels of the crops"),
+        S=configuration.size,
+    )
+    _check_values(images, marked)
     weights = checkpoint.weights
     return _predict(configuration, count, weights, jnp.asarray(images), jnp.asarray(marked))
+
+
+def _check_values(images: ArrayLike, marked: ArrayLike) -> None:
+    points, pixels = checks.values(marked), checks.values(images)
+    if points is not None and not np.isfinite(points).all():
+        raise ValueError("marked: expected finite pixels of the crops, got NaN or infinity")
+    if pixels is None or pixels.dtype.kind != "f" or not pixels.size:
+        return
+    largest = pixels.max()
+    if not np.isfinite(largest) or not np.isfinite(pixels.min()):
+        raise ValueError("images: expected 0 to 255, got NaN or infinity")
+    if largest <= 1 and pixels.any():
+        raise ValueError(f"images: expected 0 to 255, got {pixels.min():g} to {largest:g}")
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
+from ief_jax import checks
 from ief_jax.body import joints
 from ief_jax.geometry import camera, keypoints2d, rotations
 from ief_jax.io import checkpoint_files
@@ -73,6 +75,11 @@ def fit(
 
     Returns:
       `Bodies` with one leading axis; pure and differentiable, compiled once a batch size.
+
+    Raises:
+      ValueError: an argument has another shape or dtype; or, where values are there (not while
+        tracing), a confidence is not in [0, 1] or a keypoint that counts is not finite.
+      InputError: the checkpoint's weights are not those of its configuration, or of this body.
     """
     return _fit(*_arguments(checkpoint, model, points, confidence, steps))
 
@@ -98,6 +105,12 @@ def _arguments(
     """What the compiled functions take: static first, arrays as arrays."""
     configuration = checkpoint.configuration
     count = configuration.steps if steps is None else steps
+    checks.count("steps", count)
+    checks.arrays(
+        ("points", points, "[N, 18, 2] keypoints in skeletons.COCO_18's order, pixels"),
+        ("confidence", confidence, "[N, 18] of skeletons.COCO_18's keypoints, 0 to 1"),
+    )
+    _check_values(points, confidence)
     return (
         configuration,
         count,
@@ -106,6 +119,16 @@ def _arguments(
         jnp.asarray(points),
         jnp.asarray(confidence),
     )
+
+
+def _check_values(points: ArrayLike, confidence: ArrayLike) -> None:
+    sure, places = checks.values(confidence), checks.values(points)
+    if sure is None:
+        return
+    if not ((sure >= 0) & (sure <= 1)).all():
+        raise ValueError(f"confidence: expected 0 to 1, got {sure.min():g} to {sure.max():g}")
+    if places is not None and not np.isfinite(places[sure > 0]).all():
+        raise ValueError("points: expected finite pixels where confidence is not 0, got others")
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -1,6 +1,7 @@
 """IEF's prediction against the loop of the paper's equations, on a network of a few weights."""
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -99,3 +100,60 @@ def test_prediction_can_be_differentiated() -> None:
     slope = jax.grad(lambda m: prediction.predict(trained, images, m).sum())(jnp.asarray(marked))
     assert np.isfinite(slope).all()
     assert np.abs(slope).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"images": lambda a: np.zeros((3, 20, 20, 3), np.uint8)}, r"images: .* \(S = 16\), got"),
+        ({"images": lambda a: a[0]}, r"images: expected \[N, S, S, 3\] crops.*got uint8 \(16,"),
+        ({"images": lambda a: a[..., :1]}, r"images: .* got uint8 \(3, 16, 16, 1\)"),
+        ({"images": lambda a: a > 9}, "images: expected real numbers .* got bool"),
+        ({"images": lambda a: a / 255}, "images: expected 0 to 255, got 0 to 1"),
+        ({"images": lambda a: jnp.asarray(a / 256)}, "images: expected 0 to 255, got 0 to 0.99"),
+        ({"images": lambda a: a / 127.5 - 1}, "images: expected 0 to 255, got -1 to 1"),
+        ({"images": lambda a: np.where(a > 250, np.nan, a)}, "images: .*got NaN or infinity"),
+        ({"marked": lambda a: a[:2]}, r"marked: expected \[N, 2\] .* \(N = 3\), got float32 \(2,"),
+        ({"marked": lambda a: a[0]}, "marked: expected"),
+        ({"marked": lambda a: a * np.nan}, "marked: expected finite pixels"),
+        ({"marked": lambda a: np.where(a > a.min(), a, np.inf)}, "marked: expected finite pixels"),
+        ({"marked": lambda a: "middle"}, "marked: expected .*got 'middle'"),
+        ({"steps": lambda a: -1}, "steps: expected an integer, 0 or more, got -1"),
+        ({"steps": lambda a: 2.0}, "steps: expected an integer, 0 or more, got 2.0"),
+    ],
+)
+def test_what_cannot_be_predicted_from_is_named(
+    wrong: dict[str, Callable[[np.ndarray], object]], message: str
+) -> None:
+    images, marked = crops()
+    right = {"images": images, "marked": marked, "steps": None}
+    given = {name: wrong[name](value) if name in wrong else value for name, value in right.items()}
+    with pytest.raises(ValueError, match="^" + message):
+        prediction.predict(checkpoint(), **given)  # type: ignore[arg-type]
+
+
+def test_images_of_any_kind_are_alike_and_may_be_black() -> None:
+    trained, (images, marked) = checkpoint(), crops(2)
+    expected = prediction.predict(trained, images, marked)
+    for same in (images.astype(np.float64), jnp.asarray(images), images.tolist()):
+        found = prediction.predict(trained, same, marked.tolist())  # type: ignore[arg-type]
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.isfinite(prediction.predict(trained, 0.0 * images, marked)).all()
+
+
+def test_prediction_under_jit_vmap_and_export() -> None:
+    trained, (images, marked) = checkpoint(), crops(2)
+    expected = prediction.predict(trained, images, marked)
+
+    def predict(images: jax.Array, marked: jax.Array) -> jax.Array:
+        return prediction.predict(trained, images, marked)
+
+    # Values cannot be seen while tracing: images in 0 to 1 are the caller's affair.
+    np.testing.assert_allclose(jax.jit(predict)(images, marked), expected, atol=1e-4)
+    assert jax.jit(predict)(images / 255, marked).shape == expected.shape
+    alone = jax.vmap(predict)(images[:, None], marked[:, None])
+    np.testing.assert_allclose(alone[:, 0], expected, atol=1e-4)
+    program = jax.export.export(jax.jit(predict))(images, marked)
+    np.testing.assert_allclose(program.call(images, marked), expected, atol=1e-4)
+    with pytest.raises(ValueError, match=r"images: .*got uint8 \(2, 8, 8, 3\)"):
+        jax.jit(predict)(images[:, :8, :8], marked)

@@ -1,6 +1,7 @@
 """The fit at its edges: hidden keypoints, its trace, weights that do not belong."""
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -77,3 +78,48 @@ def test_weights_of_another_configuration_are_refused(
     mixed = Checkpoint(released.configuration, paper.weights)
     with pytest.raises(InputError, match="another configuration.*Dense_0/weight"):
         fitting.fit(mixed, joint_model, people.points, people.confidence)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (
+            {"points": lambda a: a[:, :17]},
+            r"points: expected \[N, 18, 2\] keypoints in skeletons.COCO_18's order.* \(3, 17, 2\)$",
+        ),
+        ({"points": lambda a: a[0]}, r"points: .* got float32 \(18, 2\)$"),
+        ({"confidence": lambda a: a[:, :17]}, r"confidence: .*\(N = 3\), got float32 \(3, 17\)$"),
+        ({"confidence": lambda a: a[:2]}, r"confidence: .*\(N = 3\), got float32 \(2, 18\)$"),
+        ({"confidence": lambda a: a > 0}, "confidence: expected real numbers .* got bool"),
+        ({"confidence": lambda a: 100 * a}, "confidence: expected 0 to 1, got 100 to 100"),
+        ({"confidence": lambda a: -a}, "confidence: expected 0 to 1, got -1 to -1"),
+        ({"confidence": lambda a: a * np.nan}, "confidence: expected 0 to 1, got nan"),
+        ({"points": lambda a: a.at[1, 3].set(np.nan)}, "points: expected finite pixels"),
+        ({"points": lambda a: "here"}, "points: expected .* got 'here'"),
+        ({"steps": lambda a: -1}, "steps: expected an integer, 0 or more, got -1"),
+        ({"steps": lambda a: True}, "steps: expected an integer, 0 or more, got True"),
+    ],
+)
+@pytest.mark.parametrize("function", [fitting.fit, fitting.trace])
+def test_what_cannot_be_fitted_is_named(
+    function: Callable[..., object],
+    wrong: dict[str, Callable[[jax.Array], object]],
+    message: str,
+    joint_model: joints.JointModel,
+    people: synthetic_views.Example,
+) -> None:
+    right = {"points": people.points, "confidence": people.confidence, "steps": None}
+    given = {name: wrong[name](value) if name in wrong else value for name, value in right.items()}
+    empty = Checkpoint(SMALL["paper"], {})
+    with pytest.raises(ValueError, match="^" + message):
+        function(empty, joint_model, **given)
+
+
+def test_a_hidden_keypoint_may_be_anywhere(
+    joint_model: joints.JointModel, people: synthetic_views.Example
+) -> None:
+    trained = untrained(SMALL["paper"], joint_model)
+    confidence = people.confidence.at[:, 4].set(0.0)
+    nowhere = people.points.at[:, 4].set(np.nan)
+    expected = fitting.fit(trained, joint_model, people.points, confidence)
+    assert_close(fitting.fit(trained, joint_model, nowhere, confidence), expected)
