@@ -1,7 +1,7 @@
 """`python -m experiments.ief.average RUN RUN ... --output FILE`: the mean of trained networks.
 
 Networks that were trained on from one another lie in one valley of the loss, and their mean
-is nearer to its bottom than either of them (Izmailov et al. 2018).
+is nearer to its bottom than either of them (Izmailov et al. 2018). It has no calibration yet.
 """
 
 import dataclasses
@@ -41,7 +41,7 @@ def average(arguments: Arguments) -> None:
     """
     if not arguments.checkpoints:
         raise InputError("no checkpoint to average")
-    first, *others = (checkpoints.load(name) for name in arguments.checkpoints)
+    first, *others = map(_uncalibrated, arguments.checkpoints)
     for name, other in zip(arguments.checkpoints[1:], others, strict=True):
         for field in dataclasses.fields(first.configuration):
             one, two = (getattr(c.configuration, field.name) for c in (first, other))
@@ -52,6 +52,13 @@ def average(arguments: Arguments) -> None:
     mean = jax.tree.map(lambda *arrays: np.mean(arrays, 0), *every)
     output_folder(arguments.output.parent)
     checkpoints.write(arguments.output, Checkpoint(first.configuration, mean), dtype=np.float16)
+
+
+def _uncalibrated(name: str) -> Checkpoint:
+    """A checkpoint without its calibration, which does not hold for the mean."""
+    checkpoint = checkpoints.load(name)
+    configuration = dataclasses.replace(checkpoint.configuration, calibration=(), calibrated_for="")
+    return checkpoint._replace(configuration=configuration)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """`python -m experiments.ief.calibrate`: how likely a joint is right, given the disagreement.
 
-Fits the logistic regression of `estimation.CALIBRATION` to validation people in boxes of their true
-size, and prints it with how well it ranks and how well it is calibrated.
+Fits the logistic regression of `confidence.joint_confidence` to validation people in boxes of their
+true size, writes it into the checkpoint, and prints it with how well it ranks and how well it is
+calibrated.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +16,20 @@ from tqdm import tqdm
 
 from data.keypoints import sets
 from data.keypoints.people import Person, decode
+from ief_jax.cli import command_line
 from ief_jax.geometry import crops
 from ief_jax.geometry.crops import Box
 from ief_jax.ief import augmentation, checkpoints, confidence, metrics
 from ief_jax.ief.checkpoints import Checkpoint
+from ief_jax.ief.config import IEFConfig
+from ief_jax.io import checkpoint_files
+from ief_jax.io.files import InputError, output_folder
 from ief_jax.viz import keypoint_report
+
+AUGMENTATION = "scales_and_mirror"
+"""What the calibration is fitted with, and holds for: `ief-jax keypoints` augments so."""
+FEWEST = 10
+"""Right joints, and wrong ones, without which nothing is fitted."""
 
 
 @dataclass(frozen=True)
@@ -26,20 +37,32 @@ class Arguments:
     """Calibrate confidences.
 
     Attributes:
-      checkpoint: released, or a folder that train.py wrote.
+      checkpoint: a folder that train.py ief wrote, or the file in it; released needs an output.
+      output: the file to write, its weights as they are; the checkpoint itself by default.
       dataset: data sets whose validation people are looked at.
       data_dir: the folder that holds lsp/, lspet/, ... as they were released.
       count: people of each data set, chosen at random.
     """
 
-    checkpoint: str = "released"
+    checkpoint: str
+    output: Path | None = None
     dataset: tuple[str, ...] = ("lsp", "lspet")
     data_dir: Path = Path("downloads")
     count: int = 100
 
 
 def calibrate(arguments: Arguments) -> None:
-    """Fits the regression and prints it."""
+    """Fits the regression, writes it into the checkpoint and prints it.
+
+    Raises:
+      InputError: the checkpoint is a shipped one and there is no output; or there are too few right
+        or wrong joints to tell them apart.
+      OutputError: the file cannot be written.
+    """
+    if arguments.output is None and arguments.checkpoint in checkpoints.SHIPPED:
+        raise InputError(f"{arguments.checkpoint} is part of the package: give an --output FILE")
+    if arguments.output is not None:
+        output_folder(arguments.output.parent)
     checkpoint = checkpoints.load(arguments.checkpoint)
     doubts, hits = [], []
     for name in arguments.dataset:
@@ -50,10 +73,30 @@ def calibrate(arguments: Arguments) -> None:
             doubts.append(found[0])
             hits.append(found[1])
     x, hit = np.concatenate(doubts), np.concatenate(hits)
+    if min(hit.sum(), (~hit).sum()) < FEWEST:
+        raise InputError(
+            f"{arguments.checkpoint}: {hit.sum()} of {len(hit)} joints are right, expected "
+            f"{FEWEST} that are and that are not at least, to tell them apart"
+        )
     weights = regression(x, hit)
-    print(f"CALIBRATION = ({', '.join(f'{weight:.2f}' for weight in weights)})")
+    calibrated = dataclasses.replace(
+        checkpoint.configuration,
+        calibration=tuple(float(weight) for weight in weights),
+        calibrated_for=AUGMENTATION,
+    )
+    written = checkpoint_files.load(
+        arguments.checkpoint,
+        checkpoints.SHIPPED,
+        lambda path: _write(path, arguments.output or path, calibrated),
+    )
+    print(f"{written}: calibration {', '.join(f'{weight:.2f}' for weight in weights)}")
     sure = 1 / (1 + np.exp(-(weights[0] + x @ weights[1:])))
     print(keypoint_report.confidences(metrics.reliability(sure, hit)))
+
+
+def _write(source: Path, target: Path, configuration: IEFConfig) -> Path:
+    checkpoint_files.replace_configuration(source, target, configuration.to_dict())
+    return target
 
 
 def regression(x: np.ndarray, hit: np.ndarray) -> np.ndarray:
@@ -75,7 +118,7 @@ def _look(
     configuration = checkpoint.configuration
     x, y = person.marked.tolist()
     box = Box(x, y, crops.PERSON * person.height)
-    augmentations = augmentation.scales_and_mirror(configuration.joints)
+    augmentations = augmentation.NAMED[AUGMENTATION](configuration.joints)
     photograph = decode(person.image, person.name)
     augmented = augmentation.person_crops(
         photograph, person.marked, box, augmentations, configuration.size
@@ -87,7 +130,7 @@ def _look(
     torso = metrics.torso_diameter(person.points, person.annotated, names)
     counted = person.annotated[true] & np.isfinite(torso)
     hits = metrics.within(
-        confidence.combine(paths, box.side).path[-1, own],
+        confidence.combine(paths, box.side, ()).path[-1, own],
         person.points[true],
         metrics.PCK_SHARE * torso,
     )
@@ -95,4 +138,4 @@ def _look(
 
 
 if __name__ == "__main__":
-    calibrate(tyro.cli(Arguments))
+    raise SystemExit(command_line.guarded("calibrate", lambda: calibrate(tyro.cli(Arguments))))

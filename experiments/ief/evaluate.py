@@ -104,9 +104,9 @@ class Result:
 
         `pcp`, `pck`, `pckh`, `per_joint`, `per_limb` and `left_right_confusion` are after the last
         step. `per_joint` and `per_step` (from the start on) are of `measure`; `steps` has all
-        measures. `confidence`, with test-time augmentation: its ranking, and the percentage right
-        of the joints in fifths of its range. `seconds` is the time of all boxes, cutting out
-        included and compiling left out.
+        measures. `confidence`, with the augmentation that the checkpoint is calibrated for: its
+        ranking, and the percentage right of the joints in fifths of its range. `seconds` is the
+        time of all boxes, cutting out included and compiling left out.
         """
         measure, rates = next(iter(self.rates.items()))
         own = self.scores
@@ -143,6 +143,8 @@ def ief(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
         print("\n" + keypoint_report.table("other side (%)", rates, {}))
     if result.confidence:
         print("\n" + keypoint_report.confidences(result.confidence))
+    elif arguments.augment != "none":
+        print("\nno confidences: the checkpoint is not calibrated for this augmentation")
     if arguments.json:
         write_json(arguments.json, result.to_dict())
     if arguments.figure:
@@ -158,6 +160,7 @@ def evaluate(arguments: Arguments) -> Result:
     _check(arguments)
     checkpoint = ief_checkpoints.load(arguments.checkpoint)
     build.check_checkpoint(checkpoint, arguments.checkpoint)
+    ief_confidence.check_calibration(checkpoint.configuration, arguments.checkpoint)
     people, names = sets.load(
         arguments.dataset, arguments.data_dir, arguments.split or _last_split(arguments.dataset)
     )
@@ -186,7 +189,7 @@ def evaluate(arguments: Arguments) -> Result:
     reach = metrics.PCK_SHARE * metrics.torso_diameter(truth, annotated, names)
     counted = known & np.isfinite(reach)[:, None]
     reliability = None
-    if arguments.augment != "none" and counted.any():
+    if confidence is not None and counted.any():
         hits = metrics.within(compared[:, -1], right, reach)
         reliability = metrics.reliability(confidence[:, mine][counted], hits[counted])
 
@@ -221,12 +224,11 @@ def _choose(people: Sequence[Person], count: int | None, seed: int) -> Sequence[
 
 def _estimate(
     arguments: Arguments, checkpoint: Checkpoint, people: Sequence[Person]
-) -> tuple[list[Box], np.ndarray, np.ndarray, float]:
+) -> tuple[list[Box], np.ndarray, np.ndarray | None, float]:
     """Each person's box, path [N, T + 1, K, 2] in pixels, and confidence [N, K]; the seconds."""
     joints = checkpoint.configuration.joints
-    augmentations = augmentation.IDENTITY
-    if arguments.augment == "scales_and_mirror":
-        augmentations = augmentation.scales_and_mirror(joints)
+    augmentations = augmentation.NAMED[arguments.augment](joints)
+    calibration = ief_confidence.calibration_for(checkpoint.configuration, augmentations)
     refinements = arguments.box_refinements
     if refinements is None:
         refinements = estimation.box_refinements(joints)
@@ -257,12 +259,13 @@ def _estimate(
             seconds += time.perf_counter() - began
             boxes += fitting
             found += [
-                ief_confidence.combine(path, box.side)
+                ief_confidence.combine(path, box.side, calibration)
                 for path, box in zip(paths, fitting, strict=True)
             ]
             bar.update(len(some))
-    each, confidence = (np.stack(arrays) for arrays in zip(*found, strict=True))
-    return boxes, each, confidence, seconds
+    sure = [one.confidence for one in found if one.confidence is not None]
+    confidence = np.stack(sure) if len(sure) == len(found) else None
+    return boxes, np.stack([one.path for one in found]), confidence, seconds
 
 
 def _box_finder(which: str, name: str) -> Callable[[Image.Image, Person], Box]:

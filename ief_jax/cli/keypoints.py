@@ -30,6 +30,7 @@ def keypoints(
     output: Path = Path("keypoints"),
     point: Annotated[tuple[tuple[float, float], ...], tyro.conf.UseAppendAction] = (),
     checkpoint: str = "released",
+    selector: str = "released",
     pictures: bool = True,
 ) -> None:
     """Find the 2D keypoints of people in a photograph, or in those of a folder.
@@ -43,11 +44,13 @@ def keypoints(
       point: x and y in pixels of a point on the person, from the upper left corner of the
         photograph held upright; once for each person. Without it, the middle of the photograph.
       checkpoint: released, or a folder that train.py ief wrote.
+      selector: of the part of the photograph that fits the person: released, or a folder that
+        train.py scale wrote.
       pictures: draw the keypoints over the photographs.
     """
     paths = photographs.listed(photograph)
     # Loaded when the first photograph has turned out to be one.
-    estimator = functools.cache(lambda: _load(checkpoint))
+    estimator = functools.cache(lambda: _load(checkpoint, selector))
     failed = 0
     with tqdm(total=len(paths), desc="keypoints", unit="photo", disable=len(paths) == 1) as bar:
         for path, name in zip(paths, _names(paths), strict=True):
@@ -70,11 +73,17 @@ def keypoints(
     say(f"{output}: keypoints in {done}" + (f", {failed} skipped" if failed else ""))
 
 
-def _load(checkpoint: str) -> "Estimator":
+def _load(checkpoint: str, selector: str) -> "Estimator":
     keep_compilations()
     from ief_jax.ief import estimation
 
-    return estimation.load(checkpoint)
+    estimator = estimation.load(checkpoint, selector)
+    if not estimator.checkpoint.configuration.calibration:
+        say(
+            f"{checkpoint} has no calibration: confidences are not estimated, all are written as 1 "
+            "(python -m experiments.ief.calibrate fits one)"
+        )
+    return estimator
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
@@ -120,12 +129,14 @@ def _write(
     from ief_jax.viz import keypoint_picture
 
     points = np.stack([one.path[-1] for one in people])
-    confidence = np.stack([one.confidence for one in people])
+    each = [one.confidence for one in people if one.confidence is not None]
+    confidence = np.stack(each) if len(each) == len(people) else None
     target = files.output_folder(output) / f"{name}_keypoints.json"
     formats_keypoints.write(target, points, confidence, names, marked, path.name)
     if pictures:
+        sure = np.ones(points.shape[:-1]) if confidence is None else confidence
         drawn = keypoint_picture.picture(
-            image, list(map(keypoint_picture.DrawnPerson, points, confidence, marked)), names
+            image, list(map(keypoint_picture.DrawnPerson, points, sure, marked)), names
         )
         with files.replacing(files.output_folder(output / "pictures") / f"{name}.jpg") as file:
             drawn.save(file, "jpeg", quality=90)

@@ -18,7 +18,7 @@ LEAST = 1e-3
 def write(
     path: str | os.PathLike[str],
     points: np.ndarray,
-    confidence: np.ndarray,
+    confidence: np.ndarray | None,
     names: Sequence[str],
     marked: np.ndarray,
     image: str,
@@ -29,6 +29,7 @@ def write(
       skeleton: the layout of `pose_keypoints_2d`.
       image: as given.
       keypoint_names: as given.
+      confidence_estimated: false where no confidence was given; all are 1 then.
       people[i].keypoints_2d: x, y, confidence of each of `keypoint_names`, those too that
         BODY_25 has not.
       people[i].marked_point: x, y.
@@ -39,7 +40,7 @@ def write(
     Args:
       path: ends in .json; OpenPose's end in `_keypoints.json`.
       points: [N, K, 2] pixels, x right, y down.
-      confidence: [N, K] in [0, 1].
+      confidence: [N, K] in [0, 1]; None where it was not estimated.
       names: the K keypoints'.
       marked: [N, 2] pixels, the point that told each person from the others.
       image: the photograph's file name.
@@ -47,6 +48,8 @@ def write(
     Raises:
       OutputError: the file cannot be written.
     """
+    estimated = confidence is not None
+    confidence = np.ones(points.shape[:-1]) if confidence is None else confidence
     confidence = np.clip(confidence, LEAST, 1)
     body = _triples(*skeletons.convert(points, confidence, names, skeletons.LAYOUTS[SKELETON]))
     own = _triples(points, confidence)
@@ -55,6 +58,7 @@ def write(
         "skeleton": SKELETON,
         "image": image,
         "keypoint_names": list(names),
+        "confidence_estimated": estimated,
         "people": [_person(*fields) for fields in zip(body, own, marked, strict=True)],
     }
     with replacing(path) as file:

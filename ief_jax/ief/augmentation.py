@@ -1,6 +1,6 @@
 """Test-time augmentation: the same person seen at several scales and in the mirror."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -53,6 +53,13 @@ def scales_and_mirror(joints: Sequence[str]) -> tuple[Augmentation, ...]:
     return tuple(
         Augmentation(size, flip) for size in SCALES for flip in ((False, True)[: 1 + paired])
     )
+
+
+NAMED: Mapping[str, Callable[[Sequence[str]], tuple[Augmentation, ...]]] = {
+    "none": lambda joints: IDENTITY,
+    "scales_and_mirror": scales_and_mirror,
+}
+"""Augmentations of networks with given joints, by name."""
 
 
 def person_crops(

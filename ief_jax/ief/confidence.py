@@ -1,8 +1,21 @@
-"""One estimate of several augmented ones, and how likely each joint is to be right."""
+"""One estimate of several augmented ones, and how likely each joint is to be right.
 
+Augmented estimates of one network agree more or less than those of another, so what their agreement
+is worth is a property of the checkpoint: its calibration, fitted with one test-time augmentation.
+Without one, and for any other augmentation (a single crop agrees with itself), no confidence is
+given.
+"""
+
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+from ief_jax import checks
+from ief_jax.ief import augmentation
+from ief_jax.ief.augmentation import Augmentation
+from ief_jax.ief.config import IEFConfig
+from ief_jax.io.files import InputError
 
 
 class Estimate(NamedTuple):
@@ -10,41 +23,79 @@ class Estimate(NamedTuple):
 
     Attributes:
       path: [T + 1, K, 2] pixels of the photograph: y_0 .. y_T.
-      confidence: [K] in [0, 1]: how likely y_T is to be right.
+      confidence: [K] in [0, 1], how likely y_T is to be right; None where it is not known: the
+        checkpoint is not calibrated for the augmentations, or nothing was corrected (T = 0).
     """
 
     path: np.ndarray
-    confidence: np.ndarray
+    confidence: np.ndarray | None
 
 
-def combine(paths: np.ndarray, side: float) -> Estimate:
+SIZE = 3
+"""Numbers of a calibration: the constant, and a weight for each column of `disagreement`."""
+
+
+def calibration_for(
+    configuration: IEFConfig, augmentations: Sequence[Augmentation]
+) -> tuple[float, ...]:
+    """A checkpoint's calibration, if it holds for these augmentations; else empty."""
+    if not configuration.calibration:
+        return ()
+    fitted = augmentation.NAMED[configuration.calibrated_for](configuration.joints)
+    return configuration.calibration if tuple(augmentations) == fitted else ()
+
+
+def check_calibration(configuration: IEFConfig, source: str) -> None:
+    """Sees that a checkpoint's calibration can be used, or is none.
+
+    Args:
+      configuration: of the checkpoint.
+      source: where it comes from, for messages.
+
+    Raises:
+      InputError: it is not three finite numbers, or for an augmentation that is not known.
+    """
+    found, name = configuration.calibration, configuration.calibrated_for
+    if not found and not name:
+        return
+    numbers = [isinstance(one, int | float) and np.isfinite(one) for one in found]
+    if len(found) != SIZE or not all(numbers):
+        raise InputError(f"{source}: calibration is {found}, expected {SIZE} finite numbers")
+    if name not in augmentation.NAMED:
+        raise InputError(
+            f"{source}: calibrated_for is '{name}', expected {', '.join(augmentation.NAMED)}"
+        )
+
+
+def combine(paths: np.ndarray, side: float, calibration: Sequence[float]) -> Estimate:
     """One estimate of several, and how sure it is.
 
     Args:
       paths: [V, T + 1, K, 2] pixels.
       side: of the box that fits the person, pixels.
+      calibration: from `calibration_for`; empty for no confidence.
     """
+    checks.arrays(("paths", paths, "[V, steps, K, 2] pixels of the photograph"))
     path = np.median(paths, 0)
-    return Estimate(path, joint_confidence(paths, side))
+    if not calibration or len(path) < 2:
+        return Estimate(path, None)
+    return Estimate(path, joint_confidence(paths, side, calibration))
 
 
-def joint_confidence(paths: np.ndarray, side: float) -> np.ndarray:
+def joint_confidence(paths: np.ndarray, side: float, calibration: Sequence[float]) -> np.ndarray:
     """How likely each joint is to be right, from `disagreement`.
 
     Args:
       paths: [V, T + 1, K, 2] pixels; T at least 1.
       side: of the box that fits the person, pixels.
+      calibration: constant and weights of the logistic regression.
 
     Returns:
       [K] in (0, 1).
     """
-    constant, *weights = CALIBRATION
+    constant, *weights = calibration
+    # P(right) = 1 / (1 + exp(-(w_0 + d w)))
     return 1 / (1 + np.exp(-(constant + disagreement(paths, side) @ np.array(weights))))
-
-
-CALIBRATION = (-5.68, -1.25, -0.25)
-"""Constant and weights of the logistic regression from `disagreement` to whether a joint is right
-(within 0.2 of the torso's diameter), as `python -m experiments.ief.calibrate` finds them."""
 
 
 def disagreement(paths: np.ndarray, side: float) -> np.ndarray:
@@ -58,6 +109,8 @@ def disagreement(paths: np.ndarray, side: float) -> np.ndarray:
       paths: [V, T + 1, K, 2] pixels; T at least 1.
       side: of the box that fits the person, pixels.
     """
+    checks.arrays(("paths", paths, "[V, steps, K, 2] pixels of the photograph"))
+    checks.count("paths: states of each", paths.shape[1], least=2)
     last = paths[:, -1]
     apart = np.square(last - last.mean(0)).sum(-1).mean(0)
     moving = np.square(last - paths[:, -2]).sum(-1).mean(0)

@@ -30,6 +30,10 @@ class IEFConfig(JsonConfig):
       steps: corrections made at test time.
       heatmap_stage: stage of the backbone that the heatmaps enter before; 0: with the image.
       pool_size: the last feature map is averaged to this many cells a side.
+      calibration: constant and weights of the logistic regression from `confidence.disagreement` to
+        whether a joint is right; empty where nobody has fitted it.
+      calibrated_for: the test-time augmentation that it was fitted with, and holds for alone: a key
+        of `augmentation.NAMED`.
     """
 
     name: str
@@ -43,6 +47,8 @@ class IEFConfig(JsonConfig):
     heatmap_stage: int
     pool_size: int
     heatmap_gain: float
+    calibration: tuple[float, ...] = ()
+    calibrated_for: str = ""
 
     def check(self) -> None:
         """Sees that the numbers describe a network of a sensible size; see `JsonConfig.check`."""

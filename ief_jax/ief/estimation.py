@@ -11,11 +11,13 @@ how far the augmented ones agree, which tells right joints from wrong ones where
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from ief_jax import checks
 from ief_jax.geometry import crops
 from ief_jax.geometry.crops import Box
 from ief_jax.ief import augmentation, build, confidence, person_height
@@ -52,18 +54,23 @@ def box_refinements(joints: Sequence[str]) -> int:
     return BOX_REFINEMENTS if set(joints) >= _EXTREMITIES else 0
 
 
-def load(name: str) -> Estimator:
-    """A checkpoint by name or folder (`ief.checkpoints.load`), with the scale selector.
+def load(name: str | Path = "released", selector: str | Path = "released") -> Estimator:
+    """A checkpoint and a scale selector, each shipped or written by `train.py`.
+
+    Args:
+      name: `released`; or a folder that `train.py ief` wrote, or the file in it.
+      selector: `released`; or a folder that `train.py scale` wrote, or the file in it.
 
     Raises:
-      InputError: there is no such checkpoint, or it is broken, or its weights are those of another
-        network than it says.
+      InputError: there is no such checkpoint or selector, or it is broken, or its weights are those
+        of another network than it says.
     """
     checkpoint = ief_checkpoints.load(name)
     # The tests check those that are shipped; here it would take a second.
-    if name not in ief_checkpoints.SHIPPED:
-        build.check_checkpoint(checkpoint, name)
-    return Estimator(checkpoint, scale_selector_checkpoints.load())
+    if str(name) not in ief_checkpoints.SHIPPED:
+        build.check_checkpoint(checkpoint, str(name))
+        confidence.check_calibration(checkpoint.configuration, str(name))
+    return Estimator(checkpoint, scale_selector_checkpoints.load(selector))
 
 
 def estimate(
@@ -81,8 +88,18 @@ def estimate(
       marked: [2] pixels, a point on the person.
       augmentations: of which the median is taken; `augmentation.scales_and_mirror` by default.
       steps: T; the checkpoint's own number by default.
+
+    Returns:
+      Its confidence is None where the checkpoint is not calibrated for these augmentations.
+
+    Raises:
+      ValueError: the marked point is not two finite numbers, or `steps` is negative.
     """
-    joints = estimator.checkpoint.configuration.joints
+    checks.arrays(("marked", marked, "[2] a point on the person, pixels"))
+    if not np.isfinite(marked).all():
+        raise ValueError(f"marked: expected finite pixels, got {marked}")
+    configuration = estimator.checkpoint.configuration
+    joints = configuration.joints
     augmentations = augmentations or augmentation.scales_and_mirror(joints)
     box = selection.refine_box(estimator.selector, photograph, marked)
     (found,), (box,) = estimate_paths(
@@ -94,7 +111,8 @@ def estimate(
         steps,
         len(augmentations),
     )
-    return confidence.combine(found, box.side)
+    calibration = confidence.calibration_for(configuration, augmentations)
+    return confidence.combine(found, box.side, calibration)
 
 
 def estimate_paths(

@@ -143,6 +143,24 @@ def shapes(initial_weights: Callable[[jax.Array], Weights], source: str) -> Weig
         raise InputError(f"{source}: the configuration is of no network: {error}") from error
 
 
+def replace_configuration(source: Path, target: Path, configuration: dict[str, Any]) -> None:
+    """Writes a checkpoint again with another configuration; its weights stay, bit for bit.
+
+    Args:
+      source: a checkpoint that `read` accepts.
+      target: the file to write; it may be the same.
+      configuration: plain values for JSON.
+
+    Raises:
+      OutputError: the file cannot be written.
+    """
+    with np.load(source, allow_pickle=False) as file:
+        arrays: dict[str, Any] = {name: file[name] for name in file.files}
+    arrays["configuration"] = json.dumps(configuration)
+    with replacing(target) as written:
+        np.savez_compressed(written, **arrays)
+
+
 def check_weights(found: Weights, expected: Weights, source: str) -> None:
     """Sees that weights are those of a network.
 

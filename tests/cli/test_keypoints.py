@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,8 +17,11 @@ from ief_jax.geometry.skeletons import LSP_14
 from ief_jax.ief import build, prediction
 from ief_jax.ief import checkpoints as ief_checkpoints
 from ief_jax.ief.scale_selector import checkpoints as scale_selector_checkpoints
-from ief_jax.ief.scale_selector import selection
+from ief_jax.ief.scale_selector import config, networks, selection
 from tests.helpers import dots, tiny
+
+LOAD_SELECTOR, REFINE_BOX = scale_selector_checkpoints.load, selection.refine_box
+"""What the stand-ins stand in for."""
 
 ONE, TWO = (150.0, 120.0), (330.0, 130.0)
 HEIGHT = 160.0
@@ -27,7 +31,7 @@ HEIGHT = 160.0
 def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is in a photograph is as tall as these people are; the user's cache is left alone."""
     side = crops.PERSON * HEIGHT
-    monkeypatch.setattr(scale_selector_checkpoints, "load", lambda: None)
+    monkeypatch.setattr(scale_selector_checkpoints, "load", lambda name: None)
     monkeypatch.setattr(
         selection,
         "refine_box",
@@ -78,6 +82,59 @@ def test_several_people_by_their_points(tmp_path: Path, photograph: Image.Image)
     content = json.loads((output / "photo_keypoints.json").read_text())
     assert content["image"] == "photo.png"
     assert [person["marked_point"] for person in content["people"]] == [[330, 130], [150, 120]]
+
+
+def test_a_checkpoint_without_calibration_claims_no_confidence(
+    tmp_path: Path,
+    photograph: Image.Image,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    photograph.save(tmp_path / "photo.png")
+    words = (tmp_path / "photo.png", "--point", 150, 120, "--output", tmp_path / "out")
+    written = tmp_path / "out" / "photo_keypoints.json"
+    assert run(*words) == 0
+    assert "calibration" not in capsys.readouterr().err
+    sure = estimated(written)
+    assert json.loads(written.read_text())["confidence_estimated"] is True
+    monkeypatch.setattr(ief_checkpoints, "load", lambda name: dots.UNCALIBRATED)
+    assert run(*words) == 0
+    said = capsys.readouterr().err
+    assert (
+        "released has no calibration: confidences are not estimated, all are written as 1" in said
+    )
+    assert json.loads(written.read_text())["confidence_estimated"] is False
+    found = estimated(written)
+    np.testing.assert_array_equal(found[..., :2], sure[..., :2])
+    assert (found[..., 2] == 1).all() and (sure[..., 2] < 1).all()
+    assert (tmp_path / "out" / "pictures" / "photo.jpg").exists()
+
+
+def test_the_box_is_the_given_selectors(
+    tmp_path: Path, photograph: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photograph.save(tmp_path / "photo.png")
+    monkeypatch.setattr(scale_selector_checkpoints, "load", LOAD_SELECTOR)
+    boxes = []
+
+    def refine_box(*asked: object) -> Box:
+        boxes.append(REFINE_BOX(*asked))  # type: ignore[arg-type]
+        return boxes[-1]
+
+    monkeypatch.setattr(selection, "refine_box", refine_box)
+    # One that says of every box that it fits: it stays as large as the photograph.
+    tiny_selector = config.ScaleSelectorConfig("small", 16)
+    weights = networks.initial_weights(tiny_selector, jax.random.key(0))
+    still = jax.tree.map(np.zeros_like, weights)
+    (tmp_path / "run").mkdir()
+    scale_selector_checkpoints.write(
+        tmp_path / "run" / "model.npz", scale_selector_checkpoints.Selector(tiny_selector, still)
+    )
+    words = (tmp_path / "photo.png", "--point", 150, 120, "--output", tmp_path / "out")
+    assert run(*words, "--selector", tmp_path / "run") == 0
+    assert run(*words) == 0
+    (own, released) = boxes
+    assert own == Box(150, 120, 480) and released.side != 480
 
 
 def test_without_a_point_the_middle_is_taken(tmp_path: Path, photograph: Image.Image) -> None:
@@ -214,6 +271,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     monkeypatch.undo()
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
     assert "no such checkpoint" in failing(capsys, good, *to, "--checkpoint", tmp_path / "none")
+    none = ("--selector", tmp_path / "none")
+    assert "none: no such checkpoint; expected released" in failing(capsys, good, *to, *none)
     assert not output.exists()
 
 

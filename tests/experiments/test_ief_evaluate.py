@@ -97,6 +97,25 @@ def test_more_steps_several_views_fewer_people(
     assert "higher for right than for wrong" in capsys.readouterr().out
 
 
+def test_confidences_need_a_calibration_that_holds(
+    command: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    figures = tmp_path / "figures.json"
+    words = ("--box", "truth", "--count", 2, "--augment", "scales_and_mirror", "--json", figures)
+    # Nothing was corrected, so that nothing shows how sure the network is.
+    assert command(*words, "--steps", 0) == 0
+    assert json.loads(figures.read_text())["confidence"] is None
+    monkeypatch.setattr(checkpoints, "load", lambda name: dots.UNCALIBRATED)
+    capsys.readouterr()
+    assert command(*words) == 0
+    assert json.loads(figures.read_text())["confidence"] is None
+    printed = capsys.readouterr().out
+    assert "no confidences: the checkpoint is not calibrated for this augmentation" in printed
+
+
 def test_other_sides_are_told(
     command: Callable[..., int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

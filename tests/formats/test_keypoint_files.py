@@ -74,6 +74,21 @@ def test_an_estimate_without_confidence_is_still_there(
     keypoints.write(path, people[0], 0 * people[1], skeletons.LSP_14, MARKED, "photo.jpg")
     found = detections.usable(detections.to_coco_18(detection_files.read(path)))[0]
     assert (found.confidence > 0).sum(1).tolist() == [13, 13]
+    assert json.loads(path.read_text())["confidence_estimated"] is True
+
+
+def test_confidences_that_nobody_estimated_are_one_and_said_to_be(
+    tmp_path: Path, people: tuple[np.ndarray, np.ndarray]
+) -> None:
+    path = tmp_path / "photo_keypoints.json"
+    keypoints.write(path, people[0], None, skeletons.LSP_14, MARKED, "photo.jpg")
+    content = json.loads(path.read_text())
+    assert content["confidence_estimated"] is False
+    own = np.array([person["keypoints_2d"] for person in content["people"]]).reshape(2, 14, 3)
+    np.testing.assert_array_equal(own[..., 2], 1)
+    np.testing.assert_allclose(own[..., :2], people[0], atol=1e-3)
+    found = detection_files.read(path)
+    assert set(found.confidence.flat) == {0.0, 1.0}
 
 
 def test_nobody_in_a_photograph(tmp_path: Path) -> None:

@@ -20,8 +20,19 @@ from ief_jax.ief.config import PAPER
 
 SIZE = 96
 CHECKPOINT = Checkpoint(
-    dataclasses.replace(PAPER, backbone="dots", size=SIZE, steps=2),
+    dataclasses.replace(
+        PAPER,
+        backbone="dots",
+        size=SIZE,
+        steps=2,
+        calibration=(-5.68, -1.25, -0.25),
+        calibrated_for="scales_and_mirror",
+    ),
     {"start": jnp.full((14, 2), (SIZE - 1) / 2)},
+)
+
+UNCALIBRATED = CHECKPOINT._replace(
+    configuration=dataclasses.replace(CHECKPOINT.configuration, calibration=(), calibrated_for="")
 )
 
 PARTS = tuple(dict.fromkeys(name.removeprefix("left_").removeprefix("right_") for name in LSP_14))

@@ -27,6 +27,7 @@ from tests.helpers.tiny_backbone import TinyBackbone
 
 CENTRE, HEIGHT = (150.0, 120.0), 160.0
 BOX = Box(*CENTRE, crops.PERSON * HEIGHT)
+CALIBRATION = dots.CHECKPOINT.configuration.calibration
 SEVERAL = augmentation.scales_and_mirror(LSP_14)
 
 
@@ -91,11 +92,12 @@ def test_people_do_not_depend_on_their_batch(photograph: Image.Image) -> None:
 
 def test_one_straying_view_is_outvoted() -> None:
     views = np.tile(np.random.default_rng(0).uniform(0, 100, (1, 3, 14, 2)), (6, 1, 1, 1))
-    right = confidence.combine(views, 100.0)
+    right = confidence.combine(views, 100.0, CALIBRATION)
     strayed = views.copy()
     strayed[4, -1, 0] += 50
-    found = confidence.combine(strayed, 100.0)
+    found = confidence.combine(strayed, 100.0, CALIBRATION)
     np.testing.assert_allclose(found.path, right.path)
+    assert found.confidence is not None and right.confidence is not None
     assert found.confidence[0] < right.confidence[0]
     np.testing.assert_allclose(found.confidence[1:], right.confidence[1:])
 
@@ -108,11 +110,64 @@ def test_confidence_falls_with_disagreement_and_unrest_at_any_size() -> None:
         last = np.tile(end, (6, 1, 1, 1)) + (shaken if what == "apart" else 0)
         before = last + (np.linspace(0, 30, 14)[:, None] if what == "moving" else 0)
         views = np.concatenate([np.tile(start, (6, 1, 1, 1)), before, last], 1)
-        sure = confidence.joint_confidence(views, 200.0)
+        sure = confidence.joint_confidence(views, 200.0, CALIBRATION)
         assert sure.shape == (14,)
         assert (np.diff(sure) < 0).all(), what
         assert 0 < sure[-1] < sure[0] < 1, what
-        np.testing.assert_allclose(confidence.joint_confidence(3 * views, 600.0), sure)
+        again = confidence.joint_confidence(3 * views, 600.0, CALIBRATION)
+        np.testing.assert_allclose(again, sure)
+
+
+def test_confidence_is_the_logistic_function_of_the_calibration() -> None:
+    views = np.random.default_rng(0).uniform(0, 100, (6, 3, 14, 2))
+    doubt = confidence.disagreement(views, 50.0)
+    apart = np.sqrt(((views[:, -1] - views[:, -1].mean(0)) ** 2).sum(-1).mean(0))
+    np.testing.assert_allclose(doubt[:, 0], np.log(apart / 50), rtol=1e-4)
+    found = confidence.joint_confidence(views, 50.0, (0.3, -0.2, 0.5))
+    odds = np.exp(0.3 - 0.2 * doubt[:, 0] + 0.5 * doubt[:, 1])
+    np.testing.assert_allclose(found, odds / (1 + odds))
+
+
+def test_a_calibration_holds_for_its_augmentation_alone() -> None:
+    configuration = dots.CHECKPOINT.configuration
+    assert confidence.calibration_for(configuration, SEVERAL) == CALIBRATION
+    assert confidence.calibration_for(configuration, list(SEVERAL)) == CALIBRATION
+    assert confidence.calibration_for(configuration, augmentation.IDENTITY) == ()
+    assert confidence.calibration_for(configuration, SEVERAL[:3]) == ()
+    assert confidence.calibration_for(dots.UNCALIBRATED.configuration, SEVERAL) == ()
+    views = np.random.default_rng(0).uniform(0, 100, (6, 3, 14, 2))
+    without = confidence.combine(views, 100.0, ())
+    assert without.confidence is None
+    np.testing.assert_array_equal(without.path, confidence.combine(views, 100.0, CALIBRATION).path)
+    # Nothing was corrected, so that there is no last correction.
+    assert confidence.combine(views[:, :1], 100.0, CALIBRATION).confidence is None
+    with pytest.raises(ValueError, match="states of each: expected an integer, 2 or more, got 1"):
+        confidence.joint_confidence(views[:, :1], 100.0, CALIBRATION)
+    with pytest.raises(ValueError, match=r"paths: expected \[V, steps, K, 2\]"):
+        confidence.combine(views[0], 100.0, ())
+
+
+def test_the_shipped_checkpoint_brings_its_calibration() -> None:
+    configuration = ief_checkpoints.load("released").configuration
+    assert configuration.calibration == (-5.68, -1.25, -0.25)
+    assert configuration.calibrated_for == "scales_and_mirror"
+    confidence.check_calibration(configuration, "released")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"calibration": (1.0, 2.0)}, r"x: calibration is \(1.0, 2.0\), expected 3 finite numbers"),
+        ({"calibration": ("a", 1.0, 2.0)}, "x: calibration is .*expected 3 finite numbers"),
+        ({"calibration": (np.nan, 1.0, 2.0)}, "x: calibration is .*expected 3 finite numbers"),
+        ({"calibration": ()}, r"x: calibration is \(\), expected 3 finite numbers"),
+        ({"calibrated_for": "all"}, "x: calibrated_for is 'all', expected none, scales_and_mirror"),
+    ],
+)
+def test_a_calibration_that_is_none_is_named(changes: dict[str, object], message: str) -> None:
+    configuration = dataclasses.replace(dots.CHECKPOINT.configuration, **changes)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=message):
+        confidence.check_calibration(configuration, "x")
 
 
 def test_only_what_has_two_sides_is_mirrored() -> None:
@@ -141,6 +196,21 @@ def test_estimate_picks_looks_and_agrees(
     assert found.path.shape == (3, 14, 2) and found.confidence.shape == (14,)
     np.testing.assert_allclose(found.path[-1], dots.pose(CENTRE, HEIGHT), atol=1)
     assert (found.confidence > 0).all()
+    alone = estimation.estimate(estimator, photograph, np.array(CENTRE), augmentation.IDENTITY)
+    assert alone.confidence is None
+    np.testing.assert_allclose(alone.path[-1], dots.pose(CENTRE, HEIGHT), atol=1)
+    plain = estimation.Estimator(dots.UNCALIBRATED, "selector")  # type: ignore[arg-type]
+    without = estimation.estimate(plain, photograph, np.array(CENTRE))
+    assert without.confidence is None
+    np.testing.assert_array_equal(without.path, found.path)
+
+
+def test_who_is_meant_must_be_said(photograph: Image.Image) -> None:
+    estimator = estimation.Estimator(dots.CHECKPOINT, "selector")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"marked: expected \[2\] a point on the person"):
+        estimation.estimate(estimator, photograph, np.zeros((1, 2)))
+    with pytest.raises(ValueError, match="marked: expected finite pixels"):
+        estimation.estimate(estimator, photograph, np.array([np.nan, 3.0]))
 
 
 @pytest.mark.parametrize("factor", [0.85, 1.3])
@@ -149,11 +219,11 @@ def test_a_second_look_is_at_the_box_that_fits(photograph: Image.Image, factor: 
     pose = dots.pose(CENTRE, HEIGHT)
     right = crops.PERSON * person_height.person_height(pose, np.ones(14, bool), LSP_14)
     (once,), boxes = estimation.estimate_paths(
-        dots.CHECKPOINT, [photograph], [wrong], SEVERAL, 1, None, 3
+        dots.CHECKPOINT, [photograph], [wrong], SEVERAL, 0, None, 3
     )
     assert boxes == [wrong] and once.shape == (6, 3, 14, 2)
     (twice,), (box,) = estimation.estimate_paths(
-        dots.CHECKPOINT, [photograph], [wrong], SEVERAL, 2, None, 3
+        dots.CHECKPOINT, [photograph], [wrong], SEVERAL, 1, None, 3
     )
     assert twice.shape == (6, 3, 14, 2)
     np.testing.assert_allclose(box.side, right, rtol=0.03)
@@ -171,16 +241,16 @@ def test_a_look_changes_the_box_by_no_more_than_twice() -> None:
     assert giant.side == 200
 
 
-def test_few_joints_are_looked_at_once() -> None:
-    assert estimation.box_refinements(LSP_14) == estimation.BOX_REFINEMENTS == 2
-    assert estimation.box_refinements(("left_knee", "right_knee")) == 1
+def test_boxes_are_not_refined_by_few_joints() -> None:
+    assert estimation.box_refinements(LSP_14) == estimation.BOX_REFINEMENTS == 1
+    assert estimation.box_refinements(("left_knee", "right_knee")) == 0
 
 
 def test_weights_of_another_network_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(NAMED, "tiny", TinyBackbone)
-    monkeypatch.setattr(scale_selector_checkpoints, "load", lambda: None)
+    monkeypatch.setattr(scale_selector_checkpoints, "load", lambda name: name)
     configuration = dataclasses.replace(PAPER, backbone="tiny", size=16)
     network = build.initial_weights(configuration, jax.random.key(0))
     weights = {"network": network, "start": jnp.zeros((14, 2))}
@@ -189,15 +259,18 @@ def test_weights_of_another_network_are_named(
         changed = dataclasses.replace(configuration, **changes)
         path = tmp_path / "model.npz"
         ief_checkpoints.write(path, ief_checkpoints.Checkpoint(changed, weights))
-        return estimation.load(str(tmp_path))
+        return estimation.load(tmp_path, "mine")
 
     assert load().checkpoint.configuration == configuration
+    assert load().selector == "mine"
     with pytest.raises(InputError, match=r"weights of another configuration: 'network/params/last"):
         load(pool_size=4)
     with pytest.raises(InputError, match="backbone 'alexnet' is not one of efficientnet_lite0"):
         load(backbone="alexnet")
     with pytest.raises(InputError, match=r"'start' has shape \(14, 2\), expected \(13, 2\)"):
         load(joints=LSP_14[1:])
+    with pytest.raises(InputError, match="expected 3 finite numbers"):
+        load(calibration=(1.0,), calibrated_for="scales_and_mirror")
 
 
 @pytest.mark.parametrize("name", ief_checkpoints.SHIPPED)

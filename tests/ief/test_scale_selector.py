@@ -17,6 +17,7 @@ from experiments.scale import evaluate, train
 from ief_jax.body import smpl
 from ief_jax.geometry import crops
 from ief_jax.geometry.skeletons import LSP_14
+from ief_jax.ief import estimation
 from ief_jax.ief.scale_selector import checkpoints, config, networks, selection
 from ief_jax.io.files import InputError
 from ief_jax.viz import raster
@@ -215,7 +216,17 @@ def test_a_run_trains_and_is_measured(
     assert "look and correct" in capsys.readouterr().out
     figures = json.loads((tmp_path / "run" / "evaluation.json").read_text())["synthetic"]
     assert figures["the best of nine"]["best"] == 100
-    whole = checkpoints.load(tmp_path / "run").weights
+    # What was trained can be used: the box of a photograph is this network's.
+    trained = checkpoints.load(tmp_path / "run")
+    estimator = estimation.load("released", tmp_path / "run")
+    assert estimator.selector.configuration == TINY
+    photograph, marked = disc((200, 150), (90.0, 70.0), 60.0), np.array([90.0, 70.0])
+    own, mine, released = (
+        selection.refine_box(selector, photograph, marked)
+        for selector in (trained, estimator.selector, checkpoints.load())
+    )
+    assert mine == own and mine != released
+    whole = trained.weights
     # Cut off after step 2, it ends where the uninterrupted run does.
     (tmp_path / "run" / "model.npz").unlink()
     import shutil
