@@ -1,1 +1,8 @@
 """Files that people bring and take away: keypoint detections in; fitted bodies and meshes out."""
+
+from typing import TYPE_CHECKING
+
+from ief_jax import lazy
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy.names(__name__, __path__, {})

@@ -1,0 +1,51 @@
+"""Iterative error feedback (Carreira et al. 2016): from a photograph to 2D keypoints.
+
+`predict` takes square crops; `estimate` takes a photograph and a point on the person.
+"""
+
+from typing import TYPE_CHECKING
+
+from ief_jax import lazy
+
+if TYPE_CHECKING:
+    from ief_jax.ief.augmentation import Augmentation as Augmentation
+    from ief_jax.ief.checkpoints import Checkpoint as Checkpoint
+    from ief_jax.ief.checkpoints import load as load_checkpoint
+    from ief_jax.ief.confidence import Estimate as Estimate
+    from ief_jax.ief.config import PAPER as PAPER
+    from ief_jax.ief.config import IEFConfig as IEFConfig
+    from ief_jax.ief.estimation import Estimator as Estimator
+    from ief_jax.ief.estimation import estimate as estimate
+    from ief_jax.ief.estimation import load as load_estimator
+    from ief_jax.ief.prediction import predict as predict
+
+__all__ = [
+    "Augmentation",
+    "Checkpoint",
+    "Estimate",
+    "Estimator",
+    "IEFConfig",
+    "PAPER",
+    "estimate",
+    "load_checkpoint",
+    "load_estimator",
+    "predict",
+]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy.names(
+        __name__,
+        __path__,
+        {
+            "Augmentation": "augmentation.Augmentation",
+            "Checkpoint": "checkpoints.Checkpoint",
+            "Estimate": "confidence.Estimate",
+            "Estimator": "estimation.Estimator",
+            "IEFConfig": "config.IEFConfig",
+            "PAPER": "config.PAPER",
+            "estimate": "estimation.estimate",
+            "load_checkpoint": "checkpoints.load",
+            "load_estimator": "estimation.load",
+            "predict": "prediction.predict",
+        },
+    )

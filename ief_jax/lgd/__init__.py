@@ -1,0 +1,48 @@
+"""Learned gradient descent (Song, Chen, Hilliges 2020): from 2D keypoints to SMPL bodies."""
+
+from typing import TYPE_CHECKING
+
+from ief_jax import lazy
+
+if TYPE_CHECKING:
+    from ief_jax.lgd.checkpoints import Checkpoint as Checkpoint
+    from ief_jax.lgd.checkpoints import load as load_checkpoint
+    from ief_jax.lgd.config import LIFTING as LIFTING
+    from ief_jax.lgd.config import PAPER as PAPER
+    from ief_jax.lgd.config import RELEASED as RELEASED
+    from ief_jax.lgd.config import LGDConfig as LGDConfig
+    from ief_jax.lgd.fitting import Bodies as Bodies
+    from ief_jax.lgd.fitting import Trace as Trace
+    from ief_jax.lgd.fitting import fit as fit
+    from ief_jax.lgd.fitting import trace as trace
+
+__all__ = [
+    "Bodies",
+    "Checkpoint",
+    "LGDConfig",
+    "LIFTING",
+    "PAPER",
+    "RELEASED",
+    "Trace",
+    "fit",
+    "load_checkpoint",
+    "trace",
+]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy.names(
+        __name__,
+        __path__,
+        {
+            "Bodies": "fitting.Bodies",
+            "Checkpoint": "checkpoints.Checkpoint",
+            "LGDConfig": "config.LGDConfig",
+            "LIFTING": "config.LIFTING",
+            "PAPER": "config.PAPER",
+            "RELEASED": "config.RELEASED",
+            "Trace": "fitting.Trace",
+            "fit": "fitting.fit",
+            "load_checkpoint": "checkpoints.load",
+            "trace": "fitting.trace",
+        },
+    )
