@@ -65,6 +65,24 @@ def same(name: str, value: object, like: object, expected: str) -> None:
         raise ValueError(f"{name}: expected {expected}, {said[0]}, got {said[1]}") from None
 
 
+def same_dtypes(name: str, value: object, like: object) -> None:
+    """Checks that the leaves of two pytrees of one structure have the same dtypes.
+
+    Raises:
+      ValueError: they differ; names the argument and both.
+    """
+    import chex
+    import jax
+    import jax.numpy as jnp
+
+    found, wanted = (jax.tree.map(jnp.asarray, tree) for tree in (value, like))
+    try:
+        chex.assert_trees_all_equal_dtypes(found, wanted)
+    except AssertionError:
+        said = jax.tree.map(lambda leaf: str(leaf.dtype), (wanted, found))
+        raise ValueError(f"{name}: expected dtypes {said[0]}, got {said[1]}") from None
+
+
 def count(name: str, value: Any, least: int = 0) -> None:
     """Checks a static number: of steps, of people.
 

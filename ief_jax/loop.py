@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ief_jax import checks
+
 State = Any
 """A pytree of arrays: the output that is being refined."""
 
@@ -24,6 +26,10 @@ def refine(correct: Callable[[State, jax.Array], State], start: State, steps: in
 
     Returns:
       y_0 .. y_T stacked: the structure of `start` with a leading axis of `steps + 1`.
+
+    Raises:
+      ValueError: `steps` is no integer or negative; a correction has another structure, other
+        shapes or other dtypes than the state.
     """
 
     states, _ = refine_traced(lambda y, t: (correct(y, t), None), start, steps)
@@ -42,12 +48,15 @@ def refine_traced(
 
     Returns:
       (y_0 .. y_T stacked as in `refine`, seen_0 .. seen_{T-1} stacked).
+
+    Raises:
+      ValueError: as `refine` does.
     """
+    checks.count("steps", steps)
 
     def step(y: State, t: jax.Array) -> tuple[State, tuple[State, Any]]:
         correction, seen = correct(y, t)
-        # y_{t+1} = y_t + e_t
-        y = jax.tree.map(jnp.add, y, correction)
+        y = _corrected(y, correction)
         return y, (y, seen)
 
     _, (visited, seen) = jax.lax.scan(step, start, jnp.arange(steps))
@@ -76,12 +85,17 @@ def refine_until(
     Args:
       correct: `(y_t, t) -> e_t`.
       start: y_0.
-      max_steps: bound on the number of corrections.
+      max_steps: bound on the number of corrections, not negative.
       tolerance: stop once the largest absolute entry of e_t, over all leaves, is at most this.
 
     Returns:
       `Refined(state, steps)`; the last correction, small as it is, is applied.
+
+    Raises:
+      ValueError: as `refine` does, or the tolerance is no number.
     """
+    checks.count("max_steps", max_steps)
+    checks.arrays(("tolerance", tolerance, "[] largest entry of a correction to stop at"))
 
     def go_on(carry: tuple[State, jax.Array, jax.Array]) -> jax.Array:
         _, t, largest = carry
@@ -91,8 +105,17 @@ def refine_until(
         y, t, _ = carry
         correction = correct(y, t)
         largest = jnp.stack([jnp.abs(leaf).max() for leaf in jax.tree.leaves(correction)]).max()
-        return jax.tree.map(jnp.add, y, correction), t + 1, largest
+        return _corrected(y, correction), t + 1, largest
 
     start = jax.tree.map(jnp.asarray, start)
     state, steps, _ = jax.lax.while_loop(go_on, step, (start, jnp.int32(0), jnp.float32(jnp.inf)))
     return Refined(state, steps)
+
+
+def _corrected(y: State, correction: State) -> State:
+    """y_t and e_t to y_{t+1}."""
+    checks.same("correct(y, t)", correction, y, "a correction of the structure and shapes of y")
+    # y_{t+1} = y_t + e_t
+    following = jax.tree.map(jnp.add, y, correction)
+    checks.same_dtypes("y + correct(y, t)", following, y)
+    return following

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from ief_jax import checks
 from ief_jax.body import smpl
 from ief_jax.geometry import rotations
 
@@ -74,9 +75,10 @@ def fold(body: smpl.BodyModel, regressors: Mapping[str, np.ndarray] | None = Non
       regressors: rows W_i [V] of further points, by name (Human3.6M's joints, say).
 
     Raises:
-      ValueError: a regressor's length is not the body's number of vertices, or its name is a
-        joint's.
+      ValueError: the body's arrays do not belong together; a regressor's length is not the body's
+        number of vertices, or its name is a joint's.
     """
+    smpl.check(body)
     template = np.asarray(body.template, np.float64)
     shapes = np.asarray(body.shape_directions, np.float64)
     weights = np.asarray(body.weights, np.float64)
@@ -151,6 +153,7 @@ class Points(NamedTuple):
 
 def positions(model: JointModel, local: jax.Array, betas: jax.Array) -> jax.Array:
     """Where the points are: `local` [24, 3, 3], `betas` [B] to [24 + I, 3], metres."""
+    _check_pose(model, local, betas)
     # J(beta) = J_T + J_S beta
     joints = model.joint_template + model.joint_shapes @ betas
     posed = smpl.pose(joints, local, model.parents)
@@ -168,6 +171,7 @@ def positions(model: JointModel, local: jax.Array, betas: jax.Array) -> jax.Arra
 
 def evaluate(model: JointModel, local: jax.Array, betas: jax.Array) -> Points:
     """As `positions`, together with the exact derivative by the betas."""
+    _check_pose(model, local, betas)
     world = smpl.world_rotations(local, model.parents)
     parent = np.maximum(model.parents, 0)
     # Rest joints and their shape directions side by side: [24, 3, 1 + B].
@@ -194,6 +198,12 @@ def rotation_jacobian(model: JointModel, points: Points) -> jax.Array:
     Entry [i, k, :, a] is dX_i / d w_a when the subtree of joint k turns by w (world axes) about the
     joint. Pose blend shapes are held fixed, which is a matter of millimetres.
     """
+    checks.arrays(
+        ("points.positions", points.positions, "[P, 3] metres"),
+        ("points.parts", points.parts, "[S, 3] metres"),
+        P=len(model.names),
+        S=len(model.point_bone_pairs),
+    )
     below = smpl.ancestors(model.parents)
     joints = points.positions[: smpl.JOINTS]
     # A joint turns with every joint above it; its own rotation does not move it.
@@ -206,6 +216,14 @@ def rotation_jacobian(model: JointModel, points: Points) -> jax.Array:
     lever = jnp.concatenate([own, jnp.tensordot(model.owners, each, 1)])
     # dX = w x lever = -[lever]_x w
     return -rotations.skew(lever)
+
+
+def _check_pose(model: JointModel, local: jax.Array, betas: jax.Array) -> None:
+    checks.arrays(
+        ("local", local, "[24, 3, 3] rotations of the joints"),
+        ("betas", betas, "[B] shape coefficients"),
+        B=model.betas,
+    )
 
 
 def _f32(array: np.ndarray) -> jax.Array:

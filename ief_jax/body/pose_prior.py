@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ief_jax import checks
 from ief_jax.body import smpl
 from ief_jax.io import npz
 from ief_jax.io.files import InputError
@@ -103,6 +104,7 @@ def sample(prior: PosePrior, key: jax.Array) -> jax.Array:
 
 def component_log_densities(prior: PosePrior, body_pose: jax.Array) -> jax.Array:
     """log w_c + log N(body_pose; mu_c, S_c) of each component: [63] to [C]."""
+    _check_pose(body_pose)
     centred = body_pose[None] - prior.means[:, :BODY]
     whitened = jnp.einsum("cij,cj->ci", prior.whitening, centred)
     # log w_c - (63 log 2 pi + log |S_c| + (x - mu)^T S_c^-1 (x - mu)) / 2
@@ -111,6 +113,7 @@ def component_log_densities(prior: PosePrior, body_pose: jax.Array) -> jax.Array
 
 def largest_component(prior: PosePrior, body_pose: jax.Array) -> jax.Array:
     """The largest of `component_log_densities`, with a derivative that costs one component: []."""
+    _check_pose(body_pose)
     densities = component_log_densities(prior, jax.lax.stop_gradient(body_pose))
     best = densities.argmax()
     whitened = prior.whitening[best] @ (body_pose - prior.means[best, :BODY])
@@ -119,12 +122,18 @@ def largest_component(prior: PosePrior, body_pose: jax.Array) -> jax.Array:
 
 def log_density(prior: PosePrior, body_pose: jax.Array) -> jax.Array:
     """Log density of the mixture at the angles [63] of joints 1 to 21: []."""
+    _check_pose(body_pose)
     return jax.nn.logsumexp(component_log_densities(prior, body_pose))
 
 
 def gaussian_energy(prior: PosePrior, body_pose: jax.Array) -> jax.Array:
     """Half the squared Mahalanobis distance of [63] angles under the single Gaussian: []."""
+    _check_pose(body_pose)
     return 0.5 * ((prior.mean_whitening @ (body_pose - prior.mean)) ** 2).sum()
+
+
+def _check_pose(body_pose: jax.Array) -> None:
+    checks.arrays(("body_pose", body_pose, "[63] angles of joints 1 to 21, radians"))
 
 
 _SHAPES = {

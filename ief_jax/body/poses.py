@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ief_jax import checks
+
 BODY = 66
 """Numbers of a pose that SMPL, SMPL+H and SMPL-X share: the root and 21 body joints."""
 
@@ -31,6 +33,7 @@ def sampling_weights(poses: Poses) -> np.ndarray:
 
     Where subjects are known none outweighs the rest by its sheer number of poses.
     """
+    checks.arrays(("poses.poses", poses.poses, "[N, 24, 3] axis-angle, radians"))
     share = np.ones(len(poses.poses))
     if poses.subject is not None:
         _, member, count = np.unique(poses.subject, return_inverse=True, return_counts=True)
@@ -40,4 +43,6 @@ def sampling_weights(poses: Poses) -> np.ndarray:
 
 def fit_betas(betas: np.ndarray, count: int) -> np.ndarray:
     """[N, B] betas cut or filled up with zeros to [N, count]."""
+    checks.arrays(("betas", betas, "[N, B] shape coefficients"))
+    checks.count("count", count)
     return np.pad(betas[:, :count], ((0, 0), (0, max(0, count - betas.shape[1]))))

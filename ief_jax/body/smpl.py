@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from ief_jax import checks
 from ief_jax.geometry import rotations
 
 JOINT_NAMES = (
@@ -95,8 +96,23 @@ class Posed(NamedTuple):
     translations: jax.Array
 
 
+def check(body: BodyModel) -> None:
+    """Raises ValueError unless a body's arrays belong together."""
+    checks.arrays(
+        ("body.template", body.template, "[V, 3] vertices, metres"),
+        ("body.shape_directions", body.shape_directions, "[V, 3, B]"),
+        ("body.pose_directions", body.pose_directions, "[V, 3, 207]"),
+        ("body.joint_regressor", body.joint_regressor, "[24, V]"),
+        ("body.weights", body.weights, "[V, 24] skinning weights"),
+        ("body.faces", body.faces, "int [F, 3] triangles"),
+        ("body.landmarks", body.landmarks, "int [L] vertices"),
+        L=len(body.landmark_names),
+    )
+
+
 def shape(body: BodyModel, betas: jax.Array) -> Shaped:
     """The rest body of shape coefficients `betas` [B] (SMPL, Eqs. 8 and 10)."""
+    checks.arrays(("betas", betas, "[B] shape coefficients"), B=body.betas)
     # T_S = T + sum_b beta_b S_b
     vertices = body.template + body.shape_directions @ betas
     # J(beta) = J_regressor T_S
@@ -111,6 +127,7 @@ def pose(joints: jax.Array, local: jax.Array, parents: tuple[int, ...]) -> Posed
       local: [24, 3, 3] each joint's rotation relative to its parent; the root's is the body's.
       parents: the kinematic tree.
     """
+    checks.arrays(("joints", joints, "[J, 3] rest joints, metres"), J=len(parents))
     world = world_rotations(local, parents)
     parent = np.maximum(parents, 0)
     offsets = jnp.concatenate([joints[:1], joints[1:] - joints[parent[1:]]])
@@ -123,6 +140,14 @@ def pose(joints: jax.Array, local: jax.Array, parents: tuple[int, ...]) -> Posed
 
 def skin(body: BodyModel, shaped: Shaped, posed: Posed, local: jax.Array) -> jax.Array:
     """Posed vertices [V, 3]: pose blend shapes, then linear blend skinning (SMPL, Eqs. 2, 9)."""
+    checks.arrays(
+        ("shaped.vertices", shaped.vertices, "[V, 3] metres"),
+        ("posed.rotations", posed.rotations, "[J, 3, 3]"),
+        ("posed.translations", posed.translations, "[J, 3]"),
+        ("local", local, "[J, 3, 3] rotations of the joints"),
+        V=len(body.template),
+        J=len(body.parents),
+    )
     # T_P = T_S + sum_n (R_n(theta) - R_n(0)) P_n
     vertices = shaped.vertices + body.pose_directions @ pose_feature(local)
     # v' = sum_k w_k (R_k v + t_k)
@@ -132,12 +157,14 @@ def skin(body: BodyModel, shaped: Shaped, posed: Posed, local: jax.Array) -> jax
 
 def vertices(body: BodyModel, local: jax.Array, betas: jax.Array) -> jax.Array:
     """The whole forward pass M(theta, beta): `local` [24, 3, 3], `betas` [B] to [V, 3]."""
+    check(body)
     shaped = shape(body, betas)
     return skin(body, shaped, pose(shaped.joints, local, body.parents), local)
 
 
 def pose_feature(local: jax.Array) -> jax.Array:
     """R_k - I of the 23 joints below the root, row by row: [24, 3, 3] to [207]."""
+    checks.arrays(("local", local, "[J, 3, 3] rotations of the joints"))
     return (local[1:] - jnp.eye(3, dtype=local.dtype)[None]).reshape(-1)
 
 
@@ -147,6 +174,7 @@ def world_rotations(local: jax.Array, parents: tuple[int, ...]) -> jax.Array:
     All joints of one depth are multiplied at once. (Pointer jumping takes fewer rounds, but its
     derivative is several times the work.)
     """
+    checks.arrays(("local", local, "[J, 3, 3] rotations of the joints"), J=len(parents))
     levels = _levels(parents)
     done = [local[levels[0]]]
     for above, level in zip(levels, levels[1:], strict=False):

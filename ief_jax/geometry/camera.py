@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ief_jax import checks
+
 FLIP = np.array([1.0, -1.0], np.float32)
 """y up in the world, y down in the image."""
 
@@ -41,6 +43,7 @@ class Perspective(NamedTuple):
 
 def project_weak(camera: WeakPerspective, points: jax.Array) -> jax.Array:
     """Points [..., 3] to the image [..., 2]."""
+    checks.arrays(*_described(camera), ("points", points, "[..., 3] body points, metres"))
     # x^ = s Pi(X) + t, the global rotation being part of X
     return camera.scale * (points[..., :2] * _like(FLIP, points)) + _like(
         camera.translation, points
@@ -49,6 +52,12 @@ def project_weak(camera: WeakPerspective, points: jax.Array) -> jax.Array:
 
 def project_perspective(camera: Perspective, points: jax.Array) -> jax.Array:
     """Points [..., 3] to the image [..., 2]; points behind the camera give mirrored images."""
+    checks.arrays(
+        ("camera.focal", camera.focal, "[2] focal lengths" if np.ndim(camera.focal) else "[]"),
+        ("camera.centre", camera.centre, "[2] principal point, pixels"),
+        ("camera.position", camera.position, "[3] where the body's origin is, metres"),
+        ("points", points, "[..., 3] body points, metres"),
+    )
     seen = points + _like(camera.position, points)
     focal = _like(jnp.broadcast_to(camera.focal, 2), points)
     # x^ = f (X / Z) + c
@@ -68,6 +77,11 @@ def solve_weak(points: jax.Array, image: jax.Array, weights: jax.Array) -> WeakP
       The camera; its scale is at least 1e-3 of the ratio of the two spreads, so that a body seen
       from a hopeless side does not collapse or turn inside out.
     """
+    checks.arrays(
+        ("points", points, "[K, 3] body points, metres"),
+        ("image", image, "[K, 2] where they are seen"),
+        ("weights", weights, "[K]"),
+    )
     w = (weights / jnp.maximum(weights.sum(), 1e-9))[:, None]
     plane = points[:, :2] * FLIP[None]
     plane_mean, image_mean = (w * plane).sum(0), (w * image).sum(0)
@@ -77,6 +91,18 @@ def solve_weak(points: jax.Array, image: jax.Array, weights: jax.Array) -> WeakP
     floor = 1e-3 * jnp.sqrt((w * b**2).sum() / spread + 1e-12)
     scale = jnp.maximum((w * a * b).sum() / spread, floor)
     return WeakPerspective(scale, image_mean - scale * plane_mean)
+
+
+def check(camera: WeakPerspective) -> None:
+    """Raises ValueError unless the camera is that of one example."""
+    checks.arrays(*_described(camera))
+
+
+def _described(camera: WeakPerspective) -> tuple[tuple[str, object, str], ...]:
+    return (
+        ("camera.scale", camera.scale, "[] image units per metre"),
+        ("camera.translation", camera.translation, "[2] image units"),
+    )
 
 
 def _like(vector: jax.Array | np.ndarray, points: jax.Array) -> jax.Array:

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from ief_jax import checks
+
 BOXES = 9
 LENGTHS = {"smaller": min, "larger": max}
 """What boxes may be measured by, of an image's sides."""
@@ -44,6 +46,8 @@ def candidate_boxes(
     Returns:
       Boxes from 1.4 to 0.3 times `length`, the largest first, their sides evenly spaced.
     """
+    checks.arrays(("marked", marked, "[2] a point on the person, pixels"), ("length", length, "[]"))
+    checks.count("count", count, least=1)
     x, y = (float(value) for value in marked)
     return [Box(x, y, float(side)) for side in np.linspace(LARGEST, SMALLEST, count) * length]
 
@@ -67,18 +71,23 @@ def window(box: Box, offset: Sequence[float] | np.ndarray = (0.0, 0.0)) -> Box:
       offset: [2]; (-1, -1) for the window at the top left, (1, 1) for that at the bottom right,
         zero for the central one.
     """
+    checks.arrays(("offset", offset, "[2] -1 to 1"))
     slack = (1 - WINDOW) * box.side / 2
     return Box(box.x + slack * offset[0], box.y + slack * offset[1], WINDOW * box.side)
 
 
 def to_crop(points: np.ndarray, box: Box, size: int) -> np.ndarray:
     """Takes points [..., 2] from pixels of the image to pixels of the crop."""
+    checks.arrays(("points", points, "[..., 2] pixels"))
+    checks.count("size", size, least=1)
     # u = (p - c) n / s + (n - 1) / 2
     return (points - np.array([box.x, box.y])) * (size / box.side) + (size - 1) / 2
 
 
 def to_image(points: np.ndarray, box: Box, size: int) -> np.ndarray:
     """Takes points [..., 2] from pixels of the crop to pixels of the image."""
+    checks.arrays(("points", points, "[..., 2] pixels"))
+    checks.count("size", size, least=1)
     return (points - (size - 1) / 2) * (box.side / size) + np.array([box.x, box.y])
 
 
@@ -93,6 +102,7 @@ def crop(image: Image.Image, box: Box, size: int) -> np.ndarray:
     Returns:
       uint8 [size, size, 3], resampled bilinearly, smoothed where it is made smaller.
     """
+    checks.count("size", size, least=1)
     # Pillow's coordinates are those of pixel edges: pixel i covers i to i + 1.
     left, top = box.x + 0.5 - box.side / 2, box.y + 0.5 - box.side / 2
     # The filter reaches a little beyond the box.

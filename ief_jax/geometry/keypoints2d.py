@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ief_jax import checks
 from ief_jax.geometry import camera
 
 
@@ -27,8 +28,36 @@ class Square(NamedTuple):
     half: jax.Array
 
 
+def check(observed: Keypoints2D, **sizes: int) -> None:
+    """Raises ValueError unless keypoints are those of one person.
+
+    Args:
+      observed: the keypoints.
+      **sizes: K, where it is known.
+    """
+    checks.arrays(
+        ("observed.points", observed.points, "[K, 2] keypoints"),
+        ("observed.confidence", observed.confidence, "[K] 0 to 1"),
+        **sizes,
+    )
+
+
+def check_batch(observed: Keypoints2D, **sizes: int) -> None:
+    """As `check`, for N people."""
+    checks.arrays(
+        ("observed.points", observed.points, "[N, K, 2] keypoints"),
+        ("observed.confidence", observed.confidence, "[N, K] 0 to 1"),
+        **sizes,
+    )
+
+
+def _check_square(square: Square) -> None:
+    checks.arrays(("square.centre", square.centre, "[2]"), ("square.half", square.half, "[]"))
+
+
 def bounding_square(observed: Keypoints2D) -> Square:
     """The square round the visible keypoints; half a pixel at least when they coincide."""
+    check(observed)
     seen = (observed.confidence > 0)[:, None]
     low = jnp.where(seen, observed.points, jnp.inf).min(0)
     high = jnp.where(seen, observed.points, -jnp.inf).max(0)
@@ -39,6 +68,8 @@ def bounding_square(observed: Keypoints2D) -> Square:
 
 def normalise(observed: Keypoints2D, square: Square) -> Keypoints2D:
     """Pixels to [-1, 1] within `square`; hidden keypoints become zero."""
+    check(observed)
+    _check_square(square)
     seen = (observed.confidence > 0)[:, None]
     return Keypoints2D(
         jnp.where(seen, (observed.points - square.centre[None]) / square.half, 0.0),
@@ -48,6 +79,8 @@ def normalise(observed: Keypoints2D, square: Square) -> Keypoints2D:
 
 def camera_to_square(view: camera.WeakPerspective, square: Square) -> camera.WeakPerspective:
     """A camera of pixels to the one of normalised coordinates."""
+    camera.check(view)
+    _check_square(square)
     return camera.WeakPerspective(
         view.scale / square.half, (view.translation - square.centre) / square.half
     )
@@ -55,6 +88,8 @@ def camera_to_square(view: camera.WeakPerspective, square: Square) -> camera.Wea
 
 def camera_to_pixels(view: camera.WeakPerspective, square: Square) -> camera.WeakPerspective:
     """A camera of normalised coordinates to the one of the pixels."""
+    camera.check(view)
+    _check_square(square)
     return camera.WeakPerspective(
         view.scale * square.half, view.translation * square.half + square.centre
     )

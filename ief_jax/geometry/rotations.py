@@ -6,12 +6,15 @@ Every function takes arrays with any leading axes.
 import jax
 import jax.numpy as jnp
 
+from ief_jax import checks
+
 
 def compose(a: jax.Array, b: jax.Array) -> jax.Array:
     """The product `a @ b` of [..., 3, 3] and [..., 3, n] as sums of products.
 
     XLA's batched matrix product is slow for matrices this small; this fuses.
     """
+    checks.arrays(("a", a, "[..., 3, 3]"), ("b", b, "[..., 3, n]"))
     # (a b)_ij = sum_k a_ik b_kj
     return (
         a[..., :, 0, None] * b[..., None, 0, :]
@@ -22,11 +25,13 @@ def compose(a: jax.Array, b: jax.Array) -> jax.Array:
 
 def rotate(rotation: jax.Array, vector: jax.Array) -> jax.Array:
     """Rotates vectors [..., 3] by matrices [..., 3, 3]."""
+    checks.arrays(("rotation", rotation, "[..., 3, 3]"), ("vector", vector, "[..., 3]"))
     return (rotation * vector[..., None, :]).sum(-1)
 
 
 def skew(v: jax.Array) -> jax.Array:
     """The matrices K with K w = v x w, of vectors [..., 3]: [..., 3, 3]."""
+    checks.arrays(("v", v, "[..., 3]"))
     x, y, z = v[..., 0], v[..., 1], v[..., 2]
     o = jnp.zeros_like(x)
     return jnp.stack([o, -z, y, z, o, -x, -y, x, o], -1).reshape(*v.shape, 3)
@@ -47,6 +52,7 @@ def _angle_coefficients(squared: jax.Array) -> tuple[jax.Array, jax.Array, jax.A
 
 def axis_angle_to_matrix(axis_angle: jax.Array) -> jax.Array:
     """Rodrigues' formula: vectors [..., 3] in radians to matrices [..., 3, 3]."""
+    checks.arrays(("axis_angle", axis_angle, "[..., 3] radians"))
     a, b, _ = _angle_coefficients((axis_angle**2).sum(-1))
     # R = I + (sin t / t) K + ((1 - cos t) / t^2) K^2, with K = [v]_x and so
     # K^2 = v v^T - t^2 I, entry by entry: several times faster than by products of matrices.
@@ -67,6 +73,7 @@ def right_jacobian(axis_angle: jax.Array) -> jax.Array:
 
     Sola et al., "A micro Lie theory for state estimation in robotics" (2018), Eq. 143.
     """
+    checks.arrays(("axis_angle", axis_angle, "[..., 3] radians"))
     _, b, c = _angle_coefficients((axis_angle**2).sum(-1))
     k = skew(axis_angle)
     # J_r = I - ((1 - cos t) / t^2) K + ((t - sin t) / t^3) K^2
@@ -78,6 +85,7 @@ def matrix_to_quaternion(matrix: jax.Array) -> jax.Array:
 
     The best conditioned of the four textbook formulas is taken for each matrix.
     """
+    checks.arrays(("matrix", matrix, "[..., 3, 3] rotations"))
     m = matrix
     m00, m11, m22 = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
     m01, m02, m10 = m[..., 0, 1], m[..., 0, 2], m[..., 1, 0]
@@ -101,6 +109,7 @@ def matrix_to_quaternion(matrix: jax.Array) -> jax.Array:
 
 def matrix_to_axis_angle(matrix: jax.Array) -> jax.Array:
     """Matrices [..., 3, 3] to axis-angle vectors [..., 3] with angles in [0, pi]."""
+    checks.arrays(("matrix", matrix, "[..., 3, 3] rotations"))
     q = matrix_to_quaternion(matrix)
     w, v = q[..., :1], q[..., 1:]
     squared = (v**2).sum(-1, keepdims=True)
@@ -120,6 +129,7 @@ def six_d_to_matrix(six_d: jax.Array) -> jax.Array:
 
     The first three numbers are the first column, the last three the second.
     """
+    checks.arrays(("six_d", six_d, "[..., 6] two columns of a matrix"))
     a, b = six_d[..., :3], six_d[..., 3:]
     x = _unit(a)
     y = _unit(b - (x * b).sum(-1, keepdims=True) * x)
@@ -128,6 +138,7 @@ def six_d_to_matrix(six_d: jax.Array) -> jax.Array:
 
 def matrix_to_six_d(matrix: jax.Array) -> jax.Array:
     """The first two columns of matrices [..., 3, 3]: [..., 6]."""
+    checks.arrays(("matrix", matrix, "[..., 3, 3] rotations"))
     return jnp.concatenate([matrix[..., :, 0], matrix[..., :, 1]], -1)
 
 

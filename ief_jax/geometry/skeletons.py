@@ -191,7 +191,17 @@ def convert(
       ([..., len(target), 2], [..., len(target)]); a keypoint that the source lacks is the mean of
       the ones that it is defined by (`COMBINED`) with the least of their confidences, or else
       zero with confidence zero.
+
+    Raises:
+      ValueError: the arrays are not of as many keypoints as there are names.
     """
+    # Without JAX, as everything here.
+    for name, array, wanted in (
+        ("keypoints", keypoints, (*confidence.shape[:-1], len(source), 2)),
+        ("confidence", confidence, (*keypoints.shape[:-2], len(source))),
+    ):
+        if array.shape != wanted:
+            raise ValueError(f"{name}: expected {wanted}, K = {len(source)}, got {array.shape}")
     points = np.zeros((*keypoints.shape[:-2], len(target), 2), keypoints.dtype)
     certain = np.zeros((*confidence.shape[:-1], len(target)), confidence.dtype)
     index = {name: i for i, name in enumerate(source)}
