@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from PIL import Image
 
-from ief_jax import batches
+from ief_jax import batches, checks
 from ief_jax.geometry import crops, skeletons
 from ief_jax.geometry.crops import Box
 from ief_jax.ief import prediction
@@ -78,6 +78,7 @@ def person_crops(
       augmentations: V.
       size: S, the side of the crops, pixels.
     """
+    checks.arrays(("marked", marked, "[2] a point on the person, pixels"))
     windows = tuple(crops.window(box._replace(side=one.scale * box.side)) for one in augmentations)
     images = [crops.crop(photograph, window, size) for window in windows]
     points = np.stack([crops.to_crop(np.asarray(marked), window, size) for window in windows])
@@ -105,6 +106,7 @@ def predict_paths(
     Raises:
       KeyError: a crop is mirrored, and the network has a joint of one side only.
     """
+    checks.count("batch", batch, least=1)
     images = np.concatenate([one.images for one in crops_of_people])
     marked = np.concatenate([one.marked for one in crops_of_people])
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from ief_jax import loop
+from ief_jax import checks, loop
 
 
 def bounded(target: jax.Array, current: jax.Array, largest: float) -> jax.Array:
@@ -17,11 +17,14 @@ def bounded(target: jax.Array, current: jax.Array, largest: float) -> jax.Array:
     Returns:
       [..., 2]; at the target zero, with finite derivatives.
     """
+    checks.arrays(("target", target, "[..., 2] pixels"), ("current", current, "[..., 2] pixels"))
+    checks.same("current", current, target, "the target's shape")
     return limited(target - current, largest)
 
 
 def limited(u: jax.Array, largest: float) -> jax.Array:
     """A correction u [..., 2] cut to at most `largest` pixels a keypoint."""
+    checks.arrays(("u", u, "[..., 2] pixels"), ("largest", largest, "[] pixels"))
     square = jnp.square(u).sum(-1, keepdims=True)
     there = square == 0
     length = jnp.sqrt(jnp.where(there, 1.0, square))

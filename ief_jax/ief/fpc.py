@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ief_jax import checks
 from ief_jax.ief import corrections, iteration, losses, training_data
 from ief_jax.ief.config import MAX_CORRECTION, IEFConfig
 from ief_jax.ief.training_data import PersonCrop
@@ -43,6 +44,8 @@ def training_stages(method: Method, iterations: int, first: int = 1) -> list[tup
       iterations: of the run.
       first: steps that a consolidated method begins with; the others are added one by one.
     """
+    checks.count("iterations", iterations)
+    checks.count("first", first, least=1)
     if not method.consolidated:
         return [(0, method.steps)]
     steps_of_stages = range(first, method.steps + 1)
@@ -76,6 +79,12 @@ def training_example(
       start: y_0 [K, 2], pixels.
     """
     steps, crop = item
+    checks.arrays(
+        ("item[0]", steps, "int [] how many steps"),
+        ("start", start, "[K, 2] y_0, pixels of the crop"),
+        K=len(configuration.joints),
+    )
+    training_data.check(crop, K=len(start), S=configuration.size)
     step_key, amount_key, jitter_key = jax.random.split(key, 3)
     bound = max_correction(configuration, method)
     y = training_data.target_pose(crop, start)

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ief_jax import checks
+
 
 class Profiles(NamedTuple):
     """Gaussians along the two axes of the image, one pair a keypoint.
@@ -32,6 +34,8 @@ def profiles(points: jax.Array, size: tuple[int, int], sigma: float) -> Profiles
       sigma: standard deviation, pixels.
     """
 
+    checks.arrays(("points", points, "[..., M, 2] pixels"), ("sigma", sigma, "[] pixels"))
+
     def along(position: jax.Array, count: int) -> jax.Array:
         centres = jnp.arange(count, dtype=points.dtype)
         distance = jnp.expand_dims(centres, range(position.ndim)) - position[..., None]
@@ -43,5 +47,9 @@ def profiles(points: jax.Array, size: tuple[int, int], sigma: float) -> Profiles
 
 def heatmaps(factors: Profiles) -> jax.Array:
     """The images themselves, [..., H, W, M]; one at the keypoint."""
+    checks.arrays(
+        ("factors.rows", factors.rows, "[..., M, H]"),
+        ("factors.columns", factors.columns, "[..., M, W]"),
+    )
     # g(y)_jik = exp(-((i - x_k)^2 + (j - y_k)^2) / 2 sigma^2)
     return jnp.einsum("...mh,...mw->...hwm", factors.rows, factors.columns)

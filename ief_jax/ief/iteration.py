@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ief_jax import checks
 from ief_jax.ief import build, corrections, heatmaps
 from ief_jax.ief.config import IEFConfig
 from ief_jax.io.checkpoint_files import Weights
@@ -43,6 +44,11 @@ def encode_image(
       images: [N, S, S, 3] crops, RGB, 0 to 255.
       marked: [N, 2] pixels of the crops.
     """
+    checks.arrays(
+        ("images", images, "[N, S, S, 3] crops, RGB, 0 to 255"),
+        ("marked", marked, "[N, 2] pixels of the crops"),
+        S=configuration.size,
+    )
     module = build.network(configuration)
     encoded = module.apply(weights, module.normalise(images), method="encode_image")
     return ImageFeatures(encoded, jnp.asarray(marked))
@@ -61,6 +67,11 @@ def correction(
 
     def correct(y: jax.Array, step: jax.Array) -> jax.Array:
         del step
+        checks.arrays(
+            ("y", y, "[N, K, 2] keypoints, pixels of the crops"),
+            ("features.marked", features.marked, "[N, 2] pixels of the crops"),
+            K=len(configuration.joints),
+        )
         points = jnp.concatenate([y, features.marked[:, None]], 1)
         # g(y_t)
         factors = heatmaps.profiles(points, size, configuration.sigma)
@@ -76,6 +87,7 @@ def correction(
 
 def apply_bound(configuration: IEFConfig, correction: jax.Array) -> jax.Array:
     """The part of a correction [..., K, 2] that is made in one step."""
+    checks.arrays(("correction", correction, "[..., K, 2] pixels"), K=len(configuration.joints))
     if not configuration.bounded:
         return correction
     return corrections.limited(correction, configuration.max_correction)

@@ -5,17 +5,21 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from ief_jax import checks
+
 ErrorMeasure = Callable[[jax.Array], jax.Array]
 """h: errors [..., 2] in units of L to [...]."""
 
 
 def squared_error(error: jax.Array) -> jax.Array:
     """|e|^2 of errors [..., 2] in units of L, as in the paper."""
+    checks.arrays(("error", error, "[..., 2] in units of L"))
     return jnp.square(error).sum(-1)
 
 
 def smooth_distance(error: jax.Array) -> jax.Array:
     """About |e|: wrong annotations count for less. Smooth below a fifth of L."""
+    checks.arrays(("error", error, "[..., 2] in units of L"))
     return jnp.sqrt(jnp.square(error).sum(-1) + 0.04)
 
 
@@ -31,6 +35,12 @@ def mean_error(
       annotated: [N, K]; the other joints have no part in the loss.
       unit: L, pixels.
     """
+    checks.arrays(
+        ("found", found, "[N, K, 2] corrections, pixels"),
+        ("target", target, "[N, K, 2] corrections, pixels"),
+        ("annotated", annotated, "bool [N, K]"),
+        ("unit", unit, "[] pixels"),
+    )
     error = h((found - target) / unit)
     # sum over joints of h(f(x_t), e(y, y_t))
     return jnp.where(annotated, error, 0.0).sum() / jnp.maximum(annotated.sum(), 1)

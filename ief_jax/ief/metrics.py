@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ief_jax import checks
 from ief_jax.geometry import skeletons
 
 PCKH_SHARE = 0.5
@@ -105,6 +106,14 @@ def scores(
       names: of the K joints of the truth.
       head_size: [N] pixels as MPII defines it; nan where it is not known.
     """
+    checks.arrays(
+        ("estimates", estimates, "[N, steps, J, 2] pixels"),
+        ("truth", truth, "[N, K, 2] pixels"),
+        ("annotated", annotated, "bool [N, K]"),
+        ("head_size", head_size, "[N] pixels, nan where it is not known"),
+        J=len(joints),
+        K=len(names),
+    )
     joints = tuple(joints)
     own = rows(joints, names)
     right, known = truth[:, None, own], annotated[:, None, own]
@@ -147,11 +156,19 @@ def within(estimate: np.ndarray, truth: np.ndarray, reach: np.ndarray) -> np.nda
     Returns:
       bool [..., K].
     """
+    checks.arrays(
+        ("estimate", estimate, "[..., K, 2] pixels"), ("truth", truth, "[..., K, 2] pixels")
+    )
     return _distance(estimate, truth) <= reach[..., None]
 
 
 def torso_diameter(truth: np.ndarray, annotated: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """From left shoulder to right hip: [..., K, 2] to [...]; nan where one is not annotated."""
+    checks.arrays(
+        ("truth", truth, "[..., K, 2] pixels"),
+        ("annotated", annotated, "bool [..., K]"),
+        K=len(names),
+    )
     if not all(name in names for name in TORSO):
         return np.full(truth.shape[:-2], np.nan)
     first, second = rows(TORSO, names)
@@ -170,6 +187,11 @@ def limbs_found(estimate: np.ndarray, truth: np.ndarray, names: Sequence[str]) -
     Returns:
       bool [..., 10].
     """
+    checks.arrays(
+        ("estimate", estimate, "[..., K, 2] pixels"),
+        ("truth", truth, "[..., K, 2] pixels"),
+        K=len(names),
+    )
     found, right = _limb_ends(estimate, names), _limb_ends(truth, names)
     length = _distance(right[..., 0, :], right[..., 1, :])
     return np.all(within(found, right, PCP_SHARE * length), -1)
@@ -177,6 +199,7 @@ def limbs_found(estimate: np.ndarray, truth: np.ndarray, names: Sequence[str]) -
 
 def limbs_annotated(annotated: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """Which of `LIMBS` have all their joints annotated: bool [..., K] to [..., 10]."""
+    checks.arrays(("annotated", annotated, "bool [..., K]"), K=len(names))
     ends = [rows((*first, *second), names) for first, second in LIMBS.values()]
     return np.stack([annotated[..., end].all(-1) for end in ends], -1)
 
@@ -198,6 +221,11 @@ def mistaken_sides(
     Returns:
       bool [..., K].
     """
+    checks.arrays(
+        ("estimate", estimate, "[..., K, 2] pixels"),
+        ("truth", truth, "[..., K, 2] pixels"),
+        ("other", other, "[..., K, 2] pixels"),
+    )
     to_own, to_other = _distance(estimate, truth), _distance(estimate, other)
     return (to_other < to_own) & (to_other <= reach[..., None])
 
@@ -210,6 +238,8 @@ def reliability(confidence: np.ndarray, hits: np.ndarray, bins: int = 5) -> Reli
       hits: bool [M].
       bins: of equal width.
     """
+    checks.arrays(("confidence", confidence, "[M] 0 to 1"), ("hits", hits, "bool [M]"))
+    checks.count("bins", bins, least=1)
     right, wrong = np.sort(confidence[hits]), np.sort(confidence[~hits])
     below = np.searchsorted(wrong, right, "left") + np.searchsorted(wrong, right, "right")
     pairs = len(right) * len(wrong)
@@ -230,6 +260,7 @@ def percent(hits: np.ndarray, counted: np.ndarray, axis: int | tuple[int, ...]) 
       counted: bool, of a shape that broadcasts with it.
       axis: summed over.
     """
+    checks.arrays(("hits", hits, "bool [...]"), ("counted", counted, "bool [...]"))
     hits, counted = np.broadcast_arrays(hits, counted)
     number = counted.sum(axis)
     return np.where(number, 100 * (hits & counted).sum(axis) / np.maximum(number, 1), np.nan)

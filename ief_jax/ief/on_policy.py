@@ -9,6 +9,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from ief_jax import checks
 from ief_jax.ief import corrections, fpc, iteration, losses, training_data
 from ief_jax.ief.config import IEFConfig
 from ief_jax.ief.training_data import PersonCrop
@@ -27,6 +28,8 @@ def training_loss(
       start: y_0 [K, 2], pixels.
       steps: how many. No gradient goes through the states.
     """
+    checks.count("steps", steps, least=1)
+    checks.arrays(("start", start, "[K, 2] y_0, pixels of the crop"), K=len(configuration.joints))
     bound = fpc.max_correction(configuration, method)
 
     def loss(weights: Weights, crops: PersonCrop) -> jax.Array:

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ief_jax import checks
+
 # Fractions of a standing person's height (Drillis & Contini 1966), measured between these
 # keypoints; those of the second group are used where none of the first is to be had.
 _HEIGHT_FRACTIONS = (
@@ -30,7 +32,15 @@ def person_height(points: np.ndarray, annotated: np.ndarray, names: tuple[str, .
       points: [K, 2] px.
       annotated: [K] which of them count; one at least.
       names: the K keypoints' names.
+
+    Raises:
+      ValueError: an array has another shape or dtype, or no keypoint counts.
     """
+    checks.arrays(
+        ("points", points, "[K, 2] pixels"), ("annotated", annotated, "bool [K]"), K=len(names)
+    )
+    if not annotated.any():
+        raise ValueError("annotated: expected one keypoint at least, got none")
     known = points[annotated]
     extent = float((known.max(0) - known.min(0)).max())
     by_name = dict(zip(np.array(names)[annotated].tolist(), known, strict=True))

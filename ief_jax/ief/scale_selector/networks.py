@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from ief_jax import checks
 from ief_jax.ief.scale_selector.config import ScaleSelectorConfig
 from ief_jax.io.checkpoint_files import Weights
 
@@ -67,6 +68,7 @@ def predict_log_ratio(
     configuration: ScaleSelectorConfig, weights: Weights, images: jax.Array
 ) -> jax.Array:
     """r = log(1.2 height / side) of boxes, seen as images [N, S, S, 3], 0 to 255: [N]."""
+    checks.arrays(("images", images, "[N, S, S, 3] RGB, 0 to 255"), S=configuration.size)
     return jnp.asarray(NETWORKS[configuration.network]().apply(weights, images))
 
 
@@ -74,6 +76,11 @@ def loss(
     configuration: ScaleSelectorConfig, weights: Weights, images: jax.Array, target: jax.Array
 ) -> jax.Array:
     """The mean of |growth - r|^2 over images [N, S, S, 3] with r [N]."""
+    checks.arrays(
+        ("images", images, "[N, S, S, 3] RGB, 0 to 255"),
+        ("target", target, "[N] log ratios"),
+        S=configuration.size,
+    )
     return jnp.square(predict_log_ratio(configuration, weights, images) - target).mean()
 
 

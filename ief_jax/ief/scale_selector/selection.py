@@ -21,6 +21,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from PIL import Image
 
+from ief_jax import checks
 from ief_jax.geometry.crops import Box, candidate_boxes, crop
 from ief_jax.ief.scale_selector import networks
 from ief_jax.ief.scale_selector.checkpoints import Selector
@@ -45,6 +46,8 @@ def best_box(selector: Selector, images: ArrayLike) -> int:
       selector: the network.
       images: [N, S, S, 3] RGB, 0 to 255: the boxes, the person in the middle of each.
     """
+    size = selector.configuration.size
+    checks.arrays(("images", images, "[N, S, S, 3] boxes, RGB, 0 to 255"), S=size)
     # argmin |r(box)|
     return int(np.abs(_log_ratio(selector.configuration, selector.weights, images)).argmin())
 
@@ -83,6 +86,7 @@ def refine_box(
       marked: [2] a point on the person, pixels.
       gains: how much of each correction is made.
     """
+    checks.arrays(("marked", marked, "[2] a point on the person, pixels"))
     x, y = (float(value) for value in np.asarray(marked))
     box = Box(x, y, _FIRST * max(photograph.size))
     for gain in gains:
