@@ -6,11 +6,14 @@ from typing import TypeVar
 import jax
 import numpy as np
 
+from ief_jax import checks
+
 Result = TypeVar("Result")
 
 
 def padded_rows(count: int, size: int) -> Iterator[np.ndarray]:
     """The rows 0 .. count - 1 in batches [size], the last one filled up with the last row."""
+    checks.count("size", size, least=1)
     for start in range(0, count, size):
         yield np.minimum(np.arange(start, start + size), count - 1)
 
@@ -28,8 +31,14 @@ def map_in_chunks(
       size: of the batches; the last one is filled up with copies, whose results are left out.
       *arrays: pytrees with one common leading axis.
       advance: told how many rows are done after each batch.
+
+    Raises:
+      ValueError: `size` is no positive integer, or the leading axes differ.
     """
-    count = len(jax.tree.leaves(arrays)[0])
+    checks.count("size", size, least=1)
+    count, *others = (len(leaf) for leaf in jax.tree.leaves(arrays))
+    if set(others) - {count}:
+        raise ValueError(f"arrays: expected one leading axis, got {[count, *others]}")
     parts = []
     for rows in padded_rows(count, size):
         part = jax.device_get(function(*jax.tree.map(lambda leaf, r=rows: leaf[r], arrays)))

@@ -119,3 +119,34 @@ def test_vmapped_refine_until_stops_each_example_by_itself() -> None:
 def test_refine_until_stops_at_a_correction_that_is_not_a_number() -> None:
     _, steps = loop.refine_until(lambda y, t: y * jnp.nan, jnp.ones(1), 50, 0.1)
     assert steps == 1
+
+
+def test_what_cannot_be_refined_is_named() -> None:
+    start = {"pose": jnp.zeros(3)}
+    for steps in (-1, 1.5, True, None):
+        for run in (loop.refine, loop.refine_traced):
+            with pytest.raises(ValueError, match="^steps: expected an integer, 0 or more, got"):
+                run(lambda y, t: y, start, steps)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="^max_steps: expected an integer, 0 or more, got"):
+            loop.refine_until(lambda y, t: y, start, steps, 0.1)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^tolerance: expected \[\] .*, got float32 \(2,\)"):
+        loop.refine_until(lambda y, t: y, start, 3, jnp.zeros(2))
+    for wrong, said in (
+        (lambda y, t: {"pose": jnp.zeros(())}, r"got \{'pose': \(\)\}"),
+        (lambda y, t: y["pose"], r"got \(3,\)"),
+        (lambda y, t: {**y, "scale": 1.0}, "'scale': "),
+    ):
+        expected = rf"^correct\(y, t\): expected a correction .*\{{'pose': \(3,\)\}}, .*{said}"
+        with pytest.raises(ValueError, match=expected):
+            loop.refine(wrong, start, 2)
+        with pytest.raises(ValueError, match=expected):
+            loop.refine_traced(lambda y, t, wrong=wrong: (wrong(y, t), t), start, 2)
+        with pytest.raises(ValueError, match=expected):
+            loop.refine_until(wrong, start, 2, 0.1)
+    counted = {"pose": jnp.zeros(3, jnp.int32)}
+    message = r"^y \+ correct\(y, t\): expected dtypes \{'pose': 'int32'\}, got \{'pose': 'float32'"
+    with pytest.raises(ValueError, match=message):
+        loop.refine(lambda y, t: {"pose": 0.5 * y["pose"]}, counted, 2)
+    # Plain numbers and integers are states too.
+    np.testing.assert_array_equal(loop.refine(lambda y, t: t, 0, 4), [0, 0, 1, 3, 6])
+    np.testing.assert_allclose(loop.refine(lambda y, t: -y / 2, 1.0, 2), [1, 0.5, 0.25])

@@ -195,13 +195,12 @@ def convert(
     Raises:
       ValueError: the arrays are not of as many keypoints as there are names.
     """
-    # Without JAX, as everything here.
-    for name, array, wanted in (
-        ("keypoints", keypoints, (*confidence.shape[:-1], len(source), 2)),
-        ("confidence", confidence, (*keypoints.shape[:-2], len(source))),
-    ):
-        if array.shape != wanted:
-            raise ValueError(f"{name}: expected {wanted}, K = {len(source)}, got {array.shape}")
+    # Without chex, which brings JAX: files are read without it.
+    count = len(source)
+    if keypoints.shape[-2:] != (count, 2):
+        raise ValueError(f"keypoints: expected [..., {count}, 2], got {keypoints.shape}")
+    if confidence.shape != keypoints.shape[:-1]:
+        raise ValueError(f"confidence: expected {keypoints.shape[:-1]}, got {confidence.shape}")
     points = np.zeros((*keypoints.shape[:-2], len(target), 2), keypoints.dtype)
     certain = np.zeros((*confidence.shape[:-1], len(target)), confidence.dtype)
     index = {name: i for i, name in enumerate(source)}

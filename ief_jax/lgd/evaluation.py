@@ -12,9 +12,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ief_jax import checks
 from ief_jax.body import joints, pose_prior, smpl
 from ief_jax.geometry import camera, keypoints2d, rotations, skeletons
-from ief_jax.lgd import build, checkpoints, fitting, metrics, smplify, synthetic_views
+from ief_jax.lgd import (
+    build,
+    checkpoints,
+    fitting,
+    metrics,
+    parameters,
+    smplify,
+    synthetic_views,
+)
 from ief_jax.lgd.parameters import Body
 
 MILLIMETRES = 1000.0
@@ -82,6 +91,10 @@ def examples_of_poses(
       noise: as in `synthetic_views.add_keypoint_noise`.
       drop: likewise.
     """
+    checks.arrays(
+        ("poses", poses, "[N, 24, 3] axis-angle, radians"),
+        ("number", number, "int [N] of each pose"),
+    )
     return jax.vmap(partial(_example, model, seed, noise, drop))(poses, number)
 
 
@@ -95,6 +108,8 @@ def examples_of_prior(
     drop: float | jax.Array = 0.0,
 ) -> Examples:
     """The protocol on poses drawn from the prior, one for each `number` [N]."""
+
+    checks.arrays(("number", number, "int [N] of each pose"))
 
     def draw(index: jax.Array) -> jax.Array:
         return pose_prior.sample(prior, _keys(seed, index)[0])
@@ -125,6 +140,7 @@ def _example(
 
 def rest_pose(model: joints.JointModel, observed: keypoints2d.Keypoints2D) -> Estimate:
     """The mean body in its rest pose, with the best camera for it: for one person."""
+    keypoints2d.check(observed, K=len(build.LAYOUT))
     local = jnp.broadcast_to(jnp.eye(3), (smpl.JOINTS, 3, 3))
     return _seen(model, Body(local, jnp.zeros(model.betas)), observed)
 
@@ -137,6 +153,7 @@ def optimised(
     observed: keypoints2d.Keypoints2D,
 ) -> Estimate:
     """`smplify.fit` of one person, started from each of `yaws`."""
+    keypoints2d.check(observed, K=len(build.LAYOUT))
     # Points that are not seen cost time.
     seen = joints.restrict(model, build.LAYOUT)
     normal = keypoints2d.normalise(observed, keypoints2d.bounding_square(observed))
@@ -174,6 +191,8 @@ def joint_errors(
     model: joints.JointModel, estimate: Estimate, example: Examples
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """(PA-MPJPE mm, MPJPE mm, reprojection) of one person's estimate, as in `Errors`."""
+    parameters.check(estimate.body, model.betas)
+    keypoints2d.check(example.observed, K=len(estimate.keypoints))
     model = joints.restrict(model, ())
     evaluated = _selection(model, skeletons.EVALUATION_14)
     truth = example.truth
@@ -193,6 +212,7 @@ def joint_errors(
 
 def pelvis_vertices(body: smpl.BodyModel, model: joints.JointModel, posed: Body) -> jax.Array:
     """Vertices [V, 3] of a posed body, metres, with the pelvis at the origin."""
+    parameters.check(posed, model.betas)
     pelvis = model.joint_template[0] + model.joint_shapes[0] @ posed.betas
     return smpl.vertices(body, posed.local, posed.betas) - pelvis[None]
 

@@ -13,11 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ief_jax import loop
+from ief_jax import checks, loop
 from ief_jax.body import joints, smpl
-from ief_jax.geometry import camera, rotations
+from ief_jax.geometry import camera, keypoints2d, rotations
 from ief_jax.geometry.keypoints2d import Keypoints2D
-from ief_jax.lgd import linear_solve
+from ief_jax.lgd import linear_solve, parameters
 from ief_jax.lgd.parameters import OPPOSITE, Body
 
 
@@ -60,6 +60,8 @@ def output_size(betas: int) -> int:
 
 def gaussian_prior(body: Body, logits: jax.Array) -> GaussianPrior:
     """A prior around `body` from what a network puts out, [outputs]."""
+    parameters.check(body, betas=len(body.betas))
+    checks.arrays(("logits", logits, "[D] of 72 angles and the betas"), D=72 + len(body.betas))
     # s = s_min + s_0 exp(l), with a typical s_0 for each kind
     turn, betas = jnp.split(jnp.exp(jnp.clip(logits, -5, 2)), [3 * smpl.JOINTS])
     return GaussianPrior(
@@ -111,6 +113,16 @@ class Measurement(NamedTuple):
 def linearise(measurement: Measurement, prior: GaussianPrior, at: Displacement) -> Linearised:
     """The keypoints as a linear function of the displacement, near `at`."""
     model, selection, observed = measurement
+    checks.arrays(("selection", selection, "[K, P] to the keypoints"), P=len(model.names))
+    keypoints2d.check(observed, K=len(selection))
+    parameters.check(prior.body, model.betas)
+    checks.arrays(
+        ("prior.turn_deviation", prior.turn_deviation, "[24, 3] radians"),
+        ("prior.betas_deviation", prior.betas_deviation, "[B]"),
+        ("at.turn", at.turn, "[24, 3] axis-angle, radians"),
+        ("at.betas", at.betas, "[B]"),
+        B=model.betas,
+    )
     count = selection.shape[0]
     body = displaced(prior.body, at)
     points = joints.evaluate(model, body.local, body.betas)
@@ -199,6 +211,7 @@ def map_estimate(measurement: Measurement, prior: GaussianPrior, steps: int) -> 
     Returns:
       A body with a leading axis of `steps`.
     """
+    checks.count("steps", steps)
     zero = Displacement(jnp.zeros_like(prior.turn_deviation), jnp.zeros_like(prior.betas_deviation))
 
     def correct(

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ief_jax import checks
 from ief_jax.body import joints
 from ief_jax.geometry import camera, keypoints2d
 from ief_jax.io import checkpoint_files
@@ -67,6 +68,8 @@ def infer(
     confidence: jax.Array,
 ) -> Run:
     """Normalises keypoints [N, 18, 2] and runs all steps on them; none if `steps` is 0."""
+    checks.count("steps", steps)
+    keypoints2d.check_batch(keypoints2d.Keypoints2D(points, confidence), K=len(build.LAYOUT))
     task = build.problem(configuration, model)
     # A keypoint that the body has no point for (no landmarks, say) is as good as hidden.
     known = (task.selection.sum(1) > 0).astype(confidence.dtype)

@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ief_jax import loop
+from ief_jax import checks, loop
+from ief_jax.geometry import keypoints2d
 from ief_jax.geometry.keypoints2d import Keypoints2D
 from ief_jax.lgd import features, parameters, reprojection
 from ief_jax.lgd.features import Features
@@ -35,6 +36,12 @@ def proposal(network: Network, features: Features = features.all_features) -> Pr
     ) -> tuple[Theta, jax.Array]:
         # Delta Theta_n = N_w(dL/dTheta_n, Theta_n, x)
         output = network(jax.vmap(features)(gradient, theta, observed))
+        checks.arrays(("the network's output", output, "[N, D] update and more"))
+        if output.shape[-1] < theta_size(problem):
+            raise ValueError(
+                f"the network's output: expected [N, {theta_size(problem)}] at least, the size of "
+                f"Theta, got {output.shape}"
+            )
         update, extra = jnp.split(output, [theta_size(problem)], axis=-1)
         return parameters.unflatten(update, theta), extra
 
@@ -66,6 +73,7 @@ def mirror_averaged(propose: Proposal, mirror_extra: Callable[[jax.Array], jax.A
 
 def mirror_keypoints(observed: Keypoints2D, opposite: np.ndarray) -> Keypoints2D:
     """Normalised keypoints of the mirror image."""
+    keypoints2d.check(observed, K=len(opposite))
     points = observed.points[opposite] * jnp.array([[-1.0, 1.0]])
     return Keypoints2D(points, observed.confidence[opposite])
 
@@ -99,6 +107,8 @@ def correction(
       differentiate: `reprojection.error_and_gradient`; in training `detached_error_and_gradient`.
     """
 
+    keypoints2d.check_batch(observed, K=len(problem.selection))
+
     def correct(theta: Theta, step: jax.Array) -> tuple[Theta, StepRecord]:
         del step
         error, gradient = jax.vmap(lambda y, x: differentiate(problem, y, x))(theta, observed)
@@ -110,6 +120,7 @@ def correction(
 
 def initial_theta(problem: Problem, observed: Keypoints2D) -> Theta:
     """Theta_0 = 0 for each of the N examples observed."""
+    keypoints2d.check_batch(observed, K=len(problem.selection))
     zero = problem.parameterisation.start(problem.model.betas)
     count = observed.points.shape[0]
     return jax.tree.map(lambda group: jnp.zeros((count, *group.shape)), zero)
@@ -135,6 +146,9 @@ def gradient_descent(
     problem: Problem, observed: Keypoints2D, rate: float | jax.Array
 ) -> Callable[[Theta, jax.Array], Theta]:
     """The gradient-descent baseline of Eq. 3 without a prior: -rate dL/dTheta, for a batch."""
+
+    keypoints2d.check_batch(observed, K=len(problem.selection))
+    checks.arrays(("rate", rate, "[]"))
 
     def correct(theta: Theta, step: jax.Array) -> Theta:
         del step

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ief_jax import checks
 from ief_jax.geometry import camera, rotations
 from ief_jax.geometry.keypoints2d import Keypoints2D
 from ief_jax.lgd import gauss_newton, parameters, reprojection
@@ -30,8 +31,21 @@ class Truth(NamedTuple):
     keypoints: jax.Array
 
 
+def check(problem: reprojection.Problem, truth: Truth) -> None:
+    """Raises ValueError unless the truth is that of one example of the problem."""
+    parameters.check(truth.body, problem.model.betas)
+    camera.check(truth.view)
+    checks.arrays(
+        ("truth.points", truth.points, "[P, 3] joints and landmarks, metres"),
+        ("truth.keypoints", truth.keypoints, "[K, 2] normalised"),
+        P=len(problem.model.names),
+        K=len(problem.selection),
+    )
+
+
 def parameter_loss(problem: reprojection.Problem, theta: Theta, truth: Truth) -> jax.Array:
     """The paper's loss: |Theta_n - Theta_gt|_1 (Algorithm 1)."""
+    check(problem, truth)
     target = problem.parameterisation.encode(truth.body, truth.view)
     return jnp.abs(parameters.flatten(theta) - parameters.flatten(target)).sum()
 
@@ -66,6 +80,7 @@ def prior_loss(prior: gauss_newton.GaussianPrior, truth: Truth) -> jax.Array:
 
     The prior's mean is taken as given: this trains how far off it is, not to be less so.
     """
+    parameters.check(truth.body, betas=len(prior.betas_deviation))
     turned = rotations.compose(jnp.swapaxes(prior.body.local, -1, -2), truth.body.local)
     errors = (
         rotations.matrix_to_axis_angle(turned).reshape(-1),

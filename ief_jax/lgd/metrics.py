@@ -3,9 +3,12 @@
 import jax
 import jax.numpy as jnp
 
+from ief_jax import checks
+
 
 def mpjpe(estimate: jax.Array, truth: jax.Array) -> jax.Array:
     """Mean per-joint position error: [..., J, 3] twice to [...]."""
+    checks.arrays(("estimate", estimate, "[..., J, 3]"), ("truth", truth, "[..., J, 3]"))
     return jnp.linalg.norm(estimate - truth, axis=-1).mean(-1)
 
 
@@ -14,6 +17,7 @@ def procrustes_align(estimate: jax.Array, truth: jax.Array) -> jax.Array:
 
     Umeyama (1991), Eqs. 40-43; reflections are not allowed.
     """
+    checks.arrays(("estimate", estimate, "[J, 3]"), ("truth", truth, "[J, 3]"))
     estimate_mean, truth_mean = estimate.mean(0, keepdims=True), truth.mean(0, keepdims=True)
     a, b = estimate - estimate_mean, truth - truth_mean
     u, s, vt = jnp.linalg.svd(b.T @ a)

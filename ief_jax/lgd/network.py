@@ -3,6 +3,8 @@
 import flax.linen as nn
 import jax
 
+from ief_jax import checks
+
 
 class _Layer(nn.Module):
     """A dense layer on columns, W x + b: [in, N] to [features, N].
@@ -44,6 +46,7 @@ class UpdateNetwork(nn.Module):
     @nn.compact
     def __call__(self, features: jax.Array) -> jax.Array:
         """[..., F] features to [..., outputs]."""
+        checks.arrays(("features", features, "[..., F]"))
         x = features.reshape(-1, features.shape[-1]).T
         x = nn.relu(_Layer(self.width, name="Dense_0")(x))
         for block in range(self.blocks):

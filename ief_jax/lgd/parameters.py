@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ief_jax import checks
 from ief_jax.body import smpl
 from ief_jax.geometry import camera, rotations, skeletons
 from ief_jax.geometry.keypoints2d import Keypoints2D
@@ -50,14 +51,25 @@ OPPOSITE = skeletons.opposite(smpl.JOINT_NAMES)
 """The joint on the other side of the body, of each of the 24."""
 
 
+def check(body: Body, betas: int) -> None:
+    """Raises ValueError unless a body is one, with so many betas."""
+    checks.arrays(
+        ("body.local", body.local, "[24, 3, 3] rotations of the joints"),
+        ("body.betas", body.betas, "[B] shape coefficients"),
+        B=betas,
+    )
+
+
 def mirror_axis_angle(vectors: jax.Array) -> jax.Array:
     """Joint rotations [24, 3] with left and right exchanged."""
+    checks.arrays(("vectors", vectors, "[24, 3] axis-angle, radians"))
     # Reflection in x = 0 takes a rotation about (x, y, z) to one about (x, -y, -z).
     return vectors[OPPOSITE] * jnp.array([[1.0, -1.0, -1.0]])
 
 
 def mirror_six_d(vectors: jax.Array) -> jax.Array:
     """6D rotations [24, 6], or differences of such, with left and right exchanged."""
+    checks.arrays(("vectors", vectors, "[24, 6] two columns of each matrix"))
     # M R M with M = diag(-1, 1, 1), of which these are the first two columns
     return vectors[OPPOSITE] * jnp.array([[1.0, -1.0, -1.0, -1.0, 1.0, 1.0]])
 
@@ -148,6 +160,8 @@ def flatten(theta: Theta) -> jax.Array:
 
 def unflatten(vector: jax.Array, like: Theta) -> Theta:
     """[..., D] to the groups of `like`."""
+    size = sum(group.shape[-1] for group in like.values())
+    checks.arrays(("vector", vector, "[..., D] the groups of Theta"), D=size)
     names = sorted(like)
     ends = np.cumsum([like[name].shape[-1] for name in names])[:-1]
     return dict(zip(names, jnp.split(vector, ends, axis=-1), strict=True))

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ief_jax import checks
 from ief_jax.body import joints
-from ief_jax.geometry import camera
+from ief_jax.geometry import camera, keypoints2d
 from ief_jax.geometry.keypoints2d import Keypoints2D
 from ief_jax.lgd.parameters import Body, Parameterisation, Theta
 
@@ -41,8 +42,20 @@ class Reprojection(NamedTuple):
     keypoints: jax.Array
 
 
+def check(problem: Problem, theta: Theta, observed: Keypoints2D) -> None:
+    """Raises ValueError unless state and keypoints are those of one example of the problem."""
+    zero = jax.eval_shape(lambda: problem.parameterisation.start(problem.model.betas))
+    checks.same("theta", theta, zero, "the groups of the parameterisation")
+    checks.arrays(
+        ("problem.selection", problem.selection, "[K, P] from a body's points to the keypoints"),
+        P=len(problem.model.names),
+    )
+    keypoints2d.check(observed, K=len(problem.selection))
+
+
 def reproject(problem: Problem, theta: Theta, observed: Keypoints2D) -> Reprojection:
     """x^ = s Pi(R X(theta, beta)) + t of one example (Eq. 1)."""
+    check(problem, theta, observed)
     body = problem.parameterisation.body(theta)
     points = joints.positions(problem.model, body.local, body.betas)
     # X = W M(theta, beta)
@@ -53,6 +66,8 @@ def reproject(problem: Problem, theta: Theta, observed: Keypoints2D) -> Reprojec
 
 def robust_error(estimate: jax.Array, observed: Keypoints2D) -> jax.Array:
     """Sum over keypoints of c_i rho(|x^_i - x_i|), rho the pseudo-Huber function: []."""
+    checks.arrays(("estimate", estimate, "[K, 2] keypoints"))
+    keypoints2d.check(observed, K=len(estimate))
     # rho(r) = 2 d^2 (sqrt(1 + r^2 / d^2) - 1): r^2 near zero, 2 d r far away
     squared = ((estimate - observed.points) ** 2).sum(-1) / ROBUST_SCALE**2
     return (observed.confidence * 2 * ROBUST_SCALE**2 * (jnp.sqrt(1 + squared) - 1)).sum()

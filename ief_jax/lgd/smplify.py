@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from ief_jax import checks
 from ief_jax.body import joints, smpl
 from ief_jax.body.pose_prior import PosePrior, gaussian_energy, largest_component
 from ief_jax.geometry import camera, keypoints2d, rotations
@@ -79,8 +80,22 @@ class Problem(NamedTuple):
     observed: keypoints2d.Keypoints2D
 
 
+def check(problem: Problem) -> None:
+    """Raises ValueError unless keypoints and body belong together."""
+    checks.arrays(
+        ("problem.selection", problem.selection, "[K, P] from a body's points to the keypoints"),
+        P=len(problem.model.names),
+    )
+    keypoints2d.check(problem.observed, K=len(problem.selection))
+
+
 def body(variables: Variables, yaw: float | jax.Array) -> jax.Array:
     """Local rotations [24, 3, 3] of a body whose start faces `yaw`; its hands are straight."""
+    checks.arrays(
+        ("variables.pose", variables.pose, "[63] axis-angle, radians"),
+        ("variables.rotation", variables.rotation, "[3] axis-angle, radians"),
+        ("yaw", yaw, "[] radians"),
+    )
     root = rotations.axis_angle_to_matrix(variables.rotation) @ rotations.axis_angle_to_matrix(
         jnp.array([0.0, 1.0, 0.0]) * yaw
     )
@@ -109,6 +124,7 @@ def objective(
       prior_weight: factor of the priors.
       mixture: 0 takes the single Gaussian as the pose prior, 1 the mixture; between, a blend.
     """
+    check(problem)
     observed = problem.observed
     points = problem.selection @ joints.positions(
         problem.model, body(variables, yaw), variables.betas
@@ -166,6 +182,7 @@ def fit_from(problem: Problem, yaw: float | jax.Array, settings: Settings) -> Fi
 
 def fit(problem: Problem, settings: Settings = TUNED, yaws: tuple[float, ...] = YAWS) -> Fit:
     """The best by final objective of the fits from several directions, for one person."""
+    check(problem)
     fits = jax.vmap(lambda yaw: fit_from(problem, yaw, settings))(jnp.asarray(yaws))
     best = fits.objective.argmin()
     return jax.tree.map(lambda leaves: leaves[best], fits)

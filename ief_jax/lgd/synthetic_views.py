@@ -10,6 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ief_jax import checks
 from ief_jax.body import joints, pose_prior
 from ief_jax.geometry import camera, rotations
 
@@ -43,6 +44,7 @@ class Example(NamedTuple):
 
 def random_view(key: jax.Array, root: jax.Array) -> jax.Array:
     """A root rotation [3, 3] as seen from a random side: uniform yaw, normal tilt."""
+    checks.arrays(("root", root, "[3, 3] rotation"))
     yaw_key, tilt_key = jax.random.split(key)
     yaw = jax.random.uniform(yaw_key, (), minval=-jnp.pi, maxval=jnp.pi)
     x, z = TILT_DEVIATION * jax.random.normal(tilt_key, (2,))
@@ -74,6 +76,13 @@ def view_body(
     betas: jax.Array,
 ) -> Example:
     """As `example`, for a body of given betas [B]."""
+    checks.arrays(
+        ("selection", selection, "[K, P] from the body's points to the keypoints"),
+        ("pose", pose, "[24, 3] axis-angle, radians"),
+        ("betas", betas, "[B] shape coefficients"),
+        P=len(model.names),
+        B=model.betas,
+    )
     view_key, camera_key = jax.random.split(key)
     local = rotations.axis_angle_to_matrix(pose)
     local = local.at[0].set(random_view(view_key, local[0]))
@@ -94,6 +103,7 @@ def prior_example(
 
 def random_camera(key: jax.Array, points: jax.Array) -> camera.WeakPerspective:
     """A camera that sees body points [K, 3] at a random size and place in the image."""
+    checks.arrays(("points", points, "[K, 3] body points, metres"))
     size_key, place_key = jax.random.split(key)
     plane = camera.project_weak(camera.WeakPerspective(jnp.ones(()), jnp.zeros(2)), points)
     lower, upper = plane.min(0), plane.max(0)
@@ -106,6 +116,7 @@ def random_camera(key: jax.Array, points: jax.Array) -> camera.WeakPerspective:
 
 def box_side(points: jax.Array, confidence: jax.Array) -> jax.Array:
     """The larger side of the bounding box of the seen ones of [K, 2] points: [], pixels."""
+    checks.arrays(("points", points, "[K, 2] pixels"), ("confidence", confidence, "[K] 0 to 1"))
     seen = (confidence > 0)[:, None]
     lower = jnp.where(seen, points, jnp.inf).min(0)
     upper = jnp.where(seen, points, -jnp.inf).max(0)
@@ -132,6 +143,12 @@ def add_keypoint_noise(
     Returns:
       (points [K, 2], confidence [K]); hidden keypoints have coordinates and confidence zero.
     """
+    checks.arrays(
+        ("points", points, "[K, 2] pixels"),
+        ("confidence", confidence, "[K] 0 to 1"),
+        ("noise", noise, "[] share of the box"),
+        ("drop", drop, "[] probability"),
+    )
     noise_key, drop_key = jax.random.split(key)
     moved = points + noise * box_side(points, confidence) * jax.random.normal(
         noise_key, points.shape

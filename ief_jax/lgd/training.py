@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ief_jax import checks
 from ief_jax.body import joints, pose_prior
 from ief_jax.body.poses import Poses
 from ief_jax.geometry import keypoints2d
@@ -59,6 +60,9 @@ def from_poses(poses: jax.Array, betas: jax.Array | int, weights: np.ndarray) ->
       betas: [N, B] of the same people, or B alone for standard normal ones.
       weights: [N] how often each pose is drawn; sums to one.
     """
+    checks.arrays(("poses", poses, "[N, 24, 3] axis-angle, radians"), ("weights", weights, "[N]"))
+    if not isinstance(betas, int):
+        checks.arrays(("betas", betas, "[N, B] shape coefficients"), N=len(poses))
     cumulative = jnp.asarray(np.cumsum(weights), jnp.float32)
 
     def draw(key: jax.Array, item: Any) -> PoseAndShape:
