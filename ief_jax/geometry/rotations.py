@@ -10,11 +10,11 @@ from ief_jax import checks
 
 
 def compose(a: jax.Array, b: jax.Array) -> jax.Array:
-    """The product `a @ b` of [..., 3, 3] and [..., 3, n] as sums of products.
+    """The product `a @ b` of [..., m, 3] and [..., 3, n] as sums of products.
 
     XLA's batched matrix product is slow for matrices this small; this fuses.
     """
-    checks.arrays(("a", a, "[..., 3, 3]"), ("b", b, "[..., 3, n]"))
+    checks.arrays(("a", a, "[..., m, 3]"), ("b", b, "[..., 3, n]"))
     # (a b)_ij = sum_k a_ik b_kj
     return (
         a[..., :, 0, None] * b[..., None, 0, :]

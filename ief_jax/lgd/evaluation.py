@@ -191,7 +191,7 @@ def joint_errors(
     model: joints.JointModel, estimate: Estimate, example: Examples
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """(PA-MPJPE mm, MPJPE mm, reprojection) of one person's estimate, as in `Errors`."""
-    parameters.check(estimate.body, model.betas)
+    parameters.check(estimate.body, model.betas, "estimate.body")
     keypoints2d.check(example.observed, K=len(estimate.keypoints))
     model = joints.restrict(model, ())
     evaluated = _selection(model, skeletons.EVALUATION_14)
@@ -212,7 +212,7 @@ def joint_errors(
 
 def pelvis_vertices(body: smpl.BodyModel, model: joints.JointModel, posed: Body) -> jax.Array:
     """Vertices [V, 3] of a posed body, metres, with the pelvis at the origin."""
-    parameters.check(posed, model.betas)
+    parameters.check(posed, model.betas, "posed")
     pelvis = model.joint_template[0] + model.joint_shapes[0] @ posed.betas
     return smpl.vertices(body, posed.local, posed.betas) - pelvis[None]
 

@@ -115,7 +115,7 @@ def linearise(measurement: Measurement, prior: GaussianPrior, at: Displacement) 
     model, selection, observed = measurement
     checks.arrays(("selection", selection, "[K, P] to the keypoints"), P=len(model.names))
     keypoints2d.check(observed, K=len(selection))
-    parameters.check(prior.body, model.betas)
+    parameters.check(prior.body, model.betas, "prior.body")
     checks.arrays(
         ("prior.turn_deviation", prior.turn_deviation, "[24, 3] radians"),
         ("prior.betas_deviation", prior.betas_deviation, "[B]"),

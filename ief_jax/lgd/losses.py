@@ -33,7 +33,7 @@ class Truth(NamedTuple):
 
 def check(problem: reprojection.Problem, truth: Truth) -> None:
     """Raises ValueError unless the truth is that of one example of the problem."""
-    parameters.check(truth.body, problem.model.betas)
+    parameters.check(truth.body, problem.model.betas, "truth.body")
     camera.check(truth.view)
     checks.arrays(
         ("truth.points", truth.points, "[P, 3] joints and landmarks, metres"),
@@ -63,6 +63,7 @@ def body_loss(
 
     Joints are those of the skeleton (24) relative to the pelvis, in metres.
     """
+    check(problem, truth)
     again = reprojection.reproject(problem, theta, observed)
     joints = len(problem.model.parents)
     difference = again.points[:joints] - truth.points[:joints]
@@ -80,7 +81,7 @@ def prior_loss(prior: gauss_newton.GaussianPrior, truth: Truth) -> jax.Array:
 
     The prior's mean is taken as given: this trains how far off it is, not to be less so.
     """
-    parameters.check(truth.body, betas=len(prior.betas_deviation))
+    parameters.check(truth.body, len(prior.betas_deviation), "truth.body")
     turned = rotations.compose(jnp.swapaxes(prior.body.local, -1, -2), truth.body.local)
     errors = (
         rotations.matrix_to_axis_angle(turned).reshape(-1),

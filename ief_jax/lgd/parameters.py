@@ -51,11 +51,11 @@ OPPOSITE = skeletons.opposite(smpl.JOINT_NAMES)
 """The joint on the other side of the body, of each of the 24."""
 
 
-def check(body: Body, betas: int) -> None:
-    """Raises ValueError unless a body is one, with so many betas."""
+def check(body: Body, betas: int, name: str = "body") -> None:
+    """Raises ValueError unless a body is one, with so many betas; `name` is the argument's."""
     checks.arrays(
-        ("body.local", body.local, "[24, 3, 3] rotations of the joints"),
-        ("body.betas", body.betas, "[B] shape coefficients"),
+        (f"{name}.local", body.local, "[24, 3, 3] rotations of the joints"),
+        (f"{name}.betas", body.betas, "[B] shape coefficients"),
         B=betas,
     )
 
