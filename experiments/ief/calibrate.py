@@ -1,19 +1,16 @@
-"""`python -m experiments.ief.calibrate`: how likely a joint is right, given the disagreement.
+"""`eval.py ief-calibrate`: how likely a joint is right, given the disagreement.
 
 Fits the logistic regression of `estimation.CALIBRATION` to validation people in boxes of their true
 size, and prints it with how well it ranks and how well it is calibrated.
 """
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import numpy as np
-import tyro
 from scipy.optimize import minimize
 from tqdm import tqdm
 
 from data.keypoints import sets
 from data.keypoints.people import Person, decode
+from experiments.ief.arguments import Calibrate
 from ief_jax.geometry import crops
 from ief_jax.geometry.crops import Box
 from ief_jax.ief import augmentation, checkpoints, confidence, metrics
@@ -21,24 +18,7 @@ from ief_jax.ief.checkpoints import Checkpoint
 from ief_jax.viz import keypoint_report
 
 
-@dataclass(frozen=True)
-class Arguments:
-    """Calibrate confidences.
-
-    Attributes:
-      checkpoint: released, or a folder that train.py wrote.
-      dataset: data sets whose validation people are looked at.
-      data_dir: the folder that holds lsp/, lspet/, ... as they were released.
-      count: people of each data set, chosen at random.
-    """
-
-    checkpoint: str = "released"
-    dataset: tuple[str, ...] = ("lsp", "lspet")
-    data_dir: Path = Path("downloads")
-    count: int = 100
-
-
-def calibrate(arguments: Arguments) -> None:
+def run(arguments: Calibrate) -> None:
     """Fits the regression and prints it."""
     checkpoint = checkpoints.load(arguments.checkpoint)
     doubts, hits = [], []
@@ -46,7 +26,7 @@ def calibrate(arguments: Arguments) -> None:
         people, names = sets.load(name, arguments.data_dir, "validation")
         rows = np.random.default_rng(0).permutation(len(people))[: arguments.count]
         for row in tqdm(np.sort(rows), desc=name, unit="person"):
-            found = _look(checkpoint, people[row], names)
+            found = _predict(checkpoint, people[row], names)
             doubts.append(found[0])
             hits.append(found[1])
     x, hit = np.concatenate(doubts), np.concatenate(hits)
@@ -64,7 +44,7 @@ def regression(x: np.ndarray, hit: np.ndarray) -> np.ndarray:
     return minimize(lambda w: np.logaddexp(0, -sign * (inputs @ w)).mean(), start).x
 
 
-def _look(
+def _predict(
     checkpoint: Checkpoint, person: Person, names: tuple[str, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
     """What speaks against each annotated joint [M, 2], and whether it is right [M]."""
@@ -87,7 +67,3 @@ def _look(
         metrics.PCK_SHARE * torso,
     )
     return confidence.disagreement(paths, box.side)[own][counted], hits[counted]
-
-
-if __name__ == "__main__":
-    calibrate(tyro.cli(Arguments))
