@@ -123,7 +123,7 @@ def _examples(arguments: Train, people: Sequence[Person], names: tuple[str, ...]
     mirror = not set(sets.ONE_SIDED) & set(arguments.dataset)
     if arguments.learning.crops == "paper":
         make = pipeline.paper(names, arguments.network.size, LENGTHS[arguments.learning.length])
-        return Examples(pipeline.views(people, mirror=mirror), make)
+        return Examples(pipeline.paper_crops(people, mirror=mirror), make)
     amount = pipeline.Augmentation()
     amount = amount if mirror else dataclasses.replace(amount, mirror=0.0)
     return Examples(people, pipeline.augmented(names, arguments.network.size, amount))

@@ -1,6 +1,6 @@
 """`eval.py lgd-ablations`: trains and tests what the paper's Tables 1 and 2 compare.
 
-The same network, loss and data each time (Song et al. 2020, section 4.3): what it sees of the
+The same network, loss and data each time (Song et al. 2020, section 4.3): its inputs among the
 keypoints x, the gradient and Theta; how many steps it is unrolled for; and direct lifting, which
 is one step from the keypoints alone. Several networks a row, from different seeds.
 """
@@ -43,7 +43,7 @@ class Row(NamedTuple):
 
     Attributes:
       name: what is varied.
-      inputs: what the network sees.
+      inputs: of the network.
       steps: N.
       paper: its PA-MPJPE on Human3.6M in the paper, mm.
     """
@@ -73,7 +73,7 @@ TABLE_2 = tuple(
 )
 LIFTING = (Row("direct lifting", ("keypoints",), 1, 67.8),)
 TABLES = {
-    "Table 1: what the network sees": TABLE_1,
+    "Table 1: inputs of the network": TABLE_1,
     "Table 2: steps": TABLE_2,
     "Section 4.3": LIFTING,
 }
@@ -206,7 +206,7 @@ def table(networks: Networks, seeds: int, count: int) -> str:
             )
     lines += [
         "",
-        "What sees x alone puts out the same correction in each of its four steps: they cannot all",
+        "Given x alone, a network puts out the same correction in each of its steps: they cannot all",
         "be right. Direct lifting is the same network with one step.",
     ]
     return "\n".join(lines)

@@ -44,7 +44,7 @@ def joint_confidence(paths: np.ndarray, side: float) -> np.ndarray:
 
 CALIBRATION = (-5.68, -1.25, -0.25)
 """Constant and weights of the logistic regression from `disagreement` to whether a joint is right
-(within 0.2 of the torso's diameter), as `python -m experiments.ief.calibrate` finds them."""
+(within 0.2 of the torso's diameter), as `eval.py ief-calibrate` finds them."""
 
 
 def disagreement(paths: np.ndarray, side: float) -> np.ndarray:

@@ -8,6 +8,7 @@ import pytest
 from data.keypoints import sets
 from data.keypoints.people import Person
 from experiments.ief import calibrate
+from experiments.ief.arguments import Calibrate
 from ief_jax.geometry.skeletons import LSP_14
 from ief_jax.ief import checkpoints, confidence, prediction
 from tests.helpers import dots
@@ -21,7 +22,7 @@ def test_regression_gives_back_the_probabilities() -> None:
     np.testing.assert_allclose(calibrate.regression(x, hit), true, atol=0.05)
 
 
-def test_the_command_looks_at_validation_people(
+def test_the_command_takes_validation_people(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(prediction, "predict", dots.predict)
@@ -33,8 +34,8 @@ def test_the_command_looks_at_validation_people(
         return [dots.person(number) for number in range(4)], LSP_14
 
     monkeypatch.setattr(sets, "load", load)
-    arguments = calibrate.Arguments(dataset=("lsp",), data_dir=Path("x"), count=3)
-    calibrate.calibrate(arguments)
+    arguments = Calibrate(dataset=("lsp",), data_dir=Path("x"), count=3)
+    calibrate.run(arguments)
     assert asked == [("lsp", Path("x"), "validation")]
     said = capsys.readouterr().out
     line = next(line for line in said.splitlines() if line.startswith("CALIBRATION = ("))
