@@ -206,8 +206,8 @@ def table(networks: Networks, seeds: int, count: int) -> str:
             )
     lines += [
         "",
-        "Given x alone, a network puts out the same correction in each of its steps: they cannot all",
-        "be right. Direct lifting is the same network with one step.",
+        "Given x alone, a network puts out the same correction in each of its steps: they cannot",
+        "all be right. Direct lifting is the same network with one step.",
     ]
     return "\n".join(lines)
 
