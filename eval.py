@@ -1,12 +1,12 @@
 """Evaluates what train.py trains, or what is released."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from experiments import commands
 from ief_jax.cli import command_line
 
-COMMANDS = {
+COMMANDS: Mapping[str, Callable[..., None]] = {
     "lgd": commands.evaluate_lgd,
     "lgd-dataset": commands.evaluate_lgd_dataset,
     "lgd-ablations": commands.ablate_lgd,

@@ -6,12 +6,12 @@ ief-jax load with --checkpoint DIR, and at the end an evaluation.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from experiments import commands
 from ief_jax.cli import command_line
 
-COMMANDS = {
+COMMANDS: Mapping[str, Callable[..., None]] = {
     "lgd": commands.train_lgd,
     "ief": commands.train_ief,
     "scale": commands.train_scale,

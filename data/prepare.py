@@ -9,7 +9,7 @@ import dataclasses
 import importlib
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,7 +130,7 @@ def cmu_split(file: Arguments[PoseFile]) -> None:
         print(f"{path}: {count} poses of {subjects} subjects")
 
 
-COMMANDS = {
+COMMANDS: Mapping[str, Callable[..., None]] = {
     "lsp": _people("data.lsp.builder:Lsp", "Prepare Leeds Sports Pose: 14 joints in photographs."),
     "lspet": _people("data.lspet.builder:Lspet", "Prepare Leeds Sports Pose Extended."),
     "mpii": _people("data.mpii.builder:Mpii", "Prepare MPII Human Pose: 16 joints in frames."),
