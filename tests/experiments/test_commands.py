@@ -17,6 +17,7 @@ from experiments.scale import arguments as scale
 from ief_jax.ief import training_methods
 from ief_jax.ief.backbones import NAMED
 from ief_jax.lgd import config
+from ief_jax.training import optimisers
 from tests.helpers.help_texts import ROOT, commands_in, help_of, imported_for_help, options_in
 
 HEAVY = ("jax", "tensorflow_datasets", "optax", "scipy", "matplotlib")
@@ -117,6 +118,8 @@ def test_choices_are_those_that_there_are() -> None:
     assert set(ief.Ablate().variants) == set(ablate.VARIANTS) - {"on_policy"}
     choices = {name: get_args(kind) for name, kind in fields(lgd.Train)}
     assert set(choices["configuration"]) == set(config.NAMED)
+    assert choices["optimizer"] == get_args(optimisers.OptimizerName)
+    assert choices["schedule"] == get_args(optimisers.ScheduleName)
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
