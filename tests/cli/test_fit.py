@@ -304,7 +304,7 @@ def test_a_user_error_has_status_2_and_no_traceback(tmp_path: Path) -> None:
 
 
 def test_a_reader_who_stops_reading_is_no_error() -> None:
-    code = "from ief_jax import command_line as c; raise SystemExit(c.guarded('x', lambda: %s))"
+    code = "from ief_jax.cli import command_line as c; raise SystemExit(c.guarded('x', lambda: %s))"
     words = [sys.executable, "-c", code % "print('word ' * 100000)"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stderr is not None

@@ -248,10 +248,17 @@ def test_what_is_prepared_is_what_was_captured(tree: Path, data_dir: Path) -> No
 def test_broken_files_are_counted_or_stop_the_run(
     tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from data import amass
+
     assert prepare("amass", tree, tmp_path) == 0
     said = capsys.readouterr()
     assert "skipped: " in said.err and "broken_poses.npz: not an npz" in said.err
     assert "2 files could not be read and were skipped" in said.out
+    counts = {split: amass.prepared(tmp_path, split).count for split in ("CMU", "KIT", "SFU")}
+    rows = [line.split() for line in said.out.splitlines()]
+    for split, count in counts.items():
+        assert [split, str(count)] in rows
+    assert f"1.0.0: {sum(counts.values())} poses in " in said.out
     before = sorted((path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*"))
     assert prepare("amass", tree, tmp_path, "--strict", "--overwrite") == 2
     assert "broken_poses.npz: not an npz" in capsys.readouterr().err
