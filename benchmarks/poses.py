@@ -62,7 +62,7 @@ def epoch(name: str, data_dir: str, batch_size: int) -> None:
 
 
 def _measure(name: str, source: Path, data_dir: Path, batch_size: int) -> None:
-    words = ["-m", "data.prepare_poses", name, str(source), str(data_dir)]
+    words = ["-m", "data.prepare", name, str(source), str(data_dir)]
     began = time.perf_counter()
     text, usage = _run(words)
     kept = int(text.split(": ")[1].split(" poses")[0])

@@ -2,7 +2,6 @@
 
 import contextlib
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ def prepare(
     data_dir: Path,
     *,
     overwrite: bool = False,
-    check: Callable[[Any, Path], None] = lambda made, source: None,
     **options: Any,
 ) -> Path:
     """Writes a data set to shards, `data_dir`/NAME/VERSION.
@@ -30,15 +28,14 @@ def prepare(
       source: the folder of the release.
       data_dir: any folder.
       overwrite: prepare anew what is prepared already.
-      check: on the builder and `source`; raises an InputError if what was made is of no use.
       options: of the builder.
 
     Returns:
       The folder of the shards.
 
     Raises:
-      InputError: something in `source` is missing, or is not what the release holds; or the data
-        set is prepared already, without `overwrite`.
+      InputError: something in `source` is missing, or is not what the release holds; or nothing in
+        it can be read; or the data set is prepared already, without `overwrite`.
       OutputError: the shards cannot be written.
     """
     if not source.is_dir() or not any(source.iterdir()):
@@ -60,7 +57,9 @@ def prepare(
                 file_format="array_record",
                 download_config=tfds.download.DownloadConfig(manual_dir=source),
             )
-        check(made, source)
+        counts, skipped = _summary(made.info)
+        if skipped and not any(counts.values()):
+            raise InputError(f"{source}: none of its {len(skipped)} files can be read")
         target.parent.mkdir(exist_ok=True)
         if target.exists():
             target.rename(replaced)
@@ -71,3 +70,17 @@ def prepare(
         shutil.rmtree(work, ignore_errors=True)
     shutil.rmtree(replaced, ignore_errors=True)
     return target
+
+
+def summary(folder: Path) -> tuple[dict[str, int], list[str]]:
+    """What was prepared: people or poses by split, and what was wrong with files left out."""
+    return _summary(tfds.builder_from_directory(folder).info)
+
+
+def _summary(info: tfds.core.DatasetInfo) -> tuple[dict[str, int], list[str]]:
+    metadata = info.metadata or {}
+    # Of motion capture a record holds many poses.
+    if "lengths" in metadata:
+        counts = {split: sum(lengths) for split, lengths in metadata["lengths"].items()}
+        return counts, metadata["skipped"]
+    return {name: split.num_examples for name, split in info.splits.items()}, []

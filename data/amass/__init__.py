@@ -12,7 +12,7 @@ def prepared(data_dir: Path, split: str = "train") -> pipeline.Prepared:
     """The prepared poses of a split, on disk.
 
     Args:
-      data_dir: where `python -m data.prepare_poses amass` wrote them.
+      data_dir: where `python -m data.prepare amass` wrote them.
       split: train, validation, test, paper, or names of data sets joined by "+".
 
     Raises:

@@ -12,7 +12,7 @@ def prepared(data_dir: Path, split: str = "train") -> pipeline.Prepared:
     """The prepared poses of a split, on disk.
 
     Args:
-      data_dir: where `python -m data.prepare_poses cmu` wrote them.
+      data_dir: where `python -m data.prepare cmu` wrote them.
       split: train, validation or test.
 
     Raises:

@@ -1,22 +1,13 @@
-"""Splits a file of CMU motion capture poses into training, validation and test subjects.
+"""Training, validation and test subjects of CMU motion capture (mocap.cs.cmu.edu).
 
-    python -m data.cmu.split POSES.npz OUTPUT_DIR [--as-captured]
-
-POSES.npz holds `poses` [N, >= 66] (SMPL axis-angle, root first, y up) and `subject` [N] (strings).
-OUTPUT_DIR gets train.npz, validation.npz and test.npz, AMASS-style: `poses` [N, 72] float32 and
-`subject` [N]. No subject is in two of them.
-
-The poses are calibrated (`data/motion/calibration.py`), each subject's by its own: bent knees,
-rigid collars and tilted heads are faults of the capture, in training and test subjects alike.
-`--as-captured` writes them as they are. The data is from mocap.cs.cmu.edu.
+`python -m data.prepare cmu-split` splits a file of poses by them.
 """
 
-import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from data.motion import calibration
 from ief_jax.formats import poses as formats_poses
 from ief_jax.io.files import InputError, output_folder, replacing
 
@@ -38,33 +29,39 @@ def split(poses: np.ndarray, subject: np.ndarray) -> dict[str, tuple[np.ndarray,
     return {name: (poses[part == name], subject[part == name]) for name in SPLITS}
 
 
-def main() -> None:
-    """Reads the command line, writes the three files."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("poses", type=Path, help="npz with `poses` and `subject`")
-    parser.add_argument("output", type=Path, help="folder for train, validation and test.npz")
-    parser.add_argument("--as-captured", action="store_true", help="leave out the calibration")
-    arguments = parser.parse_args()
-    found = formats_poses.read(arguments.poses)
+def read(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Poses [N, 24, 3] and their subjects [N] of an npz file.
+
+    Args:
+      path: of `poses` [N, >= 66] (SMPL axis-angle, root first, y up) and `subject` [N] (strings).
+
+    Raises:
+      InputError: it cannot be read, or has no subjects.
+    """
+    found = formats_poses.read(path)
     if found.subject is None:
-        raise InputError(f"{arguments.poses}: has no array 'subject' [N]")
-    poses = found.poses
-    if arguments.as_captured:
-        print("as captured, not calibrated")
-    else:
-        calibrated, zeros = calibration.calibrated_by_subject(poses, found.subject)
-        poses = calibrated.astype(np.float32)
-        print(f"calibrated, {len(zeros)} subjects each by its own standing frames")
-        for name in [name for name, zero in zeros.items() if zero is None]:
-            print(f"  {calibration.without_zero(name)}")
-    poses = poses.reshape(len(poses), -1)
-    output_folder(arguments.output)
-    for name, (part, of) in split(poses, found.subject).items():
-        target = arguments.output / f"{name}.npz"
-        with replacing(target) as file:
+        raise InputError(f"{path}: has no array 'subject' [N]")
+    return found.poses, found.subject
+
+
+def write(poses: np.ndarray, subject: np.ndarray, folder: Path) -> Iterator[tuple[Path, int, int]]:
+    """Writes train.npz, validation.npz and test.npz, AMASS-style; no subject is in two of them.
+
+    Args:
+      poses: [N, 24, 3], written as [n, 72] float32.
+      subject: [N] whose each is.
+      folder: made if missing.
+
+    Yields:
+      Each file, its poses and its subjects.
+
+    Raises:
+      OutputError: a file cannot be written.
+    """
+    output_folder(folder)
+    flat = poses.reshape(len(poses), -1).astype(np.float32)
+    for name, (part, of) in split(flat, subject).items():
+        path = folder / f"{name}.npz"
+        with replacing(path) as file:
             np.savez_compressed(file, poses=part, subject=of)
-        print(f"{target}: {len(part)} poses of {len(np.unique(of))} subjects")
-
-
-if __name__ == "__main__":
-    main()
+        yield path, len(part), len(np.unique(of))

@@ -74,20 +74,20 @@ def read(data_dir: Path, detector: str | None = None) -> People:
       InputError: something is missing or is not what was expected; names file and field.
     """
     detector = detector or detectors(data_dir)[0]
-    seen = _keypoints(data_dir, detector)
+    detected = _keypoints(data_dir, detector)
     joints = {key: value for key, value in _joints(data_dir).items() if key != DAMAGED}
     if not joints:
         raise InputError(
             f"{data_dir}: has joints of {' '.join(DAMAGED)} alone, whose video is damaged"
         )
-    unseen = [" ".join(key) for key in joints if key not in seen]
-    if unseen:
+    missing = [" ".join(key) for key in joints if key not in detected]
+    if missing:
         raise InputError(
-            f"{data_dir}: there are joints, but no keypoints ({detector}), of {some(unseen)}"
+            f"{data_dir}: there are joints, but no keypoints ({detector}), of {some(missing)}"
         )
     names, points, confidence, bodies = [], [], [], []
     for (subject, action), (frames, positions) in joints.items():
-        chosen = _of_frames(seen[subject, action], frames)
+        chosen = _of_frames(detected[subject, action], frames)
         two, certain = skeletons.convert(
             chosen, np.ones(chosen.shape[:2]), KEYPOINTS[chosen.shape[1]], skeletons.COCO_18
         )

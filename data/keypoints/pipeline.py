@@ -1,8 +1,8 @@
 """From annotated people to batches of crops: the paper's recipe, and augmentation beyond it.
 
     people = lspet.read(data_dir, "train")
-    batches = keypoint_pipeline.batches(
-        people, keypoint_pipeline.augmented(LSP_14, size=128), batch_size=64, seed=0
+    batches = pipeline.batches(
+        people, pipeline.augmented(LSP_14, size=128), batch_size=64, seed=0
     )
     for batch in batches: ...
 
@@ -52,7 +52,7 @@ class Example(TypedDict):
     marked: np.ndarray
 
 
-class View(NamedTuple):
+class PaperCrop(NamedTuple):
     """One of the paper's training examples: a person, one of the boxes, as it is or mirrored."""
 
     person: Person
@@ -79,7 +79,9 @@ class Augmentation:
     colour: float = 0.3
 
 
-def views(people: Sequence[Person], count: int = 3, mirror: bool = True) -> Sequence[View]:
+def paper_crops(
+    people: Sequence[Person], count: int = 3, mirror: bool = True
+) -> Sequence[PaperCrop]:
     """The paper's training set: `count` boxes a person, each as it is and mirrored.
 
     Args:
@@ -87,10 +89,10 @@ def views(people: Sequence[Person], count: int = 3, mirror: bool = True) -> Sequ
       count: boxes of each, the best ones first.
       mirror: false leaves the mirror images out, for people who are not like their own.
     """
-    return _Views(people, count, 1 + mirror)
+    return _PaperCrops(people, count, 1 + mirror)
 
 
-class _Views(Sequence[View]):
+class _PaperCrops(Sequence[PaperCrop]):
     def __init__(self, people: Sequence[Person], count: int, sides: int) -> None:
         self._people, self._count, self._sides = people, count, sides
 
@@ -98,21 +100,21 @@ class _Views(Sequence[View]):
         return self._sides * self._count * len(self._people)
 
     @overload
-    def __getitem__(self, index: int) -> View: ...
+    def __getitem__(self, index: int) -> PaperCrop: ...
     @overload
-    def __getitem__(self, index: slice) -> Sequence[View]: ...
-    def __getitem__(self, index: int | slice) -> View | Sequence[View]:
+    def __getitem__(self, index: slice) -> Sequence[PaperCrop]: ...
+    def __getitem__(self, index: int | slice) -> PaperCrop | Sequence[PaperCrop]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        person, view = divmod(range(len(self))[index], self._sides * self._count)
-        rank, mirrored = divmod(view, self._sides)
-        return View(self._people[person], rank, mirrored == 1)
+        person, number = divmod(range(len(self))[index], self._sides * self._count)
+        rank, mirrored = divmod(number, self._sides)
+        return PaperCrop(self._people[person], rank, mirrored == 1)
 
 
 def paper(
     names: Sequence[str], size: int, length: Callable[[tuple[int, int]], int] = min
-) -> Callable[[View, np.random.Generator], Example]:
-    """What makes an example of a `View`: a random window of the box, mirrored or not.
+) -> Callable[[PaperCrop, np.random.Generator], Example]:
+    """What makes an example of a `PaperCrop`: a random window of the box, mirrored or not.
 
     Args:
       names: the K keypoints' names, which say what changes places in a mirror.
@@ -123,14 +125,14 @@ def paper(
     """
     mirrored_order = opposite(names)
 
-    def example(view: View, random: np.random.Generator) -> Example:
-        person = view.person
+    def example(chosen: PaperCrop, random: np.random.Generator) -> Example:
+        person = chosen.person
         image = decode(person.image, person.name)
         box = fitting_boxes(candidate_boxes(person.marked, length(image.size)), person.height)[
-            view.rank
+            chosen.rank
         ]
         plain = _cut(person, image, window(box, random.uniform(-1, 1, 2)), size)
-        return _mirror(plain, mirrored_order) if view.mirrored else plain
+        return _mirror(plain, mirrored_order) if chosen.mirrored else plain
 
     return example
 

@@ -21,7 +21,7 @@ SETS = ("lsp", "lspet", "mpii", "coco", "synthetic", "figures")
 ONE_SIDED = ("figures",)
 """Those whose people are not like their mirror images: colours tell left from right."""
 VERSION = "1.0.0"
-"""Of what `keypoint_builder` writes."""
+"""Of what `data.keypoints.builder` writes."""
 
 
 def load(name: str, data_dir: Path, split: str) -> tuple[Sequence[Person], tuple[str, ...]]:
@@ -30,7 +30,7 @@ def load(name: str, data_dir: Path, split: str) -> tuple[Sequence[Person], tuple
     Args:
       name: one of `SETS`.
       data_dir: the folder that holds `lsp/`, `lspet/`, ... in the releases' own layout, or what
-        `keypoint_builder` made of them, which is preferred.
+        `python -m data.prepare` made of them, which is preferred.
       split: "train", "validation" or, where the release has one with annotations, "test".
 
     Raises:

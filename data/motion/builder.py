@@ -116,10 +116,3 @@ class PoseBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):  # type:
                 kept = preparation.distinct(recording.poses, offsets)
                 yield recording._replace(poses=recording.poses[kept])
             bar.update()
-
-
-def check(made: PoseBuilder, source: Path) -> None:
-    """Raises an InputError if not one clip could be read."""
-    if not any(map(sum, made.info.metadata["lengths"].values())):
-        skipped = made.info.metadata["skipped"]
-        raise InputError(f"{source}: none of its {len(skipped)} clips can be read")

@@ -43,7 +43,7 @@ class Prepared(NamedTuple):
 def open_prepared(
     data_dir: Path, name: str, choose: Callable[[Sequence[str]], Sequence[str]]
 ) -> Prepared:
-    """Opens what `python -m data.prepare_poses` wrote.
+    """Opens what `python -m data.prepare` wrote.
 
     Args:
       data_dir: the folder that it wrote to.
@@ -57,7 +57,7 @@ def open_prepared(
     if not (folder / "dataset_info.json").is_file():
         raise InputError(
             f"{folder}: no prepared data set; "
-            f"'python -m data.prepare_poses {name} SOURCE {data_dir}' makes it"
+            f"'python -m data.prepare {name} SOURCE {data_dir}' makes it"
         )
     import tensorflow_datasets as tfds  # slow to import, and only needed here
 

@@ -1,7 +1,7 @@
 """From captured clips to chunks of training poses: thinned, without near-duplicates, mixed.
 
 What reads clips is each data set's own (`data/amass`, `data/cmu`); what writes the chunks is
-`data/pose_builder.py`; what reads them again is `data/pose_pipeline.py`.
+`data/motion/builder.py`; what reads them again is `data/motion/pipeline.py`.
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -6,7 +6,7 @@ from pathlib import Path
 import tyro
 
 from data.synthetic import reader
-from ief_jax.io.files import InputError, OutputError
+from ief_jax.cli import command_line
 
 
 def main(
@@ -31,7 +31,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        tyro.cli(main)
-    except (InputError, OutputError) as error:
-        sys.exit(f"data.synthetic: error: {error}")
+    sys.exit(command_line.guarded("data.synthetic", lambda: tyro.cli(main)))

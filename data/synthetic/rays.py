@@ -1,6 +1,6 @@
 """Casting rays at a triangle mesh: a thin layer over Embree.
 
-The camera is at the origin and looks along -z, x right and y up, as in `ief_jax.camera`.
+The camera is at the origin and looks along -z, x right and y up, as in `ief_jax.geometry.camera`.
 """
 
 from typing import NamedTuple

@@ -1,39 +1,22 @@
-"""`python -m experiments.ief.average RUN RUN ... --output FILE`: the mean of trained networks.
+"""`eval.py ief-average RUN RUN ... --output FILE`: the mean of trained networks.
 
 Networks that were trained on from one another lie in one valley of the loss, and their mean
 is nearer to its bottom than either of them (Izmailov et al. 2018). It has no calibration yet.
 """
 
 import dataclasses
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
 
 import jax
 import numpy as np
-import tyro
 
-from ief_jax.cli import command_line
+from experiments.ief.arguments import Average
 from ief_jax.ief import checkpoints
 from ief_jax.ief.checkpoints import Checkpoint
 from ief_jax.io import checkpoint_files
 from ief_jax.io.files import InputError, output_folder
 
 
-@dataclass(frozen=True)
-class Arguments:
-    """Average checkpoints of IEF.
-
-    Attributes:
-      checkpoints: released, or folders that train.py wrote; all of one configuration.
-      output: the file to write, in half precision.
-    """
-
-    checkpoints: Annotated[tuple[str, ...], tyro.conf.Positional]
-    output: Path
-
-
-def average(arguments: Arguments) -> None:
+def run(arguments: Average) -> None:
     """Writes the mean.
 
     Raises:
@@ -59,7 +42,3 @@ def _uncalibrated(name: str) -> Checkpoint:
     checkpoint = checkpoints.load(name)
     configuration = dataclasses.replace(checkpoint.configuration, calibration=(), calibrated_for="")
     return checkpoint._replace(configuration=configuration)
-
-
-if __name__ == "__main__":
-    raise SystemExit(command_line.guarded("average_ief", lambda: average(tyro.cli(Arguments))))

@@ -1,4 +1,4 @@
-"""`python -m experiments.ief.calibrate`: how likely a joint is right, given the disagreement.
+"""`eval.py ief-calibrate`: how likely a joint is right, given the disagreement.
 
 Fits the logistic regression of `confidence.joint_confidence` to validation people in boxes of their
 true size, writes it into the checkpoint, and prints it with how well it ranks and how well it is
@@ -6,17 +6,15 @@ calibrated.
 """
 
 import dataclasses
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tyro
 from scipy.optimize import minimize
 from tqdm import tqdm
 
 from data.keypoints import sets
 from data.keypoints.people import Person, decode
-from ief_jax.cli import command_line
+from experiments.ief.arguments import Calibrate
 from ief_jax.geometry import crops
 from ief_jax.geometry.crops import Box
 from ief_jax.ief import augmentation, checkpoints, confidence, metrics
@@ -32,26 +30,7 @@ FEWEST = 10
 """Right joints, and wrong ones, without which nothing is fitted."""
 
 
-@dataclass(frozen=True)
-class Arguments:
-    """Calibrate confidences.
-
-    Attributes:
-      checkpoint: a folder that train.py ief wrote, or the file in it; released needs an output.
-      output: the file to write, its weights as they are; the checkpoint itself by default.
-      dataset: data sets whose validation people are looked at.
-      data_dir: the folder that holds lsp/, lspet/, ... as they were released.
-      count: people of each data set, chosen at random.
-    """
-
-    checkpoint: str
-    output: Path | None = None
-    dataset: tuple[str, ...] = ("lsp", "lspet")
-    data_dir: Path = Path("downloads")
-    count: int = 100
-
-
-def calibrate(arguments: Arguments) -> None:
+def run(arguments: Calibrate) -> None:
     """Fits the regression, writes it into the checkpoint and prints it.
 
     Raises:
@@ -69,7 +48,7 @@ def calibrate(arguments: Arguments) -> None:
         people, names = sets.load(name, arguments.data_dir, "validation")
         rows = np.random.default_rng(0).permutation(len(people))[: arguments.count]
         for row in tqdm(np.sort(rows), desc=name, unit="person"):
-            found = _look(checkpoint, people[row], names)
+            found = _predict(checkpoint, people[row], names)
             doubts.append(found[0])
             hits.append(found[1])
     x, hit = np.concatenate(doubts), np.concatenate(hits)
@@ -111,7 +90,7 @@ def regression(x: np.ndarray, hit: np.ndarray) -> np.ndarray:
     return minimize(loss, start).x
 
 
-def _look(
+def _predict(
     checkpoint: Checkpoint, person: Person, names: tuple[str, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
     """What speaks against each annotated joint [M, 2], and whether it is right [M]."""
@@ -135,7 +114,3 @@ def _look(
         metrics.PCK_SHARE * torso,
     )
     return confidence.disagreement(paths, box.side)[own][counted], hits[counted]
-
-
-if __name__ == "__main__":
-    raise SystemExit(command_line.guarded("calibrate", lambda: calibrate(tyro.cli(Arguments))))

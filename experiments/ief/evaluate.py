@@ -1,24 +1,23 @@
 """`eval.py ief`: finds the keypoints of annotated people and measures how often they are right.
 
-The measures are `ief_jax.keypoint_metrics`'s. A person is looked at through the box that the scale
-selector picks, about the marked point that the data set gives (LSP: the image's centre).
+The measures are those of `ief_jax.ief.metrics`. A person is cut out with the box that the scale
+selector chooses, about the marked point that the data set gives (LSP: the image's centre).
 """
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
-import tyro
 from PIL import Image
 from tqdm import tqdm
 
 from data.keypoints import sets
 from data.keypoints.people import Person, decode
 from experiments import checks
+from experiments.ief.arguments import Evaluate
 from ief_jax.geometry import crops
 from ief_jax.geometry.crops import Box
 from ief_jax.ief import augmentation, build, estimation, metrics
@@ -43,44 +42,6 @@ PUBLISHED = {
     ("mpii", "PCKh@0.5"): {"mean": 81.0},
 }
 """What the paper reports, in percent: on LSP's test set, and on MPII's validation set."""
-
-
-@dataclass(frozen=True)
-class Arguments:
-    """Evaluate iterative error feedback.
-
-    Attributes:
-      dataset: which people; the synthetic set is made where it is not there.
-      data_dir: the folder that holds lsp/, lspet/, ... as they were released.
-      split: test where the release has it annotated, and validation.
-      checkpoint: released, or a folder that train.py wrote.
-      steps: corrections; the checkpoint's own number by default.
-      box: selector for the one that the scale selector arrives at, nine for the one
-        of the paper's nine that it prefers, truth for 1.2 times the person's true height.
-      augment: test-time augmentation, of which the median is taken: none as in the paper, or
-        scales_and_mirror as ief-jax keypoints does.
-      selector: the scale selector: released, or a folder that train.py scale wrote.
-      box_refinements: how often the box is replaced by the one that fits the keypoints found in it.
-        0 in the paper; by default 1, if the network knows the whole body.
-      count: people to take, chosen at random; all by default.
-      seed: of the choice.
-      json: file for the figures.
-      figure: file for a picture (.png, .pdf, .svg).
-    """
-
-    dataset: Literal["lsp", "lspet", "mpii", "coco", "synthetic", "figures"] = "synthetic"
-    data_dir: Path = Path("downloads")
-    split: Literal["train", "validation", "test"] | None = None
-    checkpoint: str = "released"
-    steps: int | None = None
-    box: Literal["selector", "nine", "truth"] = "selector"
-    augment: Literal["none", "scales_and_mirror"] = "none"
-    box_refinements: int | None = None
-    selector: str = "released"
-    count: int | None = None
-    seed: int = 0
-    json: Path | None = None
-    figure: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -130,8 +91,8 @@ class Result:
         }
 
 
-def ief(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
-    """Evaluate iterative error feedback (IEF): a photograph to 2D keypoints."""
+def run(arguments: Evaluate) -> None:
+    """Evaluates; prints the tables, writes the files that were asked for."""
     result = evaluate(arguments)
     title = f"{arguments.dataset}, {result.count} people, checkpoint {arguments.checkpoint}"
     print(f"{title}: predicted in {result.seconds:.2f} s")
@@ -155,7 +116,7 @@ def ief(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
             page.savefig(file, format=arguments.figure.suffix[1:], dpi=130)
 
 
-def evaluate(arguments: Arguments) -> Result:
+def evaluate(arguments: Evaluate) -> Result:
     """Runs the protocol; reads files, writes none."""
     _check(arguments)
     checkpoint = ief_checkpoints.load(arguments.checkpoint)
@@ -204,7 +165,7 @@ def evaluate(arguments: Arguments) -> Result:
     return Result(scores, reliability, len(people), seconds, sequences)
 
 
-def _check(arguments: Arguments) -> None:
+def _check(arguments: Evaluate) -> None:
     checks.at_least(arguments, {"count": 1, "box_refinements": 0, "steps": 0, "seed": 0})
     checks.outputs(arguments.json, arguments.figure)
 
@@ -223,7 +184,7 @@ def _choose(people: Sequence[Person], count: int | None, seed: int) -> Sequence[
 
 
 def _estimate(
-    arguments: Arguments, checkpoint: Checkpoint, people: Sequence[Person]
+    arguments: Evaluate, checkpoint: Checkpoint, people: Sequence[Person]
 ) -> tuple[list[Box], np.ndarray, np.ndarray | None, float]:
     """Each person's box, path [N, T + 1, K, 2] in pixels, and confidence [N, K]; the seconds."""
     joints = checkpoint.configuration.joints
@@ -242,7 +203,7 @@ def _estimate(
             some = people[first : first + group]
             photographs = [decode(person.image, person.name) for person in some]
             chosen = list(map(find_box, photographs, some))
-            look = partial(
+            predict = partial(
                 estimation.estimate_paths,
                 checkpoint,
                 photographs,
@@ -253,9 +214,9 @@ def _estimate(
                 batch=group * len(augmentations),
             )
             if first == 0:
-                look()  # compiles
+                predict()  # compiles
             began = time.perf_counter()
-            paths, fitting = look()
+            paths, fitting = predict()
             seconds += time.perf_counter() - began
             boxes += fitting
             found += [
@@ -278,8 +239,9 @@ def _box_finder(which: str, name: str) -> Callable[[Image.Image, Person], Box]:
 
         return true_box
     selector = scale_selector_checkpoints.load(name)
-    pick: Callable[..., Box] = selection.refine_box if which == "selector" else selection.select_box
-    return lambda photograph, person: pick(selector, photograph, person.marked)
+    refined = which == "selector"
+    choose: Callable[..., Box] = selection.refine_box if refined else selection.select_box
+    return lambda photograph, person: choose(selector, photograph, person.marked)
 
 
 def _spread_over(error: np.ndarray) -> list[int]:
@@ -299,12 +261,12 @@ def _corrections(
     """One row of the figure: everything in the pixels of the crop."""
     size = checkpoint.configuration.size
     photograph = decode(person.image, person.name)
-    seen = augmentation.person_crops(photograph, person.marked, box, augmentation.IDENTITY, size)
+    cut_out = augmentation.person_crops(photograph, person.marked, box, augmentation.IDENTITY, size)
     return Corrections(
-        seen.images[0],
-        crops.to_crop(path, seen.boxes[0], size),
+        cut_out.images[0],
+        crops.to_crop(path, cut_out.boxes[0], size),
         checkpoint.configuration.joints,
-        crops.to_crop(person.points, seen.boxes[0], size),
+        crops.to_crop(person.points, cut_out.boxes[0], size),
         person.annotated,
         names,
         f"{person.name}: {100 * error:.1f} % of the height off",

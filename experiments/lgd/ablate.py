@@ -1,6 +1,6 @@
-"""`eval.py lgd --ablations`: trains and tests what the paper's Tables 1 and 2 compare.
+"""`eval.py lgd-ablations`: trains and tests what the paper's Tables 1 and 2 compare.
 
-The same network, loss and data each time (Song et al. 2020, section 4.3): what it sees of the
+The same network, loss and data each time (Song et al. 2020, section 4.3): its inputs among the
 keypoints x, the gradient and Theta; how many steps it is unrolled for; and direct lifting, which
 is one step from the keypoints alone. Several networks a row, from different seeds.
 """
@@ -9,19 +9,17 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from tqdm import tqdm
 
 from data import cmu
 from experiments import checks
+from experiments.lgd.arguments import Ablate
 from ief_jax import batches
 from ief_jax.body import joints, model_files, pose_prior
 from ief_jax.body import poses as body_poses
@@ -32,7 +30,7 @@ from ief_jax.lgd import build, checkpoints, evaluation, training
 from ief_jax.lgd.config import PAPER, LGDConfig
 from ief_jax.lgd.evaluation import Examples
 from ief_jax.training import mesh as training_mesh
-from ief_jax.training import optimisers, run_loop
+from ief_jax.training import optimisers, run_loop, run_options
 from ief_jax.training import state as training_state
 from ief_jax.training import step as training_step
 
@@ -46,7 +44,7 @@ class Row(NamedTuple):
 
     Attributes:
       name: what is varied.
-      inputs: what the network sees.
+      inputs: of the network.
       steps: N.
       paper: its PA-MPJPE on Human3.6M in the paper, mm.
     """
@@ -76,47 +74,10 @@ TABLE_2 = tuple(
 )
 LIFTING = (Row("direct lifting", ("keypoints",), 1, 67.8),)
 TABLES = {
-    "Table 1: what the network sees": TABLE_1,
+    "Table 1: inputs of the network": TABLE_1,
     "Table 2: steps": TABLE_2,
     "Section 4.3": LIFTING,
 }
-
-
-@dataclass(frozen=True)
-class Arguments:
-    """Train and test the paper's ablations of learned gradient descent.
-
-    Attributes:
-      dataset: cmu, as `python -m data.prepare_poses` prepared it, instead of `poses` and `test`.
-      data_dir: the folder that it was prepared in.
-      poses: AMASS-style npz files to train on; without any, the pose prior.
-      test: AMASS-style npz file of other people; without one, samples of the pose prior.
-      body: SMPL body file (.pkl or .npz) instead of the embedded body.
-      seeds: networks a row.
-      iterations: training steps of each network.
-      batch_size: examples a step.
-      learning_rate: of Adam, at its peak.
-      width: of the network (the paper's has 1000).
-      count: test poses, chosen at random; all by default (1000 of the pose prior).
-      noise: of the test keypoints: standard deviation, as a share of the person's box.
-      drop: share of the test keypoints that are hidden.
-      json: file for every network's errors, kept as they come: a run that was cut off goes on.
-    """
-
-    dataset: Literal["cmu"] | None = None
-    data_dir: Path | None = None
-    poses: tuple[Path, ...] = ()
-    test: Path | None = None
-    body: Path | None = None
-    seeds: int = 3
-    iterations: int = 1000
-    batch_size: int = 64
-    learning_rate: float = 2e-3
-    width: int = 128
-    count: int | None = None
-    noise: float = 0.0
-    drop: float = 0.0
-    json: Path | None = None
 
 
 class Network(NamedTuple):
@@ -130,8 +91,8 @@ Networks = dict[str, dict[int, Network]]
 """Trained networks by variant and seed."""
 
 
-def ablations(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
-    """Train and test the paper's ablations of learned gradient descent (LGD)."""
+def run(arguments: Ablate) -> None:
+    """Trains and tests every network that is not there yet; prints the tables."""
     _check(arguments)
     done = _read(arguments)
     model = joints.fold(model_files.load_or_embedded(arguments.body))
@@ -145,7 +106,7 @@ def ablations(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
         if seed not in done.get(row.variant, {})
     ]
     methods: dict[str, Method] = {}
-    with tqdm(total=len(missing) * arguments.iterations, unit="step", desc="ablations") as bar:
+    with tqdm(total=len(missing) * arguments.adam.iterations, unit="step", desc="ablations") as bar:
         for seed, row in missing:
             if row.variant not in methods:
                 methods[row.variant] = method(row, model, draw, examples, arguments, bar.update)
@@ -165,7 +126,7 @@ def method(
     model: joints.JointModel,
     draw: training.Draw,
     examples: Examples,
-    arguments: Arguments,
+    arguments: Ablate,
     advance: Callable[[int], object],
 ) -> Method:
     """How a row's networks are trained and tested; `advance` is told of every step."""
@@ -174,17 +135,17 @@ def method(
         PAPER, name="ablation", width=arguments.width, inputs=row.inputs, steps=row.steps
     )
     task = build.problem(configuration, model)
-    optimiser = optimisers.adam(arguments.learning_rate, arguments.iterations)
+    optimiser = optimisers.adam(arguments.adam.learning_rate, arguments.adam.iterations)
     step = training_step.training_step(
         partial(training.example, draw=draw, task=task, keypoint_noise=training.KeypointNoise()),
         training.loss(configuration, task),
         optimiser,
-        arguments.batch_size,
+        arguments.adam.batch_size,
         mesh,
     )
     test = tester(configuration, model, examples)
 
-    def run(seed: int) -> Network:
+    def train(seed: int) -> Network:
         weights = build.initial_weights(configuration, task, jax.random.key(seed))
         state = training_mesh.replicate(
             training_state.initial_state(weights, optimiser, seed), mesh
@@ -192,7 +153,7 @@ def method(
         state, _ = jax.block_until_ready(step(state, None))  # compiles
         advance(1)
         began = time.perf_counter()
-        for _ in range(1, arguments.iterations):
+        for _ in range(1, arguments.adam.iterations):
             state, _ = step(state, None)
             advance(1)
         jax.block_until_ready(state)
@@ -202,7 +163,7 @@ def method(
             raise FloatingPointError(f"{row.variant}, seed {seed}: the error is {pa_mpjpe}")
         return Network(pa_mpjpe, seconds)
 
-    return run
+    return train
 
 
 def tester(
@@ -246,19 +207,19 @@ def table(networks: Networks, seeds: int, count: int) -> str:
             )
     lines += [
         "",
-        "What sees x alone puts out the same correction in each of its four steps: they cannot all",
-        "be right. Direct lifting is the same network with one step.",
+        "Given x alone, a network puts out the same correction in each of its steps: they cannot",
+        "all be right. Direct lifting is the same network with one step.",
     ]
     return "\n".join(lines)
 
 
-def _check(arguments: Arguments) -> None:
-    whole = ("seeds", "iterations", "batch_size", "width", "count")
-    checks.at_least(arguments, dict.fromkeys(whole, 1))
-    for name, value in (("noise", arguments.noise), ("drop", arguments.drop)):
+def _check(arguments: Ablate) -> None:
+    checks.at_least(arguments, dict.fromkeys(("seeds", "width", "count"), 1))
+    checks.at_least(arguments.adam, dict.fromkeys(("iterations", "batch_size"), 1))
+    for name, value in dataclasses.asdict(arguments.keypoint_noise).items():
         if not 0 <= value <= 1:
             raise InputError(f"--{name} is {value}, expected a share between 0 and 1")
-    checks.device_mesh(arguments.batch_size)
+    checks.device_mesh(arguments.adam.batch_size)
     if (arguments.dataset is None) != (arguments.data_dir is None):
         raise InputError("--dataset and --data-dir go together")
     if arguments.dataset and (arguments.poses or arguments.test):
@@ -266,7 +227,7 @@ def _check(arguments: Arguments) -> None:
     checks.outputs(arguments.json)
 
 
-def _people(arguments: Arguments, betas: int) -> training.Draw:
+def _people(arguments: Ablate, betas: int) -> training.Draw:
     if arguments.data_dir:
         found = cmu.load(arguments.data_dir, "train")
     elif arguments.poses:
@@ -277,8 +238,8 @@ def _people(arguments: Arguments, betas: int) -> training.Draw:
     return training.from_poses(jnp.asarray(found.poses), shapes, body_poses.sampling_weights(found))
 
 
-def _examples(arguments: Arguments, model: joints.JointModel) -> Examples:
-    spoiled = arguments.noise, arguments.drop
+def _examples(arguments: Ablate, model: joints.JointModel) -> Examples:
+    noise = dataclasses.astuple(arguments.keypoint_noise)
     if arguments.data_dir:
         poses = cmu.load(arguments.data_dir, "test").poses
     elif arguments.test:
@@ -287,23 +248,20 @@ def _examples(arguments: Arguments, model: joints.JointModel) -> Examples:
         number = jnp.arange(arguments.count or 1000)
         prior = pose_prior.embedded()
         return evaluation.examples_of_prior(
-            model, prior, number, jnp.uint32(PRIOR_TEST_SEED), *spoiled
+            model, prior, number, jnp.uint32(PRIOR_TEST_SEED), *noise
         )
     chosen = evaluation.choose(len(poses), arguments.count, 0)
     return evaluation.examples_of_poses(
-        model, jnp.asarray(poses[chosen]), jnp.asarray(chosen), jnp.uint32(0), *spoiled
+        model, jnp.asarray(poses[chosen]), jnp.asarray(chosen), jnp.uint32(0), *noise
     )
 
 
-def _settings(arguments: Arguments) -> dict[str, Any]:
+def _settings(arguments: Ablate) -> dict[str, Any]:
     """What must be the same for two runs' networks to stand in one table."""
-    values = dataclasses.asdict(arguments)
-    values["poses"] = list(values["poses"])
-    chosen = {name: value for name, value in values.items() if name not in ("seeds", "json")}
-    return json.loads(json.dumps(chosen, default=str))
+    return run_options.settings(arguments, ("seeds", "json"))
 
 
-def _read(arguments: Arguments) -> Networks:
+def _read(arguments: Ablate) -> Networks:
     """The networks that `--json` already holds."""
     if not arguments.json or not arguments.json.exists():
         return {}
@@ -328,7 +286,7 @@ def _read(arguments: Arguments) -> Networks:
     return networks
 
 
-def _write(arguments: Arguments, networks: Networks) -> None:
+def _write(arguments: Ablate, networks: Networks) -> None:
     if not arguments.json:
         return
     content = {

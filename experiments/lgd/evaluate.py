@@ -1,6 +1,6 @@
 """`eval.py lgd`: fits bodies to keypoints of known people and measures errors.
 
-The protocol is `ief_jax.evaluation`'s: each pose once, its root turned by a uniform yaw and a
+The protocol is `ief_jax.lgd.evaluation`'s: each pose once, its root turned by a uniform yaw and a
 normal tilt, standard normal betas, weak perspective, the 18 COCO keypoints with the neck.
 """
 
@@ -9,16 +9,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from tqdm import tqdm
 
 from experiments import checks
+from experiments.lgd.arguments import Evaluate
 from ief_jax import batches
 from ief_jax.body import joints, model_files, pose_prior, smpl
 from ief_jax.formats import poses as formats_poses
@@ -30,37 +29,6 @@ from ief_jax.viz import fit_report
 LARGEST_BATCH = 256
 FIGURE_QUANTILES = (0.1, 0.5, 0.75, 0.9, 0.99)
 """Which fits the figure shows, by their PA-MPJPE."""
-
-
-@dataclass(frozen=True)
-class Arguments:
-    """Evaluate learned gradient descent, and baselines beside it.
-
-    Attributes:
-      checkpoint: released (the best we know), paper, or a folder that train.py wrote.
-      body: SMPL body file (.pkl or .npz) instead of the embedded body.
-      poses: AMASS-style npz file (`poses` [N, >= 66]); without one, samples of the pose prior.
-      count: poses to take, chosen at random; all by default (1000 of the pose prior).
-      steps: learned steps; the checkpoint's own number by default.
-      noise: standard deviation of the keypoints, as a share of the person's box.
-      drop: share of the keypoints that are hidden.
-      seed: of the choice, views, shapes, noise.
-      baselines: run the baselines too.
-      json: file for the figures.
-      figure: file for a picture (.png, .pdf, .svg).
-    """
-
-    checkpoint: str = "released"
-    body: Path | None = None
-    poses: Path | None = None
-    count: int | None = None
-    steps: int | None = None
-    noise: float = 0.0
-    drop: float = 0.0
-    seed: int = 0
-    baselines: bool = True
-    json: Path | None = None
-    figure: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -90,8 +58,8 @@ class Result:
         }
 
 
-def lgd(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
-    """Evaluate learned gradient descent (LGD): 2D keypoints to an SMPL body."""
+def run(arguments: Evaluate) -> None:
+    """Evaluates; prints the table, writes the files that were asked for."""
     result = evaluate(arguments)
     print(f"{result.count} people, fitted in {result.seconds:.2f} s, {arguments.checkpoint}")
     print(fit_report.table(result.names, result.steps, result.baselines, result.baseline_seconds))
@@ -109,7 +77,7 @@ def lgd(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
             page.savefig(file, format=arguments.figure.suffix[1:], dpi=130)
 
 
-def evaluate(arguments: Arguments) -> Result:
+def evaluate(arguments: Evaluate) -> Result:
     """Runs the protocol; reads files, writes none."""
     _check(arguments)
     checkpoint = checkpoints.load(arguments.checkpoint)
@@ -135,7 +103,9 @@ def evaluate(arguments: Arguments) -> Result:
     measure = jax.jit(jax.vmap(partial(evaluation.joint_errors, model)))
     baselines: dict[str, float | None] = {}
     baseline_seconds: dict[str, float] = {}
-    methods = baselines_for(model, prior, arguments.noise) if arguments.baselines else {}
+    methods = (
+        baselines_for(model, prior, arguments.keypoint_noise.noise) if arguments.baselines else {}
+    )
     for name, method in methods.items():
         if method is None:
             baselines[name] = None
@@ -156,24 +126,27 @@ def evaluate(arguments: Arguments) -> Result:
     )
 
 
-def _check(arguments: Arguments) -> None:
-    checks.at_least(arguments, {"count": 1, "steps": 0, "seed": 0, "noise": 0, "drop": 0})
-    if not arguments.drop <= 1:
-        raise InputError(f"--drop is {arguments.drop}, expected a share between 0 and 1")
+def _check(arguments: Evaluate) -> None:
+    checks.at_least(arguments, {"count": 1, "steps": 0, "seed": 0})
+    checks.at_least(arguments.keypoint_noise, {"noise": 0, "drop": 0})
+    if not arguments.keypoint_noise.drop <= 1:
+        drop = arguments.keypoint_noise.drop
+        raise InputError(f"--drop is {drop}, expected a share between 0 and 1")
     checks.outputs(arguments.json, arguments.figure)
 
 
 def _examples(
-    arguments: Arguments, model: joints.JointModel, prior: pose_prior.PosePrior
+    arguments: Evaluate, model: joints.JointModel, prior: pose_prior.PosePrior
 ) -> Examples:
-    spoiled = jnp.uint32(arguments.seed), arguments.noise, arguments.drop
+    noise = arguments.keypoint_noise
+    views = jnp.uint32(arguments.seed), noise.noise, noise.drop
     if arguments.poses is None:
         number = jnp.arange(arguments.count or 1000)
-        return evaluation.examples_of_prior(model, prior, number, *spoiled)
+        return evaluation.examples_of_prior(model, prior, number, *views)
     poses = formats_poses.read(arguments.poses).poses
     chosen = evaluation.choose(len(poses), arguments.count, arguments.seed)
     return evaluation.examples_of_poses(
-        model, jnp.asarray(poses[chosen]), jnp.asarray(chosen), *spoiled
+        model, jnp.asarray(poses[chosen]), jnp.asarray(chosen), *views
     )
 
 

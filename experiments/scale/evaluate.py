@@ -1,53 +1,25 @@
 """`eval.py scale`: how well the box round a person is found.
 
-The share of people for whom the best of the paper's nine boxes is picked, or one beside it; and
-how far the side is from the best, as the median of its ratio. Beside it what one gets without a
-look: always the box that is most often the best among the people that it is measured on.
+The share of people for whom the best of the paper's nine boxes is chosen, or one beside it; and
+how far the side is from the best, as the median of its ratio. Beside it what one gets without the
+image: always the box that is most often the best among the people that it is measured on.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Literal
 
 import numpy as np
-import tyro
 from tqdm import tqdm
 
 from data.keypoints import sets
 from data.keypoints.people import Person, decode
+from experiments.scale.arguments import Evaluate
 from ief_jax.geometry.crops import LENGTHS, PERSON, candidate_boxes
 from ief_jax.ief.scale_selector import checkpoints, selection
 from ief_jax.io.files import write_json
 
 
-@dataclass(frozen=True)
-class Arguments:
-    """Evaluate the scale selector.
-
-    Attributes:
-      checkpoint: released, or a folder that train.py scale wrote.
-      dataset: lsp, lspet, mpii, coco, synthetic; each is measured by itself.
-      data_dir: the folder that holds lsp/, lspet/, ... as they were released.
-      split: which people.
-      count: people of each data set at most.
-      seed: which, where there are more.
-      length: side of the image that the nine boxes are measured by; the smaller in the paper.
-      json: file for the figures.
-    """
-
-    checkpoint: str = "released"
-    dataset: tuple[str, ...] = ("synthetic",)
-    data_dir: Path = Path("downloads")
-    split: Literal["train", "validation", "test"] = "validation"
-    count: int = 500
-    seed: int = 0
-    length: Literal["smaller", "larger"] = "smaller"
-    json: Path | None = None
-
-
-def scale(arguments: Annotated[Arguments, tyro.conf.arg(name="")]) -> None:
-    """Evaluate the scale selector: how often, and how well, the box fits the person."""
+def run(arguments: Evaluate) -> None:
+    """Evaluates; prints the table, writes the figures that were asked for."""
     selector = checkpoints.load(arguments.checkpoint)
     length = LENGTHS[arguments.length]
     results = {}
@@ -92,7 +64,7 @@ def measure(
     found = {
         "the most frequent box": common,
         "one of nine": np.array(chosen),
-        "look and correct": np.array(free),
+        "refined box": np.array(free),
         "the best of nine": grid[np.arange(len(grid)), best],
     }
     return {name: _figures(side, grid, best, wanted) for name, side in found.items()}

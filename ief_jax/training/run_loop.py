@@ -4,14 +4,12 @@ config.json, metrics.jsonl, TensorBoard events, checkpoints/ (from which it goes
 and whatever `publish` writes.
 """
 
-import dataclasses
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,48 +24,26 @@ from tqdm import tqdm
 from ief_jax.io.files import InputError, output_folder, replacing
 from ief_jax.io.json_config import JsonConfig
 from ief_jax.training import state, step
+from ief_jax.training.run_options import RunOptions
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How a run goes.
-
-    Attributes:
-      workdir: its folder.
-      name: shown beside the progress bar.
-      iterations: steps to its end.
-      batch_size: examples a step.
-      log_every: steps between two lines of metrics.
-      save_every: steps between two checkpoints.
-    """
-
-    workdir: Path
-    name: str
-    iterations: int
-    batch_size: int
-    log_every: int
-    save_every: int
-
-
-def claim(arguments: Any, configuration: JsonConfig, free: Collection[str]) -> None:
+def claim(workdir: Path, arguments: Mapping[str, Any], configuration: JsonConfig) -> None:
     """Makes the folder and writes what the run is; a folder of another run is left alone.
 
     Args:
-      arguments: a dataclass of the command's; `workdir` is the folder.
+      workdir: the folder.
+      arguments: what must stay the same when the run goes on, as `run_options.settings` gives it.
       configuration: of what is trained.
-      free: names of the arguments that may change when the run goes on; all else must not.
 
     Raises:
       InputError: the folder holds another run; names the first value that differs.
       OutputError: the folder cannot be written.
     """
-    output_folder(arguments.workdir)
-    path = arguments.workdir / "config.json"
-    values = dataclasses.asdict(arguments)
-    fixed = {name: value for name, value in values.items() if name not in free}
-    # As they come back from the file: paths are text, tuples are lists.
+    output_folder(workdir)
+    path = workdir / "config.json"
+    # As it comes back from the file: tuples are lists.
     wanted = json.loads(
-        json.dumps({"arguments": fixed, "configuration": configuration.to_dict()}, default=str)
+        json.dumps({"arguments": arguments, "configuration": configuration.to_dict()})
     )
     if not path.exists():
         with replacing(path) as file:
@@ -87,51 +63,58 @@ def claim(arguments: Any, configuration: JsonConfig, free: Collection[str]) -> N
 
 
 def run(
-    plan: Plan,
+    options: RunOptions,
     advance: step.Step,
     state: state.TrainState,
     feed: Callable[[int], Iterator[Any]],
     publish: Callable[[Any], None],
+    *,
+    name: str,
+    iterations: int,
+    batch_size: int,
 ) -> state.TrainState:
     """Steps to the end, from the last checkpoint if there is one.
 
     Args:
-      plan: how the run goes.
+      options: the folder, and how often it is written to.
       advance: the step.
       state: before the first step.
       feed: from the number of steps done to the items of the steps that follow.
       publish: writes the weights for those who use them; called with every checkpoint.
+      name: shown beside the progress bar.
+      iterations: steps to the end.
+      batch_size: examples a step.
 
     Raises:
       InputError: another process trains in the folder.
       FloatingPointError: the loss is no longer finite; the last checkpoint stays.
     """
     with (
-        _alone(plan.workdir),
+        _alone(options.workdir),
         ocp.CheckpointManager(
-            (plan.workdir / "checkpoints").absolute(),
+            (options.workdir / "checkpoints").absolute(),
             options=ocp.CheckpointManagerOptions(max_to_keep=2, create=True),
         ) as manager,
-        SummaryWriter(str(plan.workdir)) as events,
-        open(plan.workdir / "metrics.jsonl", "a", encoding="utf-8") as metrics,
+        SummaryWriter(str(options.workdir)) as events,
+        open(options.workdir / "metrics.jsonl", "a", encoding="utf-8") as metrics,
     ):
         if manager.latest_step() is not None:
             state = manager.restore(manager.latest_step(), args=ocp.args.StandardRestore(state))
-            say(f"going on from step {int(state.step)} of {plan.workdir}")
+            say(f"going on from step {int(state.step)} of {options.workdir}")
         first = int(state.step)
         items = feed(first)
         waiting: list[jax.Array] = []
         since = time.perf_counter()
-        with tqdm(total=plan.iterations, initial=first, unit="step", desc=plan.name) as bar:
-            for number in range(first + 1, plan.iterations + 1):
+        with tqdm(total=iterations, initial=first, unit="step", desc=name) as bar:
+            for number in range(first + 1, iterations + 1):
                 state, loss = advance(state, next(items))
                 waiting.append(loss)
-                last = number == plan.iterations
-                if number % plan.log_every == 0 or last:
+                last = number == iterations
+                if number % options.log_every == 0 or last:
                     mean, now = float(jnp.stack(waiting).mean()), time.perf_counter()
                     if not np.isfinite(mean):
                         raise FloatingPointError(f"the loss at step {number} is {mean}")
-                    rate = len(waiting) * plan.batch_size / (now - since)
+                    rate = len(waiting) * batch_size / (now - since)
                     line = {"step": number, "loss": mean, "examples_per_second": rate}
                     metrics.write(json.dumps(line) + "\n")
                     metrics.flush()
@@ -140,7 +123,7 @@ def run(
                     bar.update(len(waiting))
                     bar.set_postfix(loss=f"{mean:.4g}", examples=f"{rate:.0f}/s")
                     waiting, since = [], now
-                if number % plan.save_every == 0 or last:
+                if number % options.save_every == 0 or last:
                     manager.save(number, args=ocp.args.StandardSave(jax.device_get(state)))
                     manager.wait_until_finished()
                     publish(state.weights)

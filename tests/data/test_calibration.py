@@ -1,13 +1,13 @@
 """Faults that are put into the poses of a person are found and taken out; the rest is kept."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from data.cmu import clips, split
+from data import prepare
+from data.cmu import clips
 from data.motion import calibration, kinematics
 from data.motion.preparation import rest_offsets
 from ief_jax.body.model_files import PARENTS
@@ -211,23 +211,19 @@ def test_stance_is_on_the_leg_that_bears() -> None:
     ]
 
 
-def run_split(monkeypatch: pytest.MonkeyPatch, *words: object) -> None:
-    monkeypatch.setattr(sys, "argv", ["split", *map(str, words)])
-    split.main()
-
-
 def test_the_split_is_calibrated_unless_it_is_not_wanted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     poses = np.concatenate([standing(), sitting(), standing()]).astype(np.float32)
     crouch(poses, 20)
     subject = np.repeat(["02", "07", "13"], [60, 20, 60])
     np.savez(tmp_path / "all.npz", poses=poses.reshape(len(poses), 72), subject=subject)
-    run_split(monkeypatch, tmp_path / "all.npz", tmp_path / "a")
+    assert prepare.main(["cmu-split", str(tmp_path / "all.npz"), str(tmp_path / "a")]) == 0
     said = capsys.readouterr().out
     assert "calibrated, 3 subjects" in said and "07: hardly stands" in said
     assert "02: hardly" not in said
-    run_split(monkeypatch, tmp_path / "all.npz", tmp_path / "b", "--as-captured")
+    words = ["cmu-split", str(tmp_path / "all.npz"), str(tmp_path / "b"), "--as-captured"]
+    assert prepare.main(words) == 0
     assert "as captured" in capsys.readouterr().out
     for name, of in (("train", "02"), ("validation", "07"), ("test", "13")):
         with np.load(tmp_path / "a" / f"{name}.npz") as file:

@@ -10,10 +10,7 @@ from tests.helpers import fabricated_keypoints as fabricated
 
 pytest.importorskip("tensorflow_datasets", reason="needs the extra 'data'")
 
-from data import (
-    prepare_keypoints,
-    shards,  # noqa: E402
-)
+from data import prepare, shards  # noqa: E402
 from data.coco.builder import Coco  # noqa: E402
 from data.keypoints import builder, sets
 from data.keypoints.people import Person  # noqa: E402
@@ -60,8 +57,9 @@ def test_people_come_back_from_shards(
     source: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "prepared"
-    assert prepare_keypoints.main([name, str(source), str(out)]) == 0
-    assert f"prepared/{name}/1.0.0: " in capsys.readouterr().out
+    assert prepare.main([name, str(source), str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert f"prepared/{name}/1.0.0: " in printed
     assert [path.name for path in out.iterdir()] == [name]  # nothing temporary
     for split in ("train", "validation"):
         found, layout = sets.load(name, out, split)
@@ -70,9 +68,10 @@ def test_people_come_back_from_shards(
         assert layout == as_released == found.layout
         by_name = {(person.name, person.marked.tolist()[0]): person for person in expected}
         assert len(found) == len(by_name) == len(expected) > 0
+        assert [split, str(len(found))] in [line.split() for line in printed.splitlines()]
         for person in found:
             assert same(person, by_name[person.name, person.marked.tolist()[0]])
-    assert prepare_keypoints.main([name, str(source), str(out)]) == 2
+    assert prepare.main([name, str(source), str(out)]) == 2
     assert "is prepared already" in capsys.readouterr().err
 
 

@@ -108,13 +108,13 @@ def test_rotation_and_scale_reach_as_far_as_they_are_said_to(dotted: Person) -> 
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_paper_crops(dotted: Person, colours: np.ndarray, rank: int, mirrored: bool) -> None:
     example = pipeline.paper(LSP_14, 112)
-    made = example(pipeline.View(dotted, rank, mirrored), RNG(0))
+    made = example(pipeline.PaperCrop(dotted, rank, mirrored), RNG(0))
     check_joints(made, colours, mirrored)
     # Of the sides 364, 328.25, ... 78, closest to 1.2 x 200 are
     side = [256.75, 221, 292.5][rank] * 7 / 8
     span = np.ptp(made["points"][:, 0])
     assert span == pytest.approx(180 * 112 / side, rel=1e-5)
-    plain = example(pipeline.View(dotted, rank, False), RNG(0))
+    plain = example(pipeline.PaperCrop(dotted, rank, False), RNG(0))
     if mirrored:
         np.testing.assert_array_equal(made["image"], plain["image"][:, ::-1])
         swapped = plain["points"][opposite(LSP_14)]
@@ -126,11 +126,11 @@ def test_paper_crops(dotted: Person, colours: np.ndarray, rank: int, mirrored: b
 
 def test_the_papers_views() -> None:
     people = [person(b"", np.zeros((14, 2)), name=name) for name in "ab"]
-    found = pipeline.views(people)
+    found = pipeline.paper_crops(people)
     assert len(found) == 12
     expected = itertools.product("ab", range(3), (False, True))
     assert [(v.person.name, v.rank, v.mirrored) for v in found] == list(expected)
-    plain = pipeline.views(people, mirror=False)
+    plain = pipeline.paper_crops(people, mirror=False)
     assert len(plain) == 6
     expected = itertools.product("ab", range(3), (False,))
     assert [(v.person.name, v.rank, v.mirrored) for v in plain] == list(expected)
@@ -205,7 +205,7 @@ def test_missing_joints_are_masked_and_those_outside_stay(dotted: Person) -> Non
     mirror = pipeline.Augmentation(mirror=1, colour=0)
     for made, missing, far in [
         (pipeline.central(64)(one, RNG(0)), [0, 8], 3),
-        (pipeline.paper(LSP_14, 64)(pipeline.View(one, 0, True), RNG(0)), [5, 9], 2),
+        (pipeline.paper(LSP_14, 64)(pipeline.PaperCrop(one, 0, True), RNG(0)), [5, 9], 2),
         (pipeline.augmented(LSP_14, 64, PLAIN)(one, RNG(0)), [0, 8], 3),
         (pipeline.augmented(LSP_14, 64, mirror)(one, RNG(0)), [5, 9], 2),
     ]:

@@ -13,9 +13,11 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 import train
+from data import prepare as data_prepare
 from data.motion import kinematics, pipeline, preparation
 from data.motion.preparation import Chunk
 from experiments.lgd import train as lgd_train
+from experiments.lgd.arguments import PoseOptions
 from ief_jax.body import model_files, smpl
 from ief_jax.body.poses import Poses
 from ief_jax.io.files import InputError
@@ -213,17 +215,13 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def data_dir(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from data import prepare_poses
-
     folder = tmp_path_factory.mktemp("prepared")
-    assert prepare_poses.main(["amass", str(tree), str(folder)]) == 0
+    assert prepare("amass", tree, folder) == 0
     return folder
 
 
 def prepare(*words: object) -> int:
-    from data import prepare_poses
-
-    return prepare_poses.main([str(word) for word in words])
+    return data_prepare.main([str(word) for word in words])
 
 
 def test_what_is_prepared_is_what_was_captured(tree: Path, data_dir: Path) -> None:
@@ -253,10 +251,17 @@ def test_what_is_prepared_is_what_was_captured(tree: Path, data_dir: Path) -> No
 def test_broken_files_are_counted_or_stop_the_run(
     tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from data import amass
+
     assert prepare("amass", tree, tmp_path) == 0
     said = capsys.readouterr()
     assert "skipped: " in said.err and "broken_poses.npz: not an npz" in said.err
     assert "2 files could not be read and were skipped" in said.out
+    counts = {split: amass.prepared(tmp_path, split).count for split in ("CMU", "KIT", "SFU")}
+    rows = [line.split() for line in said.out.splitlines()]
+    for split, count in counts.items():
+        assert [split, str(count)] in rows
+    assert f"1.0.0: {sum(counts.values())} poses in " in said.out
     before = sorted((path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*"))
     assert prepare("amass", tree, tmp_path, "--strict", "--overwrite") == 2
     assert "broken_poses.npz: not an npz" in capsys.readouterr().err
@@ -271,7 +276,7 @@ def test_a_preparation_that_was_cut_off_starts_again(
     left = tmp_path / ".amass.preparing" / "amass" / "incomplete.XYZ_1.0.0"
     left.mkdir(parents=True)
     (left / "amass-CMU.array_record-00000-of-00001").write_bytes(b"half")
-    with pytest.raises(InputError, match="no prepared data set; 'python -m data.prepare_poses am"):
+    with pytest.raises(InputError, match="no prepared data set; 'python -m data.prepare am"):
         pipeline.open_prepared(tmp_path, "amass", list)
     assert prepare("amass", tree, tmp_path) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["amass"]
@@ -292,7 +297,7 @@ def test_nothing_can_be_read(
     broken.mkdir(parents=True)
     shutil.copy(tree / "KIT" / "3" / "broken_poses.npz", broken)
     assert prepare("amass", tmp_path, tmp_path / "out") == 2
-    assert "none of its 1 clips can be read" in capsys.readouterr().err
+    assert "none of its 1 files can be read" in capsys.readouterr().err
     assert not list((tmp_path / "out").iterdir())
     assert prepare("amass", tmp_path, tmp_path / "out", "--rate", "0") == 2
     assert "--rate is 0.0, expected more than 0" in capsys.readouterr().err
@@ -317,8 +322,8 @@ def test_missing_shards_are_named(data_dir: Path, tmp_path: Path) -> None:
 
 
 def test_people_of_a_data_set(data_dir: Path) -> None:
-    arguments = lgd_train.Arguments(dataset="amass", data_dir=data_dir, batch_size=8)
-    _, feed = lgd_train.people(arguments, 10)
+    options = PoseOptions(dataset="amass", data_dir=data_dir)
+    _, feed = lgd_train.people(options, 10, batch_size=8, seed=0)
     np.testing.assert_array_equal(next(feed(2)).poses, list(itertools.islice(feed(0), 3))[2].poses)
     for changes, message in (
         ({"data_dir": None}, "--dataset amass needs --data-dir"),
@@ -327,7 +332,7 @@ def test_people_of_a_data_set(data_dir: Path) -> None:
         ({"dataset": "cmu"}, "cmu/1.0.0: no prepared data set"),
     ):
         with pytest.raises(InputError, match=message):
-            lgd_train.people(dataclasses.replace(arguments, **changes), 10)
+            lgd_train.people(dataclasses.replace(options, **changes), 10, batch_size=8, seed=0)
 
 
 @pytest.mark.slow

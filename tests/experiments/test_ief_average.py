@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from experiments.ief import average
+from experiments.ief.arguments import Average
 from ief_jax.ief import checkpoints
 from ief_jax.ief.checkpoints import Checkpoint
 from ief_jax.io.files import InputError
@@ -27,7 +28,7 @@ def written(folder: Path, weight: float, **changes: Any) -> str:
 def test_the_mean_is_written(tmp_path: Path) -> None:
     names = [written(tmp_path / str(weight), weight) for weight in (1.0, 2.0, 6.0)]
     output = tmp_path / "new" / "mean.npz"
-    average.average(average.Arguments(tuple(names), output))
+    average.run(Average(tuple(names), output))
     found = checkpoints.load(output)
     # All but the calibration, which does not hold for the mean.
     assert found.configuration == dots.UNCALIBRATED.configuration
@@ -42,7 +43,7 @@ def test_others_are_named(tmp_path: Path) -> None:
     first = written(tmp_path / "first", 1.0)
     other = written(tmp_path / "other", 1.0, size=20, calibration=())
     with pytest.raises(InputError, match="other: its size is 20, not"):
-        average.average(average.Arguments((first, other), tmp_path / "mean.npz"))
+        average.run(Average((first, other), tmp_path / "mean.npz"))
     with pytest.raises(InputError, match="no checkpoint to average"):
-        average.average(average.Arguments((), tmp_path / "mean.npz"))
+        average.run(Average((), tmp_path / "mean.npz"))
     assert not (tmp_path / "mean.npz").exists()

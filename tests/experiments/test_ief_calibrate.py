@@ -9,6 +9,7 @@ import pytest
 from data.keypoints import sets
 from data.keypoints.people import Person
 from experiments.ief import calibrate
+from experiments.ief.arguments import Calibrate
 from ief_jax.geometry.skeletons import LSP_14
 from ief_jax.ief import augmentation, checkpoints, confidence, prediction
 from ief_jax.io.files import InputError
@@ -44,10 +45,10 @@ def test_the_calibration_is_written_into_the_checkpoint(
     path.parent.mkdir()
     checkpoints.write(path, dots.UNCALIBRATED, np.float16)
     before = np.load(path)
-    arguments = calibrate.Arguments(
+    arguments = Calibrate(
         checkpoint=str(path.parent), dataset=("lsp",), data_dir=Path("x"), count=11
     )
-    calibrate.calibrate(arguments)
+    calibrate.run(arguments)
     assert asked == [("lsp", Path("x"), "validation")]
     found = checkpoints.load(path.parent)
     # The rest of it is as it was.
@@ -73,8 +74,8 @@ def test_another_file_may_be_written(tmp_path: Path, asked: list[tuple[object, .
     path, output = tmp_path / "model.npz", tmp_path / "new" / "calibrated.npz"
     checkpoints.write(path, dots.UNCALIBRATED)
     content = path.read_bytes()
-    arguments = calibrate.Arguments(checkpoint=str(path), output=output, dataset=("lsp",))
-    calibrate.calibrate(arguments)
+    arguments = Calibrate(checkpoint=str(path), output=output, dataset=("lsp",))
+    calibrate.run(arguments)
     assert path.read_bytes() == content
     assert checkpoints.load(output).configuration.calibration
 
@@ -83,11 +84,11 @@ def test_what_cannot_be_calibrated_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: list[tuple[object, ...]]
 ) -> None:
     with pytest.raises(InputError, match="released is part of the package: give an --output"):
-        calibrate.calibrate(calibrate.Arguments(checkpoint="released"))
+        calibrate.run(Calibrate(checkpoint="released"))
     assert not asked, "before any work"
     checkpoints.write(tmp_path / "model.npz", dots.UNCALIBRATED)
     content = (tmp_path / "model.npz").read_bytes()
-    few = calibrate.Arguments(checkpoint=str(tmp_path), dataset=("lsp",), count=2)
+    few = Calibrate(checkpoint=str(tmp_path), dataset=("lsp",), count=2)
     with pytest.raises(InputError, match="26 of 28 joints are right, expected 10 that are and"):
-        calibrate.calibrate(few)
+        calibrate.run(few)
     assert (tmp_path / "model.npz").read_bytes() == content

@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import eval as script
 from data.keypoints import sets
 from data.keypoints.people import Person, decode
 from experiments.ief import evaluate
-from ief_jax.cli import command_line
+from experiments.ief.arguments import Evaluate
 from ief_jax.geometry.skeletons import COCO_17, LSP_14, opposite
 from ief_jax.ief import build, checkpoints, prediction
 from ief_jax.ief.scale_selector import checkpoints as selectors
@@ -29,9 +30,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     monkeypatch.setattr(build, "check_checkpoint", lambda checkpoint, source: None)
     monkeypatch.setattr(checkpoints, "load", lambda name: dots.CHECKPOINT)
     monkeypatch.setattr(sets, "load", lambda *asked: (people(), LSP_14))
-    return lambda *words: command_line.run(
-        "eval.py", {"ief": evaluate.ief, "other": evaluate.evaluate}, ["ief", *map(str, words)]
-    )
+    return lambda *words: script.main(["ief", *map(str, words)])
 
 
 def people() -> list[Person]:
@@ -71,7 +70,7 @@ def test_a_whole_evaluation(
     assert torso[-2:] == ["100.0", "95.3"], "the paper's figure beside ours"
 
 
-def test_more_steps_several_views_fewer_people(
+def test_more_steps_augmentation_fewer_people(
     command: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     figures = tmp_path / "figures.json"
@@ -214,4 +213,4 @@ def test_nobody_to_measure_by(monkeypatch: pytest.MonkeyPatch, command: Callable
     nobody = [dataclasses.replace(person, annotated=np.zeros(14, bool)) for person in people()]
     monkeypatch.setattr(sets, "load", lambda *asked: (nobody, LSP_14))
     with pytest.raises(InputError, match="nobody has left_shoulder and right_hip annotated"):
-        evaluate.evaluate(evaluate.Arguments(box="truth"))
+        evaluate.evaluate(Evaluate(box="truth"))

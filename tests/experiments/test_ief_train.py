@@ -16,6 +16,8 @@ from data.figures import reader
 from data.keypoints import sets
 from data.keypoints.people import decode
 from experiments.ief import train as ief_train
+from experiments.ief.arguments import LearningOptions, NetworkOptions, Train
+from experiments.options import KeypointSet, OptimiserOptions
 from ief_jax.ief import checkpoints, prediction
 from ief_jax.ief.backbones import NAMED
 from tests.helpers import fabricated_keypoints
@@ -39,7 +41,7 @@ def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(downloads: Path, workdir: Path, *more: str) -> int:
     words = ["ief", *ARGUMENTS, "--data-dir", str(downloads), "--workdir", str(workdir)]
-    words += ["--backbone", "efficientnet_lite0", "--heatmap_stage", "0", "--pool_size", "2"]
+    words += ["--backbone", "efficientnet_lite0", "--heatmap-stage", "0", "--pool-size", "2"]
     return train.main([*words, "--evaluate", "0", *more])
 
 
@@ -68,7 +70,7 @@ def test_a_run_goes_on_where_it_was_cut_off(method: str, downloads: Path, tmp_pa
 
 def test_pretrained_weights_have_a_rate_of_their_own() -> None:
     weights = {name: jnp.ones(2) for name in ("conv1", "stages_3", "maps_kernel", "head")}
-    optimiser = ief_train.optimiser(ief_train.Arguments(pretrained_rate=0.25), 4)
+    optimiser = ief_train.optimiser(OptimiserOptions(), 0.25, 4)
     update, state = optimiser.update(weights, optimiser.init(weights), weights)
     update, _ = optimiser.update(weights, state, weights)
     for name, share in (("conv1", 0.25), ("stages_3", 0.25), ("maps_kernel", 1), ("head", 1)):
@@ -77,22 +79,17 @@ def test_pretrained_weights_have_a_rate_of_their_own() -> None:
 
 
 def test_gradient_descent_as_in_the_paper() -> None:
-    arguments = ief_train.Arguments(
-        optimizer="sgd",
-        learning_rate=0.1,
-        momentum=0.5,
-        schedule="constant",
-        clip=0.0,
-        pretrained_rate=1.0,
+    options = OptimiserOptions(
+        optimizer="sgd", learning_rate=0.1, momentum=0.5, schedule="constant", clip=0.0
     )
-    optimiser = ief_train.optimiser(arguments, 4)
+    optimiser = ief_train.optimiser(options, 1.0, 4)
     weights = {"conv1": jnp.zeros(2), "head": jnp.zeros(2)}
     gradient = {"conv1": jnp.array([30.0, -1.0]), "head": jnp.array([0.0, 2.0])}
     update, state = optimiser.update(gradient, optimiser.init(weights), weights)
     second, _ = optimiser.update(gradient, state, weights)
-    for name, slope in gradient.items():
-        np.testing.assert_allclose(update[name], -0.1 * slope, rtol=1e-6)
-        np.testing.assert_allclose(second[name], -0.1 * 1.5 * slope, rtol=1e-6)
+    for name, part in gradient.items():
+        np.testing.assert_allclose(update[name], -0.1 * part, rtol=1e-6)
+        np.testing.assert_allclose(second[name], -0.1 * 1.5 * part, rtol=1e-6)
 
 
 def test_the_gain_of_the_heatmaps_is_kept_in_the_checkpoint(
@@ -104,13 +101,11 @@ def test_the_gain_of_the_heatmaps_is_kept_in_the_checkpoint(
 
 
 def test_the_variance_of_the_heatmaps_weights() -> None:
-    arguments = ief_train.Arguments(
-        backbone="small", size=16, heatmap_stage=0, pretrained=False, maps_variance=0.1
-    )
+    network = NetworkOptions("small", size=16, heatmap_stage=0, pretrained=False)
+    arguments = Train(network=dataclasses.replace(network, maps_variance=0.1))
     names = tuple(f"joint_{number}" for number in range(13))
     first = ief_train._first_weights(
-        dataclasses.replace(arguments, maps_variance=None),
-        ief_train._configuration(arguments, names),
+        Train(network=network), ief_train._configuration(arguments, names)
     )
     found = ief_train._with_variance(arguments, first)["params"]
     kernel = found.pop("maps_kernel")
@@ -134,13 +129,14 @@ def test_some_joints_alone_and_other_steps(downloads: Path, tmp_path: Path) -> N
     assert found.shape == (1, 7, 2, 2)
 
 
-def test_what_looks_at_the_image_may_come_from_another_checkpoint() -> None:
-    arguments = ief_train.Arguments(trunk="released", joints=("left_knee",), size=32)
+def test_conv_1_and_stages_may_come_from_another_checkpoint() -> None:
+    network = NetworkOptions(trunk="released", size=32)
+    arguments = Train(joints=("left_knee",), network=network)
     configuration = ief_train._configuration(arguments, ("left_knee", "left_hip"))
     start = ief_train._first_weights(arguments, configuration)["params"]
     released = checkpoints.load("released").weights["network"]["params"]
-    looking = ["conv1", *(f"stages_{index}" for index in range(6))]
-    for name in looking:
+    trunk = ["conv1", *(f"stages_{index}" for index in range(6))]
+    for name in trunk:
         jax.tree.map(np.testing.assert_array_equal, start[name], released[name])
     assert np.abs(start["blocks_0"]["expand"]["kernel"]).max() > 0
     differ = jax.tree.map(
@@ -160,11 +156,11 @@ def test_what_looks_at_the_image_may_come_from_another_checkpoint() -> None:
             "--trunk released: weights of another configuration",
         ),
         (("--data-dir", "{tmp}"), "coco"),
-        (("--dataset", "faces"), "faces"),
         (("--backbone", "small", "--pretrained"), "--backbone small has no such weights"),
         (("--steps", "0"), "--steps is 0, expected 1 or more"),
         (("--clip", "-1"), "--clip is -1.0, expected 0 or more"),
         (("--maps-variance", "-1"), "--maps-variance is -1.0, expected 0 or more"),
+        (("--first-steps", "5"), "--first-steps is 5, expected 1 to 4"),
     ],
 )
 def test_bad_input_is_named_and_nothing_is_written(
@@ -185,9 +181,13 @@ def test_figures_are_not_mirrored(recipe: Literal["paper", "augmented"]) -> None
     drawn = next(iter(reader.figures(1, seed=3)))
     thigh = [reader.LAYOUT.index(name) for name in ("right_knee", "right_hip")]
 
-    def is_red(dataset: str) -> set[bool]:
+    def is_red(dataset: KeypointSet) -> set[bool]:
         """Whether the right thigh is, as it is drawn; in a mirror it is the blue one."""
-        arguments = ief_train.Arguments(dataset=(dataset,), crops=recipe, size=64)
+        arguments = Train(
+            dataset=(dataset,),
+            network=NetworkOptions(size=64),
+            learning=LearningOptions(crops=recipe),
+        )
         made = ief_train._examples(arguments, [drawn], reader.LAYOUT)
         examples = [
             made.make(made.source[draw % len(made.source)], np.random.default_rng(draw))
@@ -211,7 +211,8 @@ def test_the_papers_crops_may_be_measured_by_the_larger_side(downloads: Path) ->
     sides = decode(giant.image, giant.name).size
     spans = {}
     for length in ("smaller", "larger"):
-        arguments = ief_train.Arguments(crops="paper", length=length, size=64)
+        learning = LearningOptions(crops="paper", length=length)
+        arguments = Train(network=NetworkOptions(size=64), learning=learning)
         source, make = ief_train._examples(arguments, [giant], layout)
         spans[length] = np.ptp(make(source[0], np.random.default_rng(0))["points"], 0)
     shrunk = spans["smaller"] * min(sides) / max(sides)

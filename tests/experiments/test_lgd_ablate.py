@@ -1,4 +1,4 @@
-"""eval.py lgd --ablations: what is kept, what is trained, and the tables."""
+"""eval.py lgd-ablations: what is kept, what is trained, and the tables."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from experiments.lgd import ablate
 from experiments.lgd.ablate import Network, Row
 from ief_jax.lgd.config import PAPER
 
-WORDS = ["lgd", "--ablations", "--width", "8", "--iterations", "2", "--batch-size", "2"]
+WORDS = ["lgd-ablations", "--width", "8", "--iterations", "2", "--batch-size", "2"]
 WORDS += ["--count", "5", "--seeds", "2"]
 
 

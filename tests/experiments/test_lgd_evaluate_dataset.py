@@ -1,4 +1,4 @@
-"""eval.py lgd --dataset: the paper's table on fabricated releases, whose truth is known."""
+"""eval.py lgd-dataset: the paper's table on fabricated releases, whose truth is known."""
 
 import json
 import pickle
@@ -14,7 +14,7 @@ import scipy.sparse
 import eval as script
 from data.ehf import reader
 from experiments.lgd import evaluate_dataset
-from experiments.lgd.evaluate_dataset import Arguments
+from experiments.lgd.arguments import Ehf, FitOptions, H36m, ThreeDpw
 from ief_jax.body import joints, model_files, smpl
 from ief_jax.body import regressors as body_regressors
 from ief_jax.geometry import rotations
@@ -46,7 +46,7 @@ def test_the_papers_table(
 ) -> None:
     test_threedpw.write(tmp_path, test_threedpw.fields(joint_model))
     checkpoint = tiny.folder(tmp_path / "tiny", joint_model)
-    words = ["lgd", "--dataset", "3dpw", "--data-dir", str(tmp_path), "--count", "4"]
+    words = ["lgd-dataset", "3dpw", "--data-dir", str(tmp_path), "--count", "4"]
     words += ["--checkpoint", str(checkpoint), "--steps", "1", "--json", str(tmp_path / "a.json")]
     assert script.main(words) == 0
     printed = capsys.readouterr().out
@@ -68,8 +68,8 @@ def test_true_bodies_have_no_error_on_3dpw(
 ) -> None:
     content = test_threedpw.fields(joint_model)
     test_threedpw.write(tmp_path, content)
-    arguments = Arguments("3dpw", tmp_path, regressors=regressors, male=body_file, female=body_file)
-    found = evaluate_dataset.TEST_SETS["3dpw"](arguments, body)
+    arguments = ThreeDpw(tmp_path, regressors=regressors, male=body_file, female=body_file)
+    found = evaluate_dataset.load(arguments, body)
     poses = jnp.asarray(np.concatenate(content["poses"]), jnp.float32).reshape(-1, 24, 3)
     betas = np.repeat(np.stack(content["betas"])[:, :10], test_threedpw.FRAMES, 0)
     bodies = Body(rotations.axis_angle_to_matrix(poses), jnp.asarray(betas, jnp.float32))
@@ -96,9 +96,7 @@ def test_true_joints_have_no_error_on_h36m(
     sequences = {subject: {"Walking": raw} for subject in ("S9", "S11")}
     seen = {s: {"Walking": [np.ones((1, 17, 2))] * 4} for s in sequences}
     test_h36m.write(tmp_path, positions_3d=sequences, positions_2d=seen)
-    found = evaluate_dataset.TEST_SETS["h36m"](
-        Arguments("h36m", tmp_path, regressors=regressors), body
-    )
+    found = evaluate_dataset.load(H36m(tmp_path, regressors), body)
     assert found.compared == "14 joints by Human3.6M's regressor; keypoints gt"
     assert found.truth.shape == (2, 14, 3)
     np.testing.assert_allclose(jax.jit(found.points)(posed), found.truth[0], atol=1e-5)
@@ -113,8 +111,8 @@ def test_true_vertices_have_no_error_on_ehf(
     matrix = scipy.sparse.coo_matrix((np.ones(rows), at), (rows, reader.SMPLX_VERTICES))
     file = tmp_path / "smplx2smpl.pkl"
     file.write_bytes(pickle.dumps({"matrix": matrix}))
-    arguments = Arguments("ehf", tmp_path, body=body_file, correspondence=file, count=2)
-    found = evaluate_dataset.TEST_SETS["ehf"](arguments, body)
+    arguments = Ehf(tmp_path, file, fit=FitOptions(body=body_file, count=2))
+    found = evaluate_dataset.load(arguments, body)
     assert found.truth.shape == (2, rows, 3)
     known = [test_ehf.vertices(n)[at[1]] for n in range(len(test_ehf.NUMBERS))]
     for truth in found.truth:
@@ -138,9 +136,7 @@ def test_vertices_are_aligned_before_they_are_compared(body: smpl.BodyModel) -> 
     ("words", "message"),
     [
         (["3dpw"], "sequenceFiles/test: no such folder"),
-        (["3dpw", "--split", "paper"], "--split is paper"),
-        (["h36m"], "needs --regressors DIR with J_regressor_h36m.npy"),
-        (["ehf"], "needs --correspondence FILE"),
+        (["h36m", "--regressors", "."], "J_regressor_h36m.npy"),
         (["ehf", "--correspondence", "a.pkl"], "needs --body"),
         (["cmu"], "cmu"),
         (["amass"], "amass"),
@@ -155,7 +151,7 @@ def test_what_is_missing_is_named(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert script.main(["lgd", "--dataset", *words, "--data-dir", ".", "--json", "a.json"]) == 2
+    assert script.main(["lgd-dataset", *words, "--data-dir", ".", "--json", "a.json"]) == 2
     assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
@@ -168,6 +164,6 @@ def test_gendered_bodies_are_asked_for(
     tmp_path: Path,
 ) -> None:
     test_threedpw.write(tmp_path, test_threedpw.fields(joint_model))
-    arguments = partial(Arguments, "3dpw", tmp_path, regressors=regressors)
+    arguments = partial(ThreeDpw, tmp_path, regressors=regressors)
     with pytest.raises(InputError, match="needs --male FILE: 6 of its bodies"):
-        evaluate_dataset.TEST_SETS["3dpw"](arguments(), body)
+        evaluate_dataset.load(arguments(), body)

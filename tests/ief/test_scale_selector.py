@@ -13,13 +13,16 @@ from PIL import Image
 
 from data.keypoints import scale_examples, sets
 from data.keypoints.people import Person
+from experiments.options import AdamOptions
 from experiments.scale import evaluate, train
+from experiments.scale.arguments import Train
 from ief_jax.body import smpl
 from ief_jax.geometry import crops
 from ief_jax.geometry.skeletons import LSP_14
 from ief_jax.ief import estimation
 from ief_jax.ief.scale_selector import checkpoints, config, networks, selection
 from ief_jax.io.files import InputError
+from ief_jax.training.run_options import RunOptions
 from ief_jax.viz import raster
 
 TINY = config.ScaleSelectorConfig("small", 16)
@@ -203,17 +206,14 @@ def test_a_run_trains_and_is_measured(
 ) -> None:
     monkeypatch.setattr(sets, "load", lambda name, data_dir, split: (people(8), LSP_14))
     monkeypatch.setitem(train.NETWORKS, "small", TINY)
-    arguments = train.Arguments(
-        workdir=tmp_path / "run",
-        iterations=4,
-        batch_size=4,
-        log_every=2,
-        save_every=2,
+    arguments = Train(
         threads=0,
         evaluate=3,
+        run=RunOptions(tmp_path / "run", log_every=2, save_every=2),
+        adam=AdamOptions(iterations=4, batch_size=4, learning_rate=1e-3),
     )
-    train.scale(arguments)
-    assert "look and correct" in capsys.readouterr().out
+    train.run(arguments)
+    assert "refined box" in capsys.readouterr().out
     figures = json.loads((tmp_path / "run" / "evaluation.json").read_text())["synthetic"]
     assert figures["the best of nine"]["best"] == 100
     # What was trained can be used: the box of a photograph is this network's.
@@ -232,7 +232,7 @@ def test_a_run_trains_and_is_measured(
     import shutil
 
     shutil.rmtree(tmp_path / "run" / "checkpoints" / "4")
-    train.scale(arguments)
+    train.run(arguments)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5),
         checkpoints.load(tmp_path / "run").weights,

@@ -193,7 +193,7 @@ ARGUMENTS = ["--width", "16", "--steps", "1", "--batch-size", "8", "--evaluate",
 
 
 def run(workdir: Path, *more: str) -> int:
-    return train.main(["--workdir", str(workdir), *ARGUMENTS, *more])
+    return train.main(["lgd", "--workdir", str(workdir), *ARGUMENTS, *more])
 
 
 def test_a_run_writes_what_it_says_and_goes_on(tmp_path: Path) -> None:

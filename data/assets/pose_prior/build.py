@@ -3,8 +3,9 @@
     python -m data.assets.pose_prior.build TRAIN.npz [--output ief_jax/assets/pose_prior.npz]
 
 TRAIN.npz is AMASS-style: `poses` [N, >= 66] (SMPL axis-angle, root first) and, if poses of one
-subject should not outweigh the others, `subject` [N]; `python -m data.cmu.split` writes it. What is
-wrong with captured poses is put right there, nothing of it here. See README.md in this folder.
+subject should not outweigh the others, `subject` [N]; `python -m data.prepare cmu-split` writes it.
+What is wrong with captured poses is put right there, nothing of it here. See README.md in this
+folder.
 """
 
 import argparse

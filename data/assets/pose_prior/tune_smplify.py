@@ -1,6 +1,7 @@
 """Tries settings of the SMPLify baseline on validation poses; how the shipped ones were chosen.
 
-python -m data.pose_prior.tune_smplify cmu/validation.npz [--count N] [--settings.prior 10 ...]
+python -m data.assets.pose_prior.tune_smplify cmu/validation.npz [--count N]
+    [--settings.prior 10 ...]
 """
 
 import time

@@ -1,0 +1,24 @@
+"""The optimiser that the options of a command say."""
+
+import optax
+
+from experiments import checks
+from experiments.options import OptimiserOptions
+from ief_jax.training import optimisers
+
+
+def from_options(options: OptimiserOptions, iterations: int) -> optax.GradientTransformation:
+    """The optimiser of a run of so many iterations.
+
+    Raises:
+      InputError: names the option that makes no sense.
+    """
+    checks.at_least(options, {"momentum": 0, "clip": 0})
+    return optimisers.optimiser(
+        options.optimizer,
+        options.learning_rate,
+        iterations,
+        schedule=options.schedule,
+        momentum=options.momentum,
+        clip=options.clip,
+    )

@@ -1,0 +1,43 @@
+"""What one says of a training run, as far as it concerns its folder; imports no JAX."""
+
+import dataclasses
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where a run is kept and what it writes; may change when it goes on.
+
+    Attributes:
+      workdir: folder for all that is written; a run in it that was interrupted goes on.
+      log_every: steps between two lines of metrics.
+      save_every: steps between two checkpoints.
+    """
+
+    workdir: Path
+    log_every: int = 50
+    save_every: int = 500
+
+
+def settings(arguments: Any, free: Collection[str] = ()) -> dict[str, Any]:
+    """What two runs must have in common, by name, as it comes back from JSON.
+
+    Args:
+      arguments: a dataclass; the fields of dataclasses in it stand among its own.
+      free: names of fields that are left out.
+    """
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(arguments):
+        value = getattr(arguments, field.name)
+        if field.name in free:
+            continue
+        if dataclasses.is_dataclass(value):
+            found |= settings(value, free)
+        else:
+            # Paths are text, tuples are lists.
+            found[field.name] = json.loads(json.dumps(value, default=str))
+    return found
