@@ -7,14 +7,13 @@ resolution and cut out. Nobody is shown, and all of it is under the project's ow
 """
 
 import json
-from io import BytesIO
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from PIL import Image
 
+from data.keypoints.people import decode
 from data.synthetic import scenes
 from data.synthetic.rays import project
 from ief_jax.body import joints, model_files, pose_prior
@@ -37,7 +36,7 @@ def main() -> None:
     made = scenes.cast()
     (seed,) = scenes.seeds(SEED, np.array([2 * NUMBER]))
     (person,) = scenes.people(1, SEED, NUMBER, ZOOM)
-    photograph = Image.open(BytesIO(person.image)).convert("RGB")
+    photograph = decode(person.image, person.name)
     corner = np.round((person.points.min(0) + person.points.max(0) - SIZE) / 2)
     corner = np.clip(corner, 0, photograph.size - SIZE)
     box = (*corner.tolist(), *(corner + SIZE).tolist())
@@ -73,7 +72,7 @@ def _moved(seed: int, shares: np.ndarray, layout: tuple[str, ...]) -> np.ndarray
     def posed(share: jax.Array) -> jax.Array:
         local = rotations.axis_angle_to_matrix(share * pose)
         local = local.at[0].set(view @ rotations.axis_angle_to_matrix(pose)[0])
-        return read @ joints.positions(model, local, betas)
+        return jnp.asarray(read) @ joints.positions(model, local, betas)
 
     return np.asarray(jax.jit(jax.vmap(posed))(jnp.asarray(shares, jnp.float32)))
 

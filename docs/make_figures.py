@@ -15,7 +15,7 @@ from ief_jax.geometry import camera, rotations
 from ief_jax.ief import estimation
 from ief_jax.lgd import checkpoints, fitting
 from ief_jax.viz import keypoint_picture, raster
-from ief_jax.viz.fit_picture import side_colour
+from ief_jax.viz.colours import side_colour
 from ief_jax.viz.keypoint_picture import DrawnPerson
 
 FOLDER = Path(__file__).parent

@@ -7,13 +7,13 @@ once.
 from collections.abc import Callable, Sequence
 
 from ief_jax.cli import command_line
-from ief_jax.cli.fit import fit, inspect
-from ief_jax.cli.keypoints import keypoints
+from ief_jax.cli import fit as fit_commands
+from ief_jax.cli import keypoints as keypoint_commands
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    "keypoints": keypoints,
-    "fit": fit,
-    "inspect": inspect,
+    "keypoints": keypoint_commands.keypoints,
+    "fit": fit_commands.fit,
+    "inspect": fit_commands.inspect,
 }
 
 

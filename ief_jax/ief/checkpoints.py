@@ -23,4 +23,4 @@ class Checkpoint(NamedTuple):
 
 
 _FORMAT = CheckpointFormat(FORMAT, "IEF", IEFConfig, Checkpoint, SHIPPED)
-load, read, write = _FORMAT.load, _FORMAT.read, _FORMAT.write
+load, locate, read, write = _FORMAT.load, _FORMAT.locate, _FORMAT.read, _FORMAT.write

@@ -5,7 +5,8 @@ weight's path in the parameter tree. Reading it runs no code from it.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -69,19 +70,21 @@ class CheckpointFormat(Generic[Config, Checkpoint]):
     shipped: Mapping[str, str]
     check: Callable[[Checkpoint, str], None] = _nothing
 
-    def load(self, name: str | Path) -> Checkpoint:
-        """Loads a shipped checkpoint by name, or one that `train.py` wrote.
+    @contextmanager
+    def locate(self, name: str | Path) -> Iterator[Path]:
+        """The file of a shipped checkpoint, or of one that `train.py` wrote.
 
         Args:
           name: of a shipped one; or a folder that holds `model.npz`; or such a file.
 
         Raises:
-          InputError: there is none, or it is not what `read` expects.
+          InputError: there is none.
         """
         if str(name) in self.shipped:
             source = resources.files("ief_jax") / "assets" / self.shipped[str(name)]
             with resources.as_file(source) as path:
-                return self.read(path)
+                yield path
+            return
         path = Path(name)
         path = path / FILE_NAME if path.is_dir() else path
         if not path.exists():
@@ -89,7 +92,16 @@ class CheckpointFormat(Generic[Config, Checkpoint]):
                 f"{path}: no such checkpoint; expected {', '.join(self.shipped)}, "
                 f"or a folder with {FILE_NAME} in it"
             )
-        return self.read(path)
+        yield path
+
+    def load(self, name: str | Path) -> Checkpoint:
+        """Loads a checkpoint by its name or place, as `locate` finds it.
+
+        Raises:
+          InputError: there is none, or it is not what `read` expects.
+        """
+        with self.locate(name) as path:
+            return self.read(path)
 
     def read(self, path: Path) -> Checkpoint:
         """Reads one checkpoint file.

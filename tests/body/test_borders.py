@@ -1,5 +1,8 @@
 """What bodies refuse, by name."""
 
+import dataclasses
+from collections.abc import Callable
+
 import jax
 import numpy as np
 import pytest
@@ -102,9 +105,9 @@ def test_stages_refuse_what_is_not_of_the_body(
     ],
 )
 def test_a_body_whose_arrays_do_not_belong_together(
-    body: smpl.BodyModel, field: str, change: object
+    body: smpl.BodyModel, field: str, change: Callable[[jax.Array], object]
 ) -> None:
-    wrong = body.replace(**{field: change(getattr(body, field))})  # type: ignore[operator]
+    wrong = dataclasses.replace(body, **{field: change(getattr(body, field))})
     # Of what is no longer of one size, the later one is named.
     with pytest.raises(ValueError, match=rf"^body\.{field}: expected "):
         joints.fold(wrong)

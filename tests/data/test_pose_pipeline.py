@@ -257,7 +257,7 @@ def test_broken_files_are_counted_or_stop_the_run(
     said = capsys.readouterr()
     assert "skipped: " in said.err and "broken_poses.npz: not an npz" in said.err
     assert "2 files could not be read and were skipped" in said.out
-    counts = {split: amass.prepared(tmp_path, split).count for split in ("CMU", "KIT", "SFU")}
+    counts = {split: amass.prepared(tmp_path, split).total for split in ("CMU", "KIT", "SFU")}
     rows = [line.split() for line in said.out.splitlines()]
     for split, count in counts.items():
         assert [split, str(count)] in rows

@@ -44,7 +44,7 @@ def test_every_data_set_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_builders_exist() -> None:
     """Those named in the table: "module:class"."""
     named = [
-        node.value
+        str(node.value)
         for node in ast.walk(ast.parse(inspect.getsource(prepare)))
         if isinstance(node, ast.Constant) and ".builder:" in str(node.value)
     ]

@@ -1,6 +1,7 @@
 """The sub-commands of train.py and eval.py: their help, their names, their arguments."""
 
 import dataclasses
+import importlib
 from pathlib import Path
 from typing import Any, get_args
 
@@ -44,7 +45,7 @@ def fields(kind: type) -> list[tuple[str, Any]]:
     """(name, type) of all fields of a dataclass, those of dataclasses in it among them."""
     found = []
     for field in dataclasses.fields(kind):
-        if dataclasses.is_dataclass(field.type):
+        if isinstance(field.type, type) and dataclasses.is_dataclass(field.type):
             found += fields(field.type)
         else:
             found.append((field.name, field.type))
@@ -135,11 +136,11 @@ def test_a_package_that_is_not_installed_is_named(
 
     def command() -> None:
         """Needs what nobody has."""
-        import no_such_package.at_all  # noqa: F401
+        importlib.import_module("no_such_package.at_all")
 
     def broken() -> None:
         """Needs a module that this project lacks."""
-        import experiments.no_such_module  # noqa: F401
+        importlib.import_module("experiments.no_such_module")
 
     commands = {"one": command, "two": broken}
     assert command_line.run("x.py", commands, ["one"]) == 2

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ief_jax.geometry.crops import Box
 from ief_jax.geometry.skeletons import LSP_14
 from ief_jax.ief import (
     augmentation,
@@ -287,13 +288,13 @@ ON_HOST = {
     ),
     "person_crops": Border(
         lambda marked: augmentation.person_crops(
-            _photograph(), marked, augmentation.Box(5, 5, 8), augmentation.IDENTITY, 4
+            _photograph(), marked, Box(5, 5, 8), augmentation.IDENTITY, 4
         ),
         {"marked": (2,)},
         (("marked", (3,)), ("marked", (1, 2))),
     ),
     "refine_box by keypoints": Border(
-        lambda points: estimation.refine_box(augmentation.Box(5, 5, 8), points, NAMES),
+        lambda points: estimation.refine_box(Box(5, 5, 8), points, NAMES),
         {"points": (14, 2)},
         (("points", (13, 2)), ("points", (14, 3))),
     ),

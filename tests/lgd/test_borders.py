@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ief_jax import batches
 from ief_jax.body import joints, pose_prior, smpl
 from ief_jax.geometry.camera import WeakPerspective
 from ief_jax.geometry.keypoints2d import Keypoints2D
@@ -450,6 +451,6 @@ def test_evaluation_refuses_what_does_not_belong(
         )
     )
     with pytest.raises(ValueError, match="^size: expected an integer, 1 or more, got 0"):
-        evaluation.map_in_chunks(lambda a: a, 0, np.zeros(3))
+        batches.map_in_chunks(lambda a: a, 0, np.zeros(3))
     with pytest.raises(ValueError, match=r"^arrays: expected one leading axis, got \[3, 2\]"):
-        evaluation.map_in_chunks(lambda a, b: a, 2, np.zeros(3), np.zeros(2))
+        batches.map_in_chunks(lambda a, b: a, 2, np.zeros(3), np.zeros(2))
