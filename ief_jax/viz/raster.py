@@ -84,7 +84,8 @@ def visible_surface(
     Args:
       vertices: [V, 3] x right and y down in pixels, z towards the viewer.
       faces: [F, 3].
-      width, height: of the image, pixels.
+      width: of the image, pixels.
+      height: likewise.
       at_once: about how many pairs of a triangle and a pixel in its box to look at together.
     """
     corners = vertices[faces]
