@@ -21,8 +21,6 @@ from ief_jax.geometry import crops
 from ief_jax.geometry.crops import Box
 from ief_jax.ief import augmentation, checkpoints, confidence, metrics
 from ief_jax.ief.checkpoints import Checkpoint
-from ief_jax.ief.config import IEFConfig
-from ief_jax.io import checkpoint_files
 from ief_jax.io.files import InputError, output_folder
 from ief_jax.viz import keypoint_report
 
@@ -84,19 +82,10 @@ def calibrate(arguments: Arguments) -> None:
         calibration=tuple(float(weight) for weight in weights),
         calibrated_for=AUGMENTATION,
     )
-    written = checkpoint_files.load(
-        arguments.checkpoint,
-        checkpoints.SHIPPED,
-        lambda path: _write(path, arguments.output or path, calibrated),
-    )
+    written = checkpoints.reconfigure(arguments.checkpoint, calibrated, arguments.output)
     print(f"{written}: calibration {', '.join(f'{weight:.2f}' for weight in weights)}")
     sure = 1 / (1 + np.exp(-(weights[0] + x @ weights[1:])))
     print(keypoint_report.confidences(metrics.reliability(sure, hit)))
-
-
-def _write(source: Path, target: Path, configuration: IEFConfig) -> Path:
-    checkpoint_files.replace_configuration(source, target, configuration.to_dict())
-    return target
 
 
 def regression(x: np.ndarray, hit: np.ndarray) -> np.ndarray:

@@ -24,3 +24,4 @@ class Checkpoint(NamedTuple):
 
 _FORMAT = CheckpointFormat(FORMAT, "IEF", IEFConfig, Checkpoint, SHIPPED)
 load, read, write = _FORMAT.load, _FORMAT.read, _FORMAT.write
+reconfigure = _FORMAT.reconfigure

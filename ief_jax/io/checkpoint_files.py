@@ -5,7 +5,8 @@ weight's path in the parameter tree. Reading it runs no code from it.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -78,10 +79,17 @@ class CheckpointFormat(Generic[Config, Checkpoint]):
         Raises:
           InputError: there is none, or it is not what `read` expects.
         """
+        with self._file(name) as path:
+            return self.read(path)
+
+    @contextmanager
+    def _file(self, name: str | Path) -> Iterator[Path]:
+        """The file of a checkpoint, which `load` names."""
         if str(name) in self.shipped:
             source = resources.files("ief_jax") / "assets" / self.shipped[str(name)]
             with resources.as_file(source) as path:
-                return self.read(path)
+                yield path
+            return
         path = Path(name)
         path = path / FILE_NAME if path.is_dir() else path
         if not path.exists():
@@ -89,7 +97,7 @@ class CheckpointFormat(Generic[Config, Checkpoint]):
                 f"{path}: no such checkpoint; expected {', '.join(self.shipped)}, "
                 f"or a folder with {FILE_NAME} in it"
             )
-        return self.read(path)
+        yield path
 
     def read(self, path: Path) -> Checkpoint:
         """Reads one checkpoint file.
@@ -126,6 +134,31 @@ class CheckpointFormat(Generic[Config, Checkpoint]):
         with replacing(path) as file:
             np.savez_compressed(file, **arrays)
 
+    def reconfigure(
+        self, name: str | Path, configuration: Config, target: Path | None = None
+    ) -> Path:
+        """Writes a checkpoint again with another configuration; its weights stay, bit for bit.
+
+        Args:
+          name: of the checkpoint, as for `load`.
+          configuration: the new one.
+          target: the file to write; the checkpoint's own by default.
+
+        Returns:
+          The file that was written.
+
+        Raises:
+          InputError: there is no such checkpoint, or it is not what `read` expects.
+          OutputError: the file cannot be written.
+        """
+        with self._file(name) as source:
+            arrays = npz.read(source, what="a checkpoint, or a truncated one")
+            target = source if target is None else target
+            arrays["configuration"] = np.array(json.dumps(configuration.to_dict()))
+            with replacing(target) as file:
+                np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        return target
+
 
 def shapes(initial_weights: Callable[[jax.Array], Weights], source: str) -> Weights:
     """The shapes of a network's weights, without making them.
@@ -141,24 +174,6 @@ def shapes(initial_weights: Callable[[jax.Array], Weights], source: str) -> Weig
         return jax.eval_shape(initial_weights, jax.random.key(0))
     except Exception as error:  # flax and JAX have their own
         raise InputError(f"{source}: the configuration is of no network: {error}") from error
-
-
-def replace_configuration(source: Path, target: Path, configuration: dict[str, Any]) -> None:
-    """Writes a checkpoint again with another configuration; its weights stay, bit for bit.
-
-    Args:
-      source: a checkpoint that `read` accepts.
-      target: the file to write; it may be the same.
-      configuration: plain values for JSON.
-
-    Raises:
-      OutputError: the file cannot be written.
-    """
-    with np.load(source, allow_pickle=False) as file:
-        arrays: dict[str, Any] = {name: file[name] for name in file.files}
-    arrays["configuration"] = json.dumps(configuration)
-    with replacing(target) as written:
-        np.savez_compressed(written, **arrays)
 
 
 def check_weights(found: Weights, expected: Weights, source: str) -> None:

@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
+from ief_jax.geometry.crops import Box
 from ief_jax.geometry.skeletons import LSP_14
 from ief_jax.ief import (
     augmentation,
@@ -41,7 +43,7 @@ BOOL, INT = np.bool_, np.int32
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(NAMED, "tiny", TinyBackbone)  # type: ignore[arg-type]
+    monkeypatch.setitem(NAMED, "tiny", TinyBackbone)
 
 
 BORDERS = {
@@ -120,7 +122,7 @@ def test_arrays_of_other_shapes_are_refused_by_name(name: str) -> None:
 @pytest.fixture(scope="module")
 def weights() -> object:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(NAMED, "tiny", TinyBackbone)  # type: ignore[arg-type]
+        patch.setitem(NAMED, "tiny", TinyBackbone)
         return build.initial_weights(SMALL, jax.random.key(0))
 
 
@@ -287,22 +289,20 @@ ON_HOST = {
     ),
     "person_crops": Border(
         lambda marked: augmentation.person_crops(
-            _photograph(), marked, augmentation.Box(5, 5, 8), augmentation.IDENTITY, 4
+            _photograph(), marked, Box(5, 5, 8), augmentation.IDENTITY, 4
         ),
         {"marked": (2,)},
         (("marked", (3,)), ("marked", (1, 2))),
     ),
     "refine_box by keypoints": Border(
-        lambda points: estimation.refine_box(augmentation.Box(5, 5, 8), points, NAMES),
+        lambda points: estimation.refine_box(Box(5, 5, 8), points, NAMES),
         {"points": (14, 2)},
         (("points", (13, 2)), ("points", (14, 3))),
     ),
 }
 
 
-def _photograph() -> object:
-    from PIL import Image
-
+def _photograph() -> Image.Image:
     return Image.new("RGB", (20, 20))
 
 

@@ -2,11 +2,13 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.typing import ArrayLike
 
 from ief_jax.ief import build, heatmaps, prediction
 from ief_jax.ief.backbones import NAMED
@@ -123,20 +125,20 @@ def test_prediction_can_be_differentiated() -> None:
     ],
 )
 def test_what_cannot_be_predicted_from_is_named(
-    wrong: dict[str, Callable[[np.ndarray], object]], message: str
+    wrong: dict[str, Callable[[Any], Any]], message: str
 ) -> None:
     images, marked = crops()
-    right = {"images": images, "marked": marked, "steps": None}
-    given = {name: wrong[name](value) if name in wrong else value for name, value in right.items()}
+    right: dict[str, Any] = {"images": images, "marked": marked, "steps": None}
+    given = {**right, **{name: spoil(right[name]) for name, spoil in wrong.items()}}
     with pytest.raises(ValueError, match="^" + message):
-        prediction.predict(checkpoint(), **given)  # type: ignore[arg-type]
+        prediction.predict(checkpoint(), **given)
 
 
 def test_images_of_any_kind_are_alike_and_may_be_black() -> None:
     trained, (images, marked) = checkpoint(), crops(2)
     expected = prediction.predict(trained, images, marked)
     for same in (images.astype(np.float64), jnp.asarray(images), images.tolist()):
-        found = prediction.predict(trained, same, marked.tolist())  # type: ignore[arg-type]
+        found = prediction.predict(trained, same, marked.tolist())
         np.testing.assert_allclose(found, expected, atol=1e-5)
     assert np.isfinite(prediction.predict(trained, 0.0 * images, marked)).all()
 
@@ -145,7 +147,7 @@ def test_prediction_under_jit_vmap_and_export() -> None:
     trained, (images, marked) = checkpoint(), crops(2)
     expected = prediction.predict(trained, images, marked)
 
-    def predict(images: jax.Array, marked: jax.Array) -> jax.Array:
+    def predict(images: ArrayLike, marked: ArrayLike) -> jax.Array:
         return prediction.predict(trained, images, marked)
 
     # Values cannot be seen while tracing: images in 0 to 1 are the caller's affair.

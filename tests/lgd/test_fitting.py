@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -103,13 +104,17 @@ def test_weights_of_another_configuration_are_refused(
 @pytest.mark.parametrize("function", [fitting.fit, fitting.trace])
 def test_what_cannot_be_fitted_is_named(
     function: Callable[..., object],
-    wrong: dict[str, Callable[[jax.Array], object]],
+    wrong: dict[str, Callable[[Any], Any]],
     message: str,
     joint_model: joints.JointModel,
     people: synthetic_views.Example,
 ) -> None:
-    right = {"points": people.points, "confidence": people.confidence, "steps": None}
-    given = {name: wrong[name](value) if name in wrong else value for name, value in right.items()}
+    right: dict[str, Any] = {
+        "points": people.points,
+        "confidence": people.confidence,
+        "steps": None,
+    }
+    given = {**right, **{name: spoil(right[name]) for name, spoil in wrong.items()}}
     empty = Checkpoint(SMALL["paper"], {})
     with pytest.raises(ValueError, match="^" + message):
         function(empty, joint_model, **given)
