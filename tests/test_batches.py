@@ -35,3 +35,12 @@ def test_chunks_join_to_the_whole(size: int, steps: list[int]) -> None:
     np.testing.assert_array_equal(found["sum"], a.sum(1) + b)
     assert done == steps
     assert sizes == {size}
+
+
+def test_what_cannot_be_mapped_is_named() -> None:
+    with pytest.raises(ValueError, match="^size: expected an integer, 1 or more, got 0"):
+        batches.map_in_chunks(lambda a: a, 0, np.zeros(3))
+    with pytest.raises(ValueError, match="^size: expected an integer, 1 or more, got 1.5"):
+        list(batches.padded_rows(3, 1.5))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^arrays: expected one leading axis, got \[3, 2\]"):
+        batches.map_in_chunks(lambda a, b: a, 2, np.zeros(3), np.zeros(2))

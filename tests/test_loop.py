@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -131,18 +134,19 @@ def test_what_cannot_be_refined_is_named() -> None:
             loop.refine_until(lambda y, t: y, start, steps, 0.1)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"^tolerance: expected \[\] .*, got float32 \(2,\)"):
         loop.refine_until(lambda y, t: y, start, 3, jnp.zeros(2))
-    for wrong, said in (
-        (lambda y, t: {"pose": jnp.zeros(())}, r"got \{'pose': \(\)\}"),
-        (lambda y, t: y["pose"], r"got \(3,\)"),
-        (lambda y, t: {**y, "scale": 1.0}, "'scale': "),
-    ):
+    wrong: dict[str, Callable[[Any, Any], Any]] = {
+        r"got \{'pose': \(\)\}": lambda y, t: {"pose": jnp.zeros(())},
+        r"got \(3,\)": lambda y, t: y["pose"],
+        "'scale': ": lambda y, t: {**y, "scale": 1.0},
+    }
+    for said, correct in wrong.items():
         expected = rf"^correct\(y, t\): expected a correction .*\{{'pose': \(3,\)\}}, .*{said}"
         with pytest.raises(ValueError, match=expected):
-            loop.refine(wrong, start, 2)
+            loop.refine(correct, start, 2)
         with pytest.raises(ValueError, match=expected):
-            loop.refine_traced(lambda y, t, wrong=wrong: (wrong(y, t), t), start, 2)
+            loop.refine_traced(lambda y, t, correct=correct: (correct(y, t), t), start, 2)  # type: ignore[misc]
         with pytest.raises(ValueError, match=expected):
-            loop.refine_until(wrong, start, 2, 0.1)
+            loop.refine_until(correct, start, 2, 0.1)
     counted = {"pose": jnp.zeros(3, jnp.int32)}
     message = r"^y \+ correct\(y, t\): expected dtypes \{'pose': 'int32'\}, got \{'pose': 'float32'"
     with pytest.raises(ValueError, match=message):

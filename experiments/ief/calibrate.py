@@ -18,7 +18,6 @@ from ief_jax.geometry import crops
 from ief_jax.geometry.crops import Box
 from ief_jax.ief import augmentation, checkpoints, confidence, metrics
 from ief_jax.ief.checkpoints import Checkpoint
-from ief_jax.io import checkpoint_files
 from ief_jax.io.files import InputError, output_folder
 from ief_jax.viz import keypoint_report
 
@@ -61,10 +60,8 @@ def run(arguments: Calibrate) -> None:
         calibration=tuple(float(weight) for weight in weights),
         calibrated_for=AUGMENTATION,
     )
-    with checkpoints.locate(arguments.checkpoint) as source:
-        target = arguments.output or source
-        checkpoint_files.replace_configuration(source, target, calibrated.to_dict())
-    print(f"{target}: calibration {', '.join(f'{weight:.2f}' for weight in weights)}")
+    written = checkpoints.reconfigure(arguments.checkpoint, calibrated, arguments.output)
+    print(f"{written}: calibration {', '.join(f'{weight:.2f}' for weight in weights)}")
     sure = 1 / (1 + np.exp(-(weights[0] + x @ weights[1:])))
     print(keypoint_report.confidences(metrics.reliability(sure, hit)))
 

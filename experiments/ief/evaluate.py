@@ -121,7 +121,6 @@ def evaluate(arguments: Evaluate) -> Result:
     _check(arguments)
     checkpoint = ief_checkpoints.load(arguments.checkpoint)
     build.check_checkpoint(checkpoint, arguments.checkpoint)
-    ief_confidence.check_calibration(checkpoint.configuration, arguments.checkpoint)
     people, names = sets.load(
         arguments.dataset, arguments.data_dir, arguments.split or _last_split(arguments.dataset)
     )

@@ -75,13 +75,15 @@ def keypoints(
 
 def _load(checkpoint: str, selector: str) -> "Estimator":
     keep_compilations()
-    from ief_jax.ief import estimation
+    from ief_jax.ief import augmentation, confidence, estimation
 
     estimator = estimation.load(checkpoint, selector)
-    if not estimator.checkpoint.configuration.calibration:
+    configuration = estimator.checkpoint.configuration
+    augmentations = augmentation.scales_and_mirror(configuration.joints)
+    if not confidence.calibration_for(configuration, augmentations):
         say(
             f"{checkpoint} has no calibration: confidences are not estimated, all are written as 1 "
-            "(python -m experiments.ief.calibrate fits one)"
+            "(eval.py ief-calibrate fits one)"
         )
     return estimator
 

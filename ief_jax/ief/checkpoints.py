@@ -23,4 +23,5 @@ class Checkpoint(NamedTuple):
 
 
 _FORMAT = CheckpointFormat(FORMAT, "IEF", IEFConfig, Checkpoint, SHIPPED)
-load, locate, read, write = _FORMAT.load, _FORMAT.locate, _FORMAT.read, _FORMAT.write
+load, read, write = _FORMAT.load, _FORMAT.read, _FORMAT.write
+reconfigure = _FORMAT.reconfigure

@@ -15,7 +15,6 @@ from ief_jax import checks
 from ief_jax.ief import augmentation
 from ief_jax.ief.augmentation import Augmentation
 from ief_jax.ief.config import IEFConfig
-from ief_jax.io.files import InputError
 
 
 class Estimate(NamedTuple):
@@ -31,40 +30,14 @@ class Estimate(NamedTuple):
     confidence: np.ndarray | None
 
 
-SIZE = 3
-"""Numbers of a calibration: the constant, and a weight for each column of `disagreement`."""
-
-
 def calibration_for(
     configuration: IEFConfig, augmentations: Sequence[Augmentation]
 ) -> tuple[float, ...]:
-    """A checkpoint's calibration, if it holds for these augmentations; else empty."""
-    if not configuration.calibration:
+    """A checkpoint's calibration, if it has one that holds for these augmentations; else empty."""
+    augment = augmentation.NAMED.get(configuration.calibrated_for)
+    if augment is None or tuple(augmentations) != augment(configuration.joints):
         return ()
-    fitted = augmentation.NAMED[configuration.calibrated_for](configuration.joints)
-    return configuration.calibration if tuple(augmentations) == fitted else ()
-
-
-def check_calibration(configuration: IEFConfig, source: str) -> None:
-    """Sees that a checkpoint's calibration can be used, or is none.
-
-    Args:
-      configuration: of the checkpoint.
-      source: where it comes from, for messages.
-
-    Raises:
-      InputError: it is not three finite numbers, or for an augmentation that is not known.
-    """
-    found, name = configuration.calibration, configuration.calibrated_for
-    if not found and not name:
-        return
-    numbers = [isinstance(one, int | float) and np.isfinite(one) for one in found]
-    if len(found) != SIZE or not all(numbers):
-        raise InputError(f"{source}: calibration is {found}, expected {SIZE} finite numbers")
-    if name not in augmentation.NAMED:
-        raise InputError(
-            f"{source}: calibrated_for is '{name}', expected {', '.join(augmentation.NAMED)}"
-        )
+    return configuration.calibration
 
 
 def combine(paths: np.ndarray, side: float, calibration: Sequence[float]) -> Estimate:

@@ -69,7 +69,6 @@ def load(name: str | Path = "released", selector: str | Path = "released") -> Es
     # The tests check those that are shipped; here it would take a second.
     if str(name) not in ief_checkpoints.SHIPPED:
         build.check_checkpoint(checkpoint, str(name))
-        confidence.check_calibration(checkpoint.configuration, str(name))
     return Estimator(checkpoint, scale_selector_checkpoints.load(selector))
 
 

@@ -70,16 +70,21 @@ class CheckpointFormat(Generic[Config, Checkpoint]):
     shipped: Mapping[str, str]
     check: Callable[[Checkpoint, str], None] = _nothing
 
-    @contextmanager
-    def locate(self, name: str | Path) -> Iterator[Path]:
-        """The file of a shipped checkpoint, or of one that `train.py` wrote.
+    def load(self, name: str | Path) -> Checkpoint:
+        """Loads a shipped checkpoint by name, or one that `train.py` wrote.
 
         Args:
           name: of a shipped one; or a folder that holds `model.npz`; or such a file.
 
         Raises:
-          InputError: there is none.
+          InputError: there is none, or it is not what `read` expects.
         """
+        with self._file(name) as path:
+            return self.read(path)
+
+    @contextmanager
+    def _file(self, name: str | Path) -> Iterator[Path]:
+        """The file of a checkpoint, which `load` names."""
         if str(name) in self.shipped:
             source = resources.files("ief_jax") / "assets" / self.shipped[str(name)]
             with resources.as_file(source) as path:
@@ -93,15 +98,6 @@ class CheckpointFormat(Generic[Config, Checkpoint]):
                 f"or a folder with {FILE_NAME} in it"
             )
         yield path
-
-    def load(self, name: str | Path) -> Checkpoint:
-        """Loads a checkpoint by its name or place, as `locate` finds it.
-
-        Raises:
-          InputError: there is none, or it is not what `read` expects.
-        """
-        with self.locate(name) as path:
-            return self.read(path)
 
     def read(self, path: Path) -> Checkpoint:
         """Reads one checkpoint file.
@@ -138,6 +134,31 @@ class CheckpointFormat(Generic[Config, Checkpoint]):
         with replacing(path) as file:
             np.savez_compressed(file, **arrays)
 
+    def reconfigure(
+        self, name: str | Path, configuration: Config, target: Path | None = None
+    ) -> Path:
+        """Writes a checkpoint again with another configuration; its weights stay, bit for bit.
+
+        Args:
+          name: of the checkpoint, as for `load`.
+          configuration: the new one.
+          target: the file to write; the checkpoint's own by default.
+
+        Returns:
+          The file that was written.
+
+        Raises:
+          InputError: there is no such checkpoint, or it is not what `read` expects.
+          OutputError: the file cannot be written.
+        """
+        with self._file(name) as source:
+            arrays = npz.read(source, what="a checkpoint, or a truncated one")
+            target = source if target is None else target
+            arrays["configuration"] = np.array(json.dumps(configuration.to_dict()))
+            with replacing(target) as file:
+                np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        return target
+
 
 def shapes(initial_weights: Callable[[jax.Array], Weights], source: str) -> Weights:
     """The shapes of a network's weights, without making them.
@@ -153,24 +174,6 @@ def shapes(initial_weights: Callable[[jax.Array], Weights], source: str) -> Weig
         return jax.eval_shape(initial_weights, jax.random.key(0))
     except Exception as error:  # flax and JAX have their own
         raise InputError(f"{source}: the configuration is of no network: {error}") from error
-
-
-def replace_configuration(source: Path, target: Path, configuration: dict[str, Any]) -> None:
-    """Writes a checkpoint again with another configuration; its weights stay, bit for bit.
-
-    Args:
-      source: a checkpoint that `read` accepts.
-      target: the file to write; it may be the same.
-      configuration: plain values for JSON.
-
-    Raises:
-      OutputError: the file cannot be written.
-    """
-    with np.load(source, allow_pickle=False) as file:
-        arrays: dict[str, Any] = {name: file[name] for name in file.files}
-    arrays["configuration"] = json.dumps(configuration)
-    with replacing(target) as written:
-        np.savez_compressed(written, **arrays)
 
 
 def check_weights(found: Weights, expected: Weights, source: str) -> None:

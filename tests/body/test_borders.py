@@ -2,8 +2,10 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -54,8 +56,8 @@ def test_stages_refuse_what_is_not_of_the_body(
         Border(
             lambda vertices, rotations, translations, local: smpl.skin(
                 body,
-                smpl.Shaped(vertices, np.zeros((24, 3))),
-                smpl.Posed(rotations, np.zeros((24, 3)), translations),
+                smpl.Shaped(vertices, jnp.zeros((24, 3))),
+                smpl.Posed(rotations, jnp.zeros((24, 3)), translations),
                 local,
             ),
             {
@@ -81,7 +83,7 @@ def test_stages_refuse_what_is_not_of_the_body(
         Border(
             lambda positions, parts: joints.rotation_jacobian(
                 joint_model,
-                joints.Points(positions, np.zeros(()), np.zeros(()), parts),
+                joints.Points(positions, jnp.zeros(()), jnp.zeros(()), parts),
             ),
             {"positions": (points, 3), "parts": joint_model.bone_offsets.shape[:2]},
             (
@@ -105,9 +107,10 @@ def test_stages_refuse_what_is_not_of_the_body(
     ],
 )
 def test_a_body_whose_arrays_do_not_belong_together(
-    body: smpl.BodyModel, field: str, change: Callable[[jax.Array], object]
+    body: smpl.BodyModel, field: str, change: Callable[[jax.Array], jax.Array]
 ) -> None:
-    wrong = dataclasses.replace(body, **{field: change(getattr(body, field))})
+    changed: dict[str, Any] = {field: change(getattr(body, field))}
+    wrong = dataclasses.replace(body, **changed)
     # Of what is no longer of one size, the later one is named.
     with pytest.raises(ValueError, match=rf"^body\.{field}: expected "):
         joints.fold(wrong)
@@ -124,11 +127,11 @@ def test_a_body_whose_arrays_do_not_belong_together(
         pose_prior.gaussian_energy,
     ],
 )
-def test_the_prior_is_over_63_angles(function: object) -> None:
+def test_the_prior_is_over_63_angles(function: Callable[..., jax.Array]) -> None:
     prior = pose_prior.embedded()
     borders.check(
         Border(
-            lambda body_pose: function(prior, body_pose),  # type: ignore[operator]
+            lambda body_pose: function(prior, body_pose),
             {"body_pose": (63,)},
             (("body_pose", (69,)), ("body_pose", (21, 3)), ("body_pose", ((63,), np.bool_))),
         )

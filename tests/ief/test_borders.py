@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 from ief_jax.geometry.crops import Box
 from ief_jax.geometry.skeletons import LSP_14
@@ -42,7 +43,7 @@ BOOL, INT = np.bool_, np.int32
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(NAMED, "tiny", TinyBackbone)  # type: ignore[arg-type]
+    monkeypatch.setitem(NAMED, "tiny", TinyBackbone)
 
 
 BORDERS = {
@@ -121,7 +122,7 @@ def test_arrays_of_other_shapes_are_refused_by_name(name: str) -> None:
 @pytest.fixture(scope="module")
 def weights() -> object:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(NAMED, "tiny", TinyBackbone)  # type: ignore[arg-type]
+        patch.setitem(NAMED, "tiny", TinyBackbone)
         return build.initial_weights(SMALL, jax.random.key(0))
 
 
@@ -301,9 +302,7 @@ ON_HOST = {
 }
 
 
-def _photograph() -> object:
-    from PIL import Image
-
+def _photograph() -> Image.Image:
     return Image.new("RGB", (20, 20))
 
 

@@ -135,6 +135,8 @@ def test_a_calibration_holds_for_its_augmentation_alone() -> None:
     assert confidence.calibration_for(configuration, augmentation.IDENTITY) == ()
     assert confidence.calibration_for(configuration, SEVERAL[:3]) == ()
     assert confidence.calibration_for(dots.UNCALIBRATED.configuration, SEVERAL) == ()
+    elsewhere = dataclasses.replace(configuration, calibrated_for="an augmentation to come")
+    assert confidence.calibration_for(elsewhere, SEVERAL) == ()
     views = np.random.default_rng(0).uniform(0, 100, (6, 3, 14, 2))
     without = confidence.combine(views, 100.0, ())
     assert without.confidence is None
@@ -151,23 +153,7 @@ def test_the_shipped_checkpoint_brings_its_calibration() -> None:
     configuration = ief_checkpoints.load("released").configuration
     assert configuration.calibration == (-5.68, -1.25, -0.25)
     assert configuration.calibrated_for == "scales_and_mirror"
-    confidence.check_calibration(configuration, "released")
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"calibration": (1.0, 2.0)}, r"x: calibration is \(1.0, 2.0\), expected 3 finite numbers"),
-        ({"calibration": ("a", 1.0, 2.0)}, "x: calibration is .*expected 3 finite numbers"),
-        ({"calibration": (np.nan, 1.0, 2.0)}, "x: calibration is .*expected 3 finite numbers"),
-        ({"calibration": ()}, r"x: calibration is \(\), expected 3 finite numbers"),
-        ({"calibrated_for": "all"}, "x: calibrated_for is 'all', expected none, scales_and_mirror"),
-    ],
-)
-def test_a_calibration_that_is_none_is_named(changes: dict[str, object], message: str) -> None:
-    configuration = dataclasses.replace(dots.CHECKPOINT.configuration, **changes)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match=message):
-        confidence.check_calibration(configuration, "x")
+    assert confidence.calibration_for(configuration, SEVERAL) == CALIBRATION
 
 
 def test_only_what_has_two_sides_is_mirrored() -> None:
@@ -271,8 +257,13 @@ def test_weights_of_another_network_are_named(
         load(backbone="alexnet")
     with pytest.raises(InputError, match=r"'start' has shape \(14, 2\), expected \(13, 2\)"):
         load(joints=LSP_14[1:])
-    with pytest.raises(InputError, match="expected 3 finite numbers"):
-        load(calibration=(1.0,), calibrated_for="scales_and_mirror")
+    for wrong, message in (
+        ((1.0,), r"'calibration' is \(1.0,\), expected nothing or 3 numbers"),
+        (("a", 1.0, 2.0), "'calibration' is "),
+        ((np.inf, 1.0, 2.0), "'calibration' is "),
+    ):
+        with pytest.raises(InputError, match=message):
+            load(calibration=wrong, calibrated_for="scales_and_mirror")
 
 
 @pytest.mark.parametrize("name", ief_checkpoints.SHIPPED)

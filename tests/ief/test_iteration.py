@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.typing import ArrayLike
 
 from ief_jax.ief import build, heatmaps, prediction
 from ief_jax.ief.backbones import NAMED
@@ -128,7 +129,7 @@ def test_what_cannot_be_predicted_from_is_named(
 ) -> None:
     images, marked = crops()
     right: dict[str, Any] = {"images": images, "marked": marked, "steps": None}
-    given = {name: wrong[name](value) if name in wrong else value for name, value in right.items()}
+    given = {**right, **{name: spoil(right[name]) for name, spoil in wrong.items()}}
     with pytest.raises(ValueError, match="^" + message):
         prediction.predict(checkpoint(), **given)
 
@@ -146,7 +147,7 @@ def test_prediction_under_jit_vmap_and_export() -> None:
     trained, (images, marked) = checkpoint(), map(jnp.asarray, crops(2))
     expected = prediction.predict(trained, images, marked)
 
-    def predict(images: jax.Array, marked: jax.Array) -> jax.Array:
+    def predict(images: ArrayLike, marked: ArrayLike) -> jax.Array:
         return prediction.predict(trained, images, marked)
 
     # Values cannot be seen while tracing: images in 0 to 1 are the caller's affair.

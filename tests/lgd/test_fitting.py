@@ -114,7 +114,7 @@ def test_what_cannot_be_fitted_is_named(
         "confidence": people.confidence,
         "steps": None,
     }
-    given = {name: wrong[name](value) if name in wrong else value for name, value in right.items()}
+    given = {**right, **{name: spoil(right[name]) for name, spoil in wrong.items()}}
     empty = Checkpoint(SMALL["paper"], {})
     with pytest.raises(ValueError, match="^" + message):
         function(empty, joint_model, **given)
