@@ -3,11 +3,14 @@
 import contextlib
 import functools
 import importlib.util
+import io
 import os
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from typing import Any
 import jax
 import pytest
 
+from ief_jax import cli
 from tests.docs import pages
 from tests.docs.pages import BESIDE, PAGES, ROOT, Block, Command
 
@@ -138,19 +142,35 @@ def check(command: Command) -> None:
 
 @functools.cache
 def help_of(words: tuple[str, ...], place: str) -> str:
-    """What a program prints of a command's options."""
-    program = [sys.executable, *words[1:]] if words[0] == "python" else list(words)
-    if program[0] == "ief-jax":
-        program[:1] = [sys.executable, "-m", "ief_jax.cli"]
-    done = subprocess.run(
-        [*program, "--help"],
-        cwd=ROOT,
-        env={**os.environ, "COLUMNS": "200", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, f"{place}: {' '.join(words)}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+    """What a program prints of a command's options; in this process, which is quicker by far."""
+    printed = io.StringIO()
+    status: object = 0
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        # A module may have been imported before it is run.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        patch.setenv("COLUMNS", "200")
+        patch.chdir(ROOT)
+        try:
+            with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+                _run_as_main(words, patch)
+        except SystemExit as done:
+            status = 0 if done.code is None else done.code
+        except ImportError as error:
+            status = error
+    text = printed.getvalue()
+    assert status == 0, f"{place}: {' '.join(words)}: {status}\n{text}"
+    return text
+
+
+def _run_as_main(words: tuple[str, ...], patch: pytest.MonkeyPatch) -> None:
+    count = {"python": 2, "ief-jax": 1}[words[0]] + (words[1] == "-m")
+    patch.setattr(sys, "argv", [words[count - 1], *words[count:], "--help"])
+    if words[0] == "ief-jax":
+        sys.exit(cli.main())
+    elif words[1] == "-m":
+        runpy.run_module(words[2], run_name="__main__")
+    else:
+        runpy.run_path(str(ROOT / words[1]), run_name="__main__")
 
 
 def _check_extras(command: Command) -> None:
