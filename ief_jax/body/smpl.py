@@ -4,6 +4,7 @@ Units are metres and radians; y points up, the body faces +z, its left side is a
 Functions take one body; `jax.vmap` gives batches.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -168,19 +169,46 @@ def pose_feature(local: jax.Array) -> jax.Array:
     return (local[1:] - jnp.eye(3, dtype=local.dtype)[None]).reshape(-1)
 
 
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
 def world_rotations(local: jax.Array, parents: tuple[int, ...]) -> jax.Array:
     """Products of the local rotations [24, 3, 3] from the root down: [24, 3, 3].
 
-    All joints of one depth are multiplied at once. (Pointer jumping takes fewer rounds, but its
-    derivative is several times the work.)
+    All joints of one depth are multiplied at once. Derivatives take all joints at once: they are
+    those of rotations, and hold for nothing else.
     """
     checks.arrays(("local", local, "[J, 3, 3] rotations of the joints"), J=len(parents))
     levels = _levels(parents)
-    done = [local[levels[0]]]
+    ordered = local[np.concatenate(levels)]
+    done, count = [ordered[:1]], 1
     for above, level in zip(levels, levels[1:], strict=False):
         upper = np.searchsorted(above, [parents[joint] for joint in level])
-        done.append(rotations.compose(done[-1][upper], local[level]))
+        own = ordered[count : count + len(level)]
+        done.append(rotations.compose(_rows(done[-1], upper), own))
+        count += len(level)
     return jnp.concatenate(done)[np.argsort(np.concatenate(levels))]
+
+
+@world_rotations.defjvp
+def _world_rotations_jvp(
+    parents: tuple[int, ...], primals: tuple[jax.Array], tangents: tuple[jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    world = world_rotations(*primals, parents)
+    root = jnp.eye(3, dtype=world.dtype)[None]
+    above = jnp.concatenate([root, world[np.array(parents[1:])]])
+    # G_k = G_j (G_j^T G_k), with G_j = G_p(j) R_j for each joint j at or above k, and so
+    # dG_k = (sum_j G_p(j) dR_j G_j^T) G_k
+    each = rotations.compose(above, rotations.compose(tangents[0], jnp.swapaxes(world, 1, 2)))
+    path = jnp.asarray(ancestors(parents), world.dtype)
+    turned = jnp.matmul(path, each.reshape(-1, 9), precision=jax.lax.Precision.HIGHEST)
+    return world, rotations.compose(turned.reshape(world.shape), world)
+
+
+def _rows(array: jax.Array, index: np.ndarray) -> jax.Array:
+    """`array[index]`, as a slice where it is one: XLA fuses those, and not what gathers."""
+    first, count = int(index[0]), len(index)
+    if (index == first + np.arange(count)).all():
+        return array[first : first + count]
+    return array[index]
 
 
 def _levels(parents: tuple[int, ...]) -> list[np.ndarray]:

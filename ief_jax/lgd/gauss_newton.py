@@ -233,7 +233,8 @@ def _gram(rows: jax.Array) -> jax.Array:
     """A A^T, its diagonal raised by what float32 cannot resolve, so that it stays positive."""
     # In full float32 on accelerators too: less is far more than the 3e-7.
     gram = jnp.matmul(rows, rows.T, precision=jax.lax.Precision.HIGHEST)
-    return gram + 3e-7 * jnp.trace(gram) * jnp.eye(len(rows))
+    # tr A A^T = |A|^2
+    return gram + 3e-7 * (rows**2).sum() * jnp.eye(len(rows))
 
 
 def _camera_directions(estimate: jax.Array, root: jax.Array) -> jax.Array:

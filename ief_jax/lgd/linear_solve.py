@@ -13,6 +13,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+BLOCK = 18
+"""Rows that are eliminated one by one before a matrix product takes them out of the others."""
+
 
 def solve(matrix: jax.Array, right: jax.Array) -> jax.Array:
     """X with A X = B, by Gauss-Jordan elimination.
@@ -39,9 +42,26 @@ def solve(matrix: jax.Array, right: jax.Array) -> jax.Array:
 
 
 def _eliminate(matrix: jax.Array, right: jax.Array) -> jax.Array:
-    """A^-1 B of [n, n] and [n, m] by row operations that turn A into I."""
-    size = len(matrix)
-    number = jnp.arange(size)
+    """A^-1 B of [n, n] and [n, m], the rows taken `BLOCK` at a time."""
+    rows = jnp.concatenate([matrix, right], 1)
+    reduced = []
+    for start in range(0, len(matrix), BLOCK):
+        size = min(BLOCK, len(matrix) - start)
+        # [A_11 A_12 B_1] to [I P Y]; then A_22 - A_21 P and B_2 - A_21 Y
+        first = _reduce(rows[:size])[:, size:]
+        rows = rows[size:, size:] - _product(rows[size:, :size], first)
+        reduced.append(first)
+    solved = right[:0]
+    for first in reversed(reduced):
+        # X_1 = Y - P X_2
+        couplings, own = jnp.split(first, [len(solved)], 1)
+        solved = jnp.concatenate([own - _product(couplings, solved), solved])
+    return solved
+
+
+def _reduce(rows: jax.Array) -> jax.Array:
+    """[A B], [n, n + m], to [I A^-1 B] by row operations."""
+    number = jnp.arange(len(rows))
 
     def step(k: jax.Array, rows: jax.Array) -> jax.Array:
         # row_k / a_kk; then row_i - a_ik row_k for all other i
@@ -49,7 +69,7 @@ def _eliminate(matrix: jax.Array, right: jax.Array) -> jax.Array:
         others = rows - rows[:, k, None] * pivot[None]
         return jnp.where((number == k)[:, None], pivot[None], others)
 
-    return jax.lax.fori_loop(0, size, step, jnp.concatenate([matrix, right], 1))[:, size:]
+    return jax.lax.fori_loop(0, len(rows), step, rows)
 
 
 class Shifted(NamedTuple):
@@ -118,10 +138,9 @@ def _tridiagonal(matrix: jax.Array, right: jax.Array) -> tuple[jax.Array, jax.Ar
     size = len(matrix)
     number = jnp.arange(size)
 
-    def reflect(
-        matrix: jax.Array, vector: jax.Array, k: jax.Array | int
-    ) -> tuple[jax.Array, jax.Array]:
-        """H A H, and the entry k of H vector, whose other entries H makes zero."""
+    def step(matrix: jax.Array, k: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+        # H makes all of b but its first entry zero; then of row k - 1, all beyond its entry k.
+        vector = jnp.where(k == 0, right, jnp.where(number >= k, matrix[k - 1], 0.0))
         length = jnp.sqrt((vector**2).sum())
         end = jnp.where(vector[k] < 0, length, -length)
         # H = I - 2 v v^T, v ~ vector - end e_k; nothing to do for a vector of zeros
@@ -130,16 +149,11 @@ def _tridiagonal(matrix: jax.Array, right: jax.Array) -> tuple[jax.Array, jax.Ar
         # H A H = A - 2 v w^T - 2 w v^T, w = A v - v (v^T A v)
         moved = _product(matrix, v)
         w = moved - (v * moved).sum() * v
-        return matrix - 2 * (v[:, None] * w[None] + w[:, None] * v[None]), end
+        reflected = matrix - 2 * (v[:, None] * w[None] + w[:, None] * v[None])
+        return reflected, (matrix[k - 1, k - 1], end)
 
-    def step(matrix: jax.Array, k: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        below = jnp.where(number > k, matrix[k], 0.0)
-        reflected, beside = reflect(matrix, below, k + 1)
-        return reflected, (matrix[k, k], beside)
-
-    start, length = reflect(matrix, right, 0)
-    reduced, (diagonal, beside) = jax.lax.scan(step, start, jnp.arange(size - 1))
-    return jnp.append(diagonal, reduced[-1, -1]), beside, length
+    reduced, (diagonal, ends) = jax.lax.scan(step, matrix, jnp.arange(size))
+    return jnp.append(diagonal[1:], reduced[-1, -1]), ends[1:], ends[0]
 
 
 def _product(a: jax.Array, b: jax.Array) -> jax.Array:
