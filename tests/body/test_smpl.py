@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -192,3 +194,28 @@ def test_derivatives_are_finite_and_right(small: smpl.BodyModel) -> None:
         ahead, behind = derivatives(point + 1e-2 * along)[0], derivatives(point - 1e-2 * along)[0]
         scale = float(jnp.abs(second).max())
         np.testing.assert_allclose(second, (ahead - behind) / 2e-2, atol=0.02 * scale)
+
+
+def test_derivatives_of_world_rotations_are_those_of_the_products() -> None:
+    """First and second, in both modes, along rotations that stay rotations."""
+    parents = (-1, 0, 0, 0, 1, 2, 2, 5, 6)
+
+    def products(local: jax.Array) -> jax.Array:
+        world = [local[0]]
+        for joint, parent in enumerate(parents[1:], 1):
+            world.append(world[parent] @ local[joint])
+        return jnp.stack(world)
+
+    weights = jax.random.normal(jax.random.key(1), (9, 3, 3))
+    start, along = 0.6 * jax.random.normal(jax.random.key(2), (2, 9, 3))
+
+    def derivatives(chain: Callable[[jax.Array], jax.Array]) -> list[jax.Array]:
+        def value(vectors: jax.Array) -> jax.Array:
+            return (weights * chain(rotations.axis_angle_to_matrix(vectors)) ** 2).sum()
+
+        reverse, second = jax.jvp(jax.grad(value), (start,), (along,))
+        return [reverse, second, jax.jvp(value, (start,), (along,))[1]]
+
+    found = derivatives(lambda local: smpl.world_rotations(local, parents))
+    for own, expected in zip(found, derivatives(products), strict=True):
+        np.testing.assert_allclose(own, expected, atol=2e-5 * np.abs(expected).max())
