@@ -11,7 +11,10 @@ def replicate(state: TrainState, mesh: Mesh) -> TrainState:
 
     A step that is first given a state from elsewhere compiles once for it and once for its own.
     """
-    return jax.device_put(state, NamedSharding(mesh, PartitionSpec()), may_alias=False)
+    # A copy first: over several devices `may_alias` is not heeded, and a step would give up the
+    # caller's arrays.
+    copy = jax.device_put(state, mesh.devices.flat[0], may_alias=False)
+    return jax.device_put(copy, NamedSharding(mesh, PartitionSpec()))
 
 
 def device_mesh() -> Mesh:
