@@ -35,7 +35,6 @@ def map_in_chunks(
     Raises:
       ValueError: `size` is no positive integer, or the leading axes differ.
     """
-    checks.count("size", size, least=1)
     count, *others = (len(leaf) for leaf in jax.tree.leaves(arrays))
     if set(others) - {count}:
         raise ValueError(f"arrays: expected one leading axis, got {[count, *others]}")

@@ -113,7 +113,6 @@ def component_log_densities(prior: PosePrior, body_pose: jax.Array) -> jax.Array
 
 def largest_component(prior: PosePrior, body_pose: jax.Array) -> jax.Array:
     """The largest of `component_log_densities`, with a derivative that costs one component: []."""
-    _check_pose(body_pose)
     densities = component_log_densities(prior, jax.lax.stop_gradient(body_pose))
     best = densities.argmax()
     whitened = prior.whitening[best] @ (body_pose - prior.means[best, :BODY])
@@ -122,7 +121,6 @@ def largest_component(prior: PosePrior, body_pose: jax.Array) -> jax.Array:
 
 def log_density(prior: PosePrior, body_pose: jax.Array) -> jax.Array:
     """Log density of the mixture at the angles [63] of joints 1 to 21: []."""
-    _check_pose(body_pose)
     return jax.nn.logsumexp(component_log_densities(prior, body_pose))
 
 

@@ -109,7 +109,6 @@ def matrix_to_quaternion(matrix: jax.Array) -> jax.Array:
 
 def matrix_to_axis_angle(matrix: jax.Array) -> jax.Array:
     """Matrices [..., 3, 3] to axis-angle vectors [..., 3] with angles in [0, pi]."""
-    checks.arrays(("matrix", matrix, "[..., 3, 3] rotations"))
     q = matrix_to_quaternion(matrix)
     w, v = q[..., :1], q[..., 1:]
     squared = (v**2).sum(-1, keepdims=True)

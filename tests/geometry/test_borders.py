@@ -86,6 +86,15 @@ BORDERS = {
             ("confidence", ((18,), BOOL), "observed.confidence"),
         ),
     ),
+    "check_batch": Border(
+        lambda points, confidence: keypoints2d.check_batch(Keypoints2D(points, confidence), K=18),
+        {"points": (4, 18, 2), "confidence": (4, 18)},
+        (
+            ("points", (18, 2), "observed.points"),
+            ("points", (4, 17, 2), "observed.points"),
+            ("confidence", (3, 18), "observed.confidence"),
+        ),
+    ),
     "normalise": Border(
         lambda points, confidence, centre, half: keypoints2d.normalise(
             Keypoints2D(points, confidence), Square(centre, half)

@@ -147,6 +147,8 @@ def test_a_calibration_holds_for_its_augmentation_alone() -> None:
         confidence.joint_confidence(views[:, :1], 100.0, CALIBRATION)
     with pytest.raises(ValueError, match=r"paths: expected \[V, steps, K, 2\]"):
         confidence.combine(views[0], 100.0, ())
+    with pytest.raises(ValueError, match=r"paths: expected \[V, steps, K, 2\]"):
+        confidence.disagreement(views[0], 100.0)
 
 
 def test_the_shipped_checkpoint_brings_its_calibration() -> None:
@@ -196,6 +198,8 @@ def test_who_is_meant_must_be_said(photograph: Image.Image) -> None:
     estimator = estimation.Estimator(dots.CHECKPOINT, "selector")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"marked: expected \[2\] a point on the person"):
         estimation.estimate(estimator, photograph, np.zeros((1, 2)))
+    with pytest.raises(ValueError, match="marked: expected .* got 'her'"):
+        estimation.estimate(estimator, photograph, "her")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="marked: expected finite pixels"):
         estimation.estimate(estimator, photograph, np.array([np.nan, 3.0]))
 

@@ -121,6 +121,7 @@ def test_prediction_can_be_differentiated() -> None:
         ({"marked": lambda a: np.where(a > a.min(), a, np.inf)}, "marked: expected finite pixels"),
         ({"marked": lambda a: "middle"}, "marked: expected .*got 'middle'"),
         ({"steps": lambda a: -1}, "steps: expected an integer, 0 or more, got -1"),
+        ({"steps": lambda a: [2]}, r"steps: expected an integer, 0 or more, got \[2\]"),
         ({"steps": lambda a: 2.0}, "steps: expected an integer, 0 or more, got 2.0"),
     ],
 )

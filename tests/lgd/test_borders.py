@@ -452,3 +452,9 @@ def test_evaluation_refuses_what_does_not_belong(
             ),
         )
     )
+
+
+def test_every_pose_has_a_weight() -> None:
+    for weights in (np.ones(4), np.ones((5, 1))):
+        with pytest.raises(ValueError, match=r"^weights: expected \[N\]"):
+            training.from_poses(jnp.zeros((5, 24, 3)), 10, weights)

@@ -98,6 +98,7 @@ def test_weights_of_another_configuration_are_refused(
         ({"points": lambda a: a.at[1, 3].set(np.nan)}, "points: expected finite pixels"),
         ({"points": lambda a: "here"}, "points: expected .* got 'here'"),
         ({"steps": lambda a: -1}, "steps: expected an integer, 0 or more, got -1"),
+        ({"steps": lambda a: [2]}, r"steps: expected an integer, 0 or more, got \[2\]"),
         ({"steps": lambda a: True}, "steps: expected an integer, 0 or more, got True"),
     ],
 )
