@@ -154,3 +154,9 @@ def test_what_cannot_be_refined_is_named() -> None:
     # Plain numbers and integers are states too.
     np.testing.assert_array_equal(loop.refine(lambda y, t: t, 0, 4), [0, 0, 1, 3, 6])
     np.testing.assert_allclose(loop.refine(lambda y, t: -y / 2, 1.0, 2), [1, 0.5, 0.25])
+
+
+def test_refine_until_stops_at_a_correction_as_large_as_the_tolerance() -> None:
+    # |e_t| = 2^-t, and 1/4 is exact.
+    _, steps = loop.refine_until(halve, jnp.array([2.0, -1.0]), 100, 0.25)
+    assert steps == 3

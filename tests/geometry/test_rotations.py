@@ -144,3 +144,32 @@ def test_compose_rotate_and_skew_are_their_matrix_forms() -> None:
     np.testing.assert_allclose(
         rotations.rotate(rotations.skew(jnp.asarray(v)), w), np.cross(v, w), atol=1e-5
     )
+
+
+def test_series_near_zero_has_the_right_terms() -> None:
+    """Entries in which the series' second terms are what float32 can still resolve."""
+    t = 9e-3  # below the threshold of the series
+    x = y = t / np.sqrt(2)
+    turn = np.asarray(rotations.axis_angle_to_matrix(jnp.array([[x, y, 0.0], [0.0, 0.0, t]])))
+    # (1 - cos t) / t^2 x y, and sin t
+    np.testing.assert_allclose(turn[0, 0, 1], (1 - np.cos(t)) / t**2 * x * y, rtol=1e-6)
+    np.testing.assert_allclose(turn[1, 1, 0], np.sin(t), rtol=1e-6)
+    # (t - sin t) / t^3 x y; t - sin t from its own series, in float64
+    rest = 1 / 6 - t**2 / 120 + t**4 / 5040
+    jacobian = np.asarray(rotations.right_jacobian(jnp.array([x, y, 0.0])))
+    np.testing.assert_allclose(jacobian[0, 1], rest * x * y, rtol=5e-7)
+
+
+def test_derivatives_of_the_series_near_zero_have_the_right_terms() -> None:
+    """By t^2, in which the third terms are still seen: against the closed forms in float64."""
+    s = 9e-5
+    t = np.sqrt(s)
+    found = jax.jacfwd(rotations._angle_coefficients)(jnp.float32(s))
+    by_t = (
+        (t * np.cos(t) - np.sin(t)) / t**2,
+        (t * np.sin(t) - 2 * (1 - np.cos(t))) / t**3,
+    )
+    for own, slope in zip(found, by_t, strict=False):
+        np.testing.assert_allclose(own, slope / (2 * t), rtol=2e-7)
+    # d/ds (1/6 - s/120 + s^2/5040)
+    np.testing.assert_allclose(found[2], -1 / 120 + s / 2520, rtol=2e-7)

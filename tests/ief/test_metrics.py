@@ -191,3 +191,13 @@ def test_reliability_counts_pairs_and_ranges() -> None:
     np.testing.assert_equal(found.joints, [3, 0, 1, 0, 2])
     np.testing.assert_allclose(found.right, [100 / 3, np.nan, 100, np.nan, 50])
     assert np.isnan(metrics.reliability(confidence, np.ones(6, bool)).ranking)
+
+
+def test_a_joint_half_way_between_both_sides_is_not_mistaken() -> None:
+    left, right = np.zeros((2, 1, 2)), np.zeros((2, 1, 2))
+    right[..., 0] = 16.0
+    estimate = left.copy()
+    # As far from either; and nearer to the other one, just within reach of it.
+    estimate[:, 0, 0] = [8.0, 12.0]
+    found = metrics.mistaken_sides(estimate, left, right, np.array([8.0, 4.0]))
+    assert found[:, 0].tolist() == [False, True]

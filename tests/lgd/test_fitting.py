@@ -129,3 +129,14 @@ def test_a_hidden_keypoint_may_be_anywhere(
     nowhere = people.points.at[:, 4].set(np.nan)
     expected = fitting.fit(trained, joint_model, people.points, confidence)
     assert_close(fitting.fit(trained, joint_model, nowhere, confidence), expected)
+
+
+def test_the_error_is_the_mean_distance_of_the_seen_keypoints(
+    joint_model: joints.JointModel, people: synthetic_views.Example
+) -> None:
+    trained = untrained(SMALL["paper"], joint_model)
+    confidence = people.confidence.at[:, 4].set(0.0).at[1, 7].set(0.0)
+    found = fitting.fit(trained, joint_model, people.points, confidence)
+    distance = np.linalg.norm(found.keypoints - people.points, axis=-1)
+    expected = [d[c > 0].mean() for d, c in zip(distance, np.asarray(confidence), strict=True)]
+    np.testing.assert_allclose(found.error, expected, rtol=1e-4)

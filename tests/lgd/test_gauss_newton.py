@@ -149,3 +149,30 @@ def test_no_keypoints_leave_the_belief_alone(
     nothing = look.observed._replace(confidence=jnp.zeros(18))
     end = gauss_newton.map_estimate(look._replace(observed=nothing), near(person), 2)
     np.testing.assert_allclose(end.local[-1], near(person).body.local, atol=1e-5)
+
+
+@pytest.mark.parametrize("hidden", [(), (4,), (0, 7, 12)])
+def test_dimensions_that_hold_nothing_are_hidden_or_the_cameras(
+    task: reprojection.Problem, person: synthetic_views.Example, hidden: tuple[int, ...]
+) -> None:
+    """Whatever moves the keypoints, rows have the rank of all dimensions less the unused."""
+    look = measurement(task, person, 0.0)
+    confidence = look.observed.confidence.at[np.array(hidden, int)].set(0.0)
+    look = look._replace(observed=look.observed._replace(confidence=confidence))
+    linear = gauss_newton.linearise(look, near(person), zero())
+    root = jnp.sqrt(confidence)[:, None]
+    anywhere = jax.random.normal(jax.random.key(5), (18, 2))
+    free = gauss_newton._camera_directions(anywhere, root)
+    motions = jax.random.normal(jax.random.key(6), (36, 82)) * jnp.repeat(root, 2, 0)
+    rank = np.linalg.matrix_rank(np.asarray(gauss_newton._without(free, motions)), rtol=1e-4)
+    assert int(linear.unused) == 36 - rank
+
+
+def test_products_of_rows_stay_positive() -> None:
+    """Of few rows that matter: what float32 leaves below zero is less than what is added."""
+    few = np.random.default_rng(0).normal(size=(3, 82))
+    rows = jnp.asarray(np.random.default_rng(1).normal(size=(36, 3)) @ few, jnp.float32)
+    values = np.linalg.eigvalsh(np.asarray(gauss_newton._gram(rows), np.float64))
+    assert values[0] > 0
+    exact = np.asarray(rows, np.float64) @ np.asarray(rows, np.float64).T
+    np.testing.assert_allclose(values[-3:], np.linalg.eigvalsh(exact)[-3:], rtol=1e-5)
