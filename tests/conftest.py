@@ -1,5 +1,7 @@
 """What all tests share: strict shapes, and the embedded assets loaded once."""
 
+import os
+
 import jax
 import pytest
 
@@ -9,6 +11,9 @@ from ief_jax.body import joints, model_files, smpl
 def pytest_configure() -> None:
     # A [24, 3] array meeting a [3] one is a bug until somebody wrote the axis down.
     jax.config.update("jax_numpy_rank_promotion", "raise")
+    # Most of the suite's time is LLVM optimising programs that then run for milliseconds.
+    jax.config.update("jax_disable_most_optimizations", True)
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # of the programs that tests start
 
 
 @pytest.fixture(scope="session")

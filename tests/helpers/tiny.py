@@ -24,7 +24,7 @@ CONFIGURATION = LGDConfig(
 def checkpoint(model: joints.JointModel) -> checkpoints.Checkpoint:
     """Random weights for a body."""
     task = build.problem(CONFIGURATION, model)
-    weights = build.initial_weights(CONFIGURATION, task, jax.random.key(0))
+    weights = jax.jit(lambda: build.initial_weights(CONFIGURATION, task, jax.random.key(0)))()
     return checkpoints.Checkpoint(CONFIGURATION, weights)
 
 

@@ -13,6 +13,7 @@ from ief_jax.io.files import InputError
 from ief_jax.lgd import build, fitting, synthetic_views
 from ief_jax.lgd.checkpoints import Checkpoint
 from ief_jax.lgd.config import PAPER, RELEASED, LGDConfig
+from tests.helpers.people import random_people
 
 SMALL = {
     configuration.name: dataclasses.replace(configuration, width=16, steps=2)
@@ -23,7 +24,7 @@ SMALL = {
 def untrained(configuration: LGDConfig, model: joints.JointModel) -> Checkpoint:
     """Random weights: the fit is bad, but it is a fit."""
     task = build.problem(configuration, model)
-    weights = build.initial_weights(configuration, task, jax.random.key(1))
+    weights = jax.jit(lambda: build.initial_weights(configuration, task, jax.random.key(1)))()
     # Larger outputs than at initialisation, so that the steps do something.
     return Checkpoint(configuration, jax.tree.map(lambda w: 2 * w, weights))
 
@@ -36,11 +37,7 @@ def checkpoint(request: pytest.FixtureRequest, joint_model: joints.JointModel) -
 @pytest.fixture(scope="module")
 def people(joint_model: joints.JointModel) -> synthetic_views.Example:
     task = build.problem(PAPER, joint_model)
-    keys = jax.random.split(jax.random.key(2), 3)
-    poses = 0.2 * jax.random.normal(jax.random.key(3), (3, 24, 3))
-    return jax.vmap(lambda k, p: synthetic_views.example(k, task.model, task.selection, p))(
-        keys, poses
-    )
+    return random_people(task.model, task.selection, 3, spread=0.2, seed=2)
 
 
 def assert_close(a: fitting.Bodies, b: fitting.Bodies, tolerance: float = 2e-4) -> None:

@@ -15,6 +15,7 @@ from ief_jax.lgd import build, gauss_newton, reprojection, synthetic_views
 from ief_jax.lgd.config import RELEASED
 from ief_jax.lgd.gauss_newton import Displacement, GaussianPrior, Measurement
 from ief_jax.lgd.parameters import Body
+from tests.helpers.people import random_people
 
 
 @pytest.fixture(scope="module")
@@ -24,19 +25,30 @@ def task(joint_model: joints.JointModel) -> reprojection.Problem:
 
 @pytest.fixture(scope="module")
 def person(task: reprojection.Problem) -> synthetic_views.Example:
-    pose = 0.3 * jax.random.normal(jax.random.key(0), (24, 3))
-    return synthetic_views.example(jax.random.key(1), task.model, task.selection, pose)
+    people = random_people(task.model, task.selection, 1, spread=0.3, seed=0)
+    return jax.tree.map(lambda leaf: leaf[0], people)
 
 
 def measurement(
     task: reprojection.Problem, person: synthetic_views.Example, noise: float
 ) -> Measurement:
-    pixels = Keypoints2D(person.points, person.confidence)
+    seen = noisy(Keypoints2D(person.points, person.confidence), noise)
+    return Measurement(task.model, task.selection, seen)
+
+
+@jax.jit
+def noisy(pixels: Keypoints2D, noise: float) -> Keypoints2D:
     seen = normalise(pixels, bounding_square(pixels))
     moved = seen.points + noise * jax.random.normal(jax.random.key(2), seen.points.shape)
-    return Measurement(task.model, task.selection, seen._replace(points=moved))
+    return seen._replace(points=moved)
 
 
+linearise = jax.jit(gauss_newton.linearise)
+most_likely_noise = jax.jit(gauss_newton.most_likely_noise)
+map_estimate = jax.jit(gauss_newton.map_estimate, static_argnums=2)
+
+
+@jax.jit
 def near(person: synthetic_views.Example) -> GaussianPrior:
     """A prior that is off by about as much as it says."""
     turn, shape = 0.1 * jax.random.normal(jax.random.key(3), (24, 3)), jnp.full(10, 0.3)
@@ -55,13 +67,20 @@ def test_jacobian_of_points_is_that_of_autodiff(
     rigid = dataclasses.replace(task.model, bone_pose_offsets=0 * task.model.bone_pose_offsets)
     body = Body(person.local, person.betas)
     at = Displacement(0.2 * jax.random.normal(jax.random.key(4), (24, 3)), jnp.ones(10))
-    expected = jax.jacfwd(lambda d: joints.positions(rigid, *gauss_newton.displaced(body, d)))(at)
-    moved = gauss_newton.displaced(body, at)
-    points = joints.evaluate(rigid, moved.local, moved.betas)
-    axes = rotations.compose(points.world, rotations.right_jacobian(at.turn))
-    by_turn = rotations.compose(joints.rotation_jacobian(rigid, points), axes[None])
+
+    @jax.jit
+    def by_hand(at: Displacement) -> tuple[jax.Array, jax.Array]:
+        moved = gauss_newton.displaced(body, at)
+        points = joints.evaluate(rigid, moved.local, moved.betas)
+        axes = rotations.compose(points.world, rotations.right_jacobian(at.turn))
+        turned = joints.rotation_jacobian(rigid, points)
+        return rotations.compose(turned, axes[None]), points.shape_jacobian
+
+    by_turn, by_shape = by_hand(at)
+    positions = jax.jacfwd(lambda d: joints.positions(rigid, *gauss_newton.displaced(body, d)))
+    expected = jax.jit(positions)(at)
     np.testing.assert_allclose(by_turn, expected.turn.transpose(0, 2, 1, 3), atol=2e-6)
-    np.testing.assert_allclose(points.shape_jacobian, expected.betas, atol=2e-6)
+    np.testing.assert_allclose(by_shape, expected.betas, atol=2e-6)
 
 
 def test_steps_minimise_what_they_say(
@@ -83,10 +102,11 @@ def test_steps_minimise_what_they_say(
         )
 
     step = gauss_newton.correction(look, prior, jnp.float32(noise))
-    states = loop.refine(step, zero(), 12)
-    end = jax.tree.map(lambda d: d[-1], states)
-    slope, first = jax.jit(jax.grad(objective))(end), jax.jit(jax.grad(objective))(zero())
-    assert float(objective(end)) < 0.1 * float(objective(zero()))
+    states = jax.jit(lambda start: loop.refine(step, start, 12))(zero())
+    value_and_slope = jax.jit(jax.value_and_grad(objective))
+    end, slope = value_and_slope(jax.tree.map(lambda d: d[-1], states))
+    start, first = value_and_slope(zero())
+    assert float(end) < 0.1 * float(start)
     for final, initial in zip(slope, first, strict=True):
         assert np.abs(final).max() < 1e-2 * np.abs(initial).max()
 
@@ -96,8 +116,8 @@ def test_exact_and_noisy_keypoints_are_told_apart(
 ) -> None:
     noises = []
     for noise in (0.0, 0.02):
-        close = gauss_newton.linearise(measurement(task, person, noise), near(person), zero())
-        noises.append(float(gauss_newton.most_likely_noise(close)))
+        close = linearise(measurement(task, person, noise), near(person), zero())
+        noises.append(float(most_likely_noise(close)))
     assert noises[0] < 0.006 and 0.009 < noises[1] < 0.05
 
 
@@ -108,7 +128,7 @@ def test_evidence_is_that_of_scipy(
     from scipy.linalg import null_space
     from scipy.stats import multivariate_normal
 
-    close = gauss_newton.linearise(measurement(task, person, 0.01), near(person), zero())
+    close = linearise(measurement(task, person, 0.01), near(person), zero())
     rows, target = np.asarray(close.rows, np.float64), np.asarray(close.target, np.float64)
     # The camera's three directions hold nothing: rows and target have no part in them.
     gram = rows @ rows.T
@@ -123,7 +143,7 @@ def test_evidence_is_that_of_scipy(
         ).logpdf(basis.T @ target)
         for s in gauss_newton.NOISES
     ]
-    assert float(gauss_newton.most_likely_noise(close)) == pytest.approx(
+    assert float(most_likely_noise(close)) == pytest.approx(
         float(gauss_newton.NOISES[int(np.argmax(density))])
     )
 
@@ -135,7 +155,7 @@ def test_hidden_keypoints_have_no_say(
     hidden = look.observed._replace(confidence=look.observed.confidence.at[4].set(0.0))
     moved = hidden._replace(points=hidden.points.at[4].set(5.0))
     ends = [
-        gauss_newton.map_estimate(look._replace(observed=seen), near(person), 2).local
+        map_estimate(look._replace(observed=seen), near(person), 2).local
         for seen in (hidden, moved)
     ]
     np.testing.assert_array_equal(ends[0], ends[1])
@@ -147,7 +167,7 @@ def test_no_keypoints_leave_the_belief_alone(
 ) -> None:
     look = measurement(task, person, 0.0)
     nothing = look.observed._replace(confidence=jnp.zeros(18))
-    end = gauss_newton.map_estimate(look._replace(observed=nothing), near(person), 2)
+    end = map_estimate(look._replace(observed=nothing), near(person), 2)
     np.testing.assert_allclose(end.local[-1], near(person).body.local, atol=1e-5)
 
 

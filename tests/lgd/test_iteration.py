@@ -1,5 +1,6 @@
 """Learned gradient descent: its error, its gradient, its features, its steps."""
 
+from collections.abc import Callable
 from typing import TypeVar
 
 import jax
@@ -21,6 +22,7 @@ from ief_jax.lgd import (
 )
 from ief_jax.lgd.config import LIFTING, PAPER, RELEASED, LGDConfig
 from ief_jax.lgd.parameters import Body
+from tests.helpers.people import random_people
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +32,14 @@ def task(joint_model: JointModel) -> reprojection.Problem:
 
 def observed(task: reprojection.Problem, count: int) -> tuple[Keypoints2D, synthetic_views.Example]:
     """Normalised keypoints of people in small random poses, and who they are."""
-    poses = 0.3 * jax.random.normal(jax.random.key(7), (count, 24, 3))
-    keys = jax.random.split(jax.random.key(8), count)
-    people = jax.vmap(lambda k, p: synthetic_views.example(k, task.model, task.selection, p))(
-        keys, poses
-    )
-    pixels = Keypoints2D(people.points, people.confidence)
-    return jax.vmap(lambda o: normalise(o, bounding_square(o)))(pixels), people
+    people = random_people(task.model, task.selection, count, spread=0.3, seed=7)
+    return normalised(Keypoints2D(people.points, people.confidence)), people
+
+
+@jax.jit
+@jax.vmap
+def normalised(pixels: Keypoints2D) -> Keypoints2D:
+    return normalise(pixels, bounding_square(pixels))
 
 
 Tree = TypeVar("Tree")
@@ -70,25 +73,41 @@ def test_encode_is_the_inverse_of_body_and_view(
     task = task._replace(parameterisation=parameterisation)
     observations, people = observed(task, 1)
     seen, person = one(observations, 0), one(people, 0)
-    square = bounding_square(Keypoints2D(person.points, person.confidence))
-    view = person.camera._replace(
-        scale=person.camera.scale / square.half,
-        translation=(person.camera.translation - square.centre) / square.half,
-    )
-    theta = parameterisation.encode(Body(person.local, person.betas), view)
-    again = reprojection.reproject(task, theta, seen)
+
+    @jax.jit
+    def there_and_back(
+        seen: Keypoints2D, person: synthetic_views.Example
+    ) -> tuple[reprojection.Reprojection, jax.Array]:
+        square = bounding_square(Keypoints2D(person.points, person.confidence))
+        view = person.camera._replace(
+            scale=person.camera.scale / square.half,
+            translation=(person.camera.translation - square.centre) / square.half,
+        )
+        theta = parameterisation.encode(Body(person.local, person.betas), view)
+        error = reprojection.reprojection_error(task, theta, seen)
+        return reprojection.reproject(task, theta, seen), error
+
+    again, error = there_and_back(seen, person)
     np.testing.assert_allclose(again.body.local, person.local, atol=1e-5)
     np.testing.assert_allclose(again.keypoints, seen.points, atol=2e-5)
-    assert reprojection.reprojection_error(task, theta, seen) < 1e-7
+    assert error < 1e-7
 
 
-def test_gradient_by_finite_differences(task: reprojection.Problem) -> None:
+@pytest.fixture(scope="module")
+def slope_at(task: reprojection.Problem) -> Callable[..., reprojection.ErrorAndGradient]:
+    """Error and gradient of one person, compiled once."""
+    return jax.jit(lambda theta, seen: reprojection.error_and_gradient(task, theta, seen))
+
+
+def test_gradient_by_finite_differences(
+    task: reprojection.Problem, slope_at: Callable[..., reprojection.ErrorAndGradient]
+) -> None:
     seen = one(observed(task, 1)[0], 0)
     theta = jax.tree.map(
         lambda g: 0.1 * jax.random.normal(jax.random.key(g.size), g.shape),
         task.parameterisation.start(10),
     )
-    slope = jax.jit(lambda t: reprojection.error_and_gradient(task, t, seen))(theta)
+    slope = slope_at(theta, seen)
     error = jax.jit(lambda t: reprojection.reprojection_error(task, t, seen))
     for name, index in (("pose", 47), ("shape", 0), ("rotation", 1), ("scale", 0)):
         step = 1e-2
@@ -98,21 +117,25 @@ def test_gradient_by_finite_differences(task: reprojection.Problem) -> None:
         assert float(slope.gradient[name][index]) == pytest.approx(expected, rel=2e-2), name
 
 
-def test_gradient_does_not_vanish_at_the_start(task: reprojection.Problem) -> None:
+def test_gradient_does_not_vanish_at_the_start(
+    task: reprojection.Problem, slope_at: Callable[..., reprojection.ErrorAndGradient]
+) -> None:
     seen = one(observed(task, 1)[0], 0)
-    slope = reprojection.error_and_gradient(task, task.parameterisation.start(10), seen)
+    slope = slope_at(task.parameterisation.start(10), seen)
     for name, group in slope.gradient.items():
         assert np.isfinite(group).all() and np.abs(group).max() > 1e-4, name
 
 
-def test_hidden_keypoints_have_no_say(task: reprojection.Problem) -> None:
+def test_hidden_keypoints_have_no_say(
+    task: reprojection.Problem, slope_at: Callable[..., reprojection.ErrorAndGradient]
+) -> None:
     seen = one(observed(task, 1)[0], 0)
     hidden = seen._replace(confidence=seen.confidence.at[4].set(0.0))
     moved = hidden._replace(points=hidden.points.at[4].set(9.0))
     theta = task.parameterisation.start(10)
     np.testing.assert_array_equal(
-        parameters.flatten(reprojection.error_and_gradient(task, theta, hidden).gradient),
-        parameters.flatten(reprojection.error_and_gradient(task, theta, moved).gradient),
+        parameters.flatten(slope_at(theta, hidden).gradient),
+        parameters.flatten(slope_at(theta, moved).gradient),
     )
 
 
@@ -145,7 +168,9 @@ def test_a_step_adds_what_the_network_says(task: reprojection.Problem) -> None:
     for group in states.values():
         np.testing.assert_allclose(group, np.arange(3)[:, None, None] * 0.01 + 0 * group, rtol=1e-6)
     start = iteration.initial_theta(task, seen)
-    expected = jax.vmap(lambda t, o: reprojection.error_and_gradient(task, t, o))(start, seen)
+    expected = jax.jit(jax.vmap(lambda t, o: reprojection.error_and_gradient(task, t, o)))(
+        start, seen
+    )
     np.testing.assert_allclose(record.error[0], expected.error, rtol=1e-5)
 
 
@@ -153,14 +178,16 @@ def test_plain_descent_lowers_the_error(task: reprojection.Problem) -> None:
     from ief_jax import loop
 
     seen, _ = observed(task, 4)
-    steps = loop.refine(
-        iteration.gradient_descent(task, seen, 0.02), iteration.initial_theta(task, seen), 30
-    )
-    errors = jax.vmap(
-        lambda theta: jax.vmap(lambda t, o: reprojection.reprojection_error(task, t, o))(
-            theta, seen
+
+    @jax.jit
+    def errors_of_steps(seen: Keypoints2D) -> jax.Array:
+        steps = loop.refine(
+            iteration.gradient_descent(task, seen, 0.02), iteration.initial_theta(task, seen), 30
         )
-    )(steps)
+        of_each = jax.vmap(lambda t, o: reprojection.reprojection_error(task, t, o))
+        return jax.vmap(lambda theta: of_each(theta, seen))(steps)
+
+    errors = errors_of_steps(seen)
     assert (errors[-1] < 0.8 * errors[0]).all()
 
 
@@ -169,7 +196,8 @@ def test_training_does_not_differentiate_through_the_gradient(task: reprojection
     theta = task.parameterisation.start(10)
 
     def through(slopes: reprojection.GradientFunction) -> parameters.Theta:
-        return jax.grad(lambda t: parameters.flatten(slopes(task, t, seen).gradient).sum())(theta)
+        total = jax.grad(lambda t: parameters.flatten(slopes(task, t, seen).gradient).sum())
+        return jax.jit(total)(theta)
 
     assert not parameters.flatten(through(reprojection.detached_error_and_gradient)).any()
     assert parameters.flatten(through(reprojection.error_and_gradient)).any()
@@ -183,7 +211,9 @@ def test_symmetric_steps_treat_left_and_right_alike(
     task = build.problem(configuration, joint_model)
     seen, _ = observed(task, 2)
     image = jax.vmap(lambda o: iteration.mirror_keypoints(o, task.opposite))(seen)
-    weights = build.initial_weights(configuration, task, jax.random.key(0))
+    weights = jax.jit(lambda key: build.initial_weights(configuration, task, key))(
+        jax.random.key(0)
+    )
     propose = iteration.mirror_averaged(
         build.proposal(configuration, task, weights), gauss_newton.mirror_logits
     )
@@ -193,8 +223,9 @@ def test_symmetric_steps_treat_left_and_right_alike(
         )
     unrolled = jax.jit(lambda o: iteration.unroll(task, propose, o, 2)[0])
     there, back = unrolled(seen), unrolled(image)
+    mirror = jax.jit(jax.vmap(task.parameterisation.mirror))
     for n in range(3):
-        mirrored = jax.vmap(task.parameterisation.mirror)(one(back, n))
+        mirrored = mirror(one(back, n))
         np.testing.assert_allclose(
             parameters.flatten(mirrored), parameters.flatten(one(there, n)), atol=2e-3
         )
