@@ -106,7 +106,7 @@ def test_log_density_is_scipys(embedded: pose_prior.PosePrior) -> None:
         densities = np.array(parts) + np.asarray(embedded.log_weights, np.float64)
         pose = jnp.asarray(pose, jnp.float32)
         np.testing.assert_allclose(
-            pose_prior.log_density(embedded, pose), logsumexp(parts), rtol=1e-3, atol=0.05
+            pose_prior.log_density(embedded, pose), logsumexp(densities), rtol=1e-3, atol=0.05
         )
         np.testing.assert_allclose(
             pose_prior.largest_component(embedded, pose), densities.max(), rtol=1e-3, atol=0.05

@@ -37,6 +37,16 @@ def make(
     return partial(training.example, item=None, draw=draw, task=task, keypoint_noise=keypoint_noise)
 
 
+def several(configuration: LGDConfig, model: joints.JointModel, count: int) -> Any:
+    """Some examples with keypoint noise, drawn by one program."""
+    draw = jax.jit(jax.vmap(make(configuration, model, training.KeypointNoise())))
+    return draw(jax.random.split(jax.random.key(5), count))
+
+
+def initial_weights(configuration: LGDConfig, task: reprojection.Problem) -> Any:
+    return jax.jit(lambda key: build.initial_weights(configuration, task, key))(jax.random.key(0))
+
+
 def test_mirrored_pose_is_the_mirror_image(joint_model: joints.JointModel) -> None:
     from ief_jax.geometry import rotations
 
@@ -50,7 +60,7 @@ def test_mirrored_pose_is_the_mirror_image(joint_model: joints.JointModel) -> No
 def test_truth_explains_the_keypoints(joint_model: joints.JointModel) -> None:
     """Without keypoint_noise, the true body and camera give the observed keypoints."""
     clean = training.KeypointNoise(0.0, 0.0)
-    observed, truth = make(PAPER, joint_model, clean)(jax.random.key(1))
+    observed, truth = jax.jit(make(PAPER, joint_model, clean))(jax.random.key(1))
     task = build.problem(PAPER, joint_model)
     again = camera.project_weak(truth.view, task.selection @ truth.points)
     np.testing.assert_allclose(again, observed.points, atol=1e-5)
@@ -62,7 +72,7 @@ def test_truth_explains_the_keypoints(joint_model: joints.JointModel) -> None:
 def test_losses_vanish_at_the_truth(name: str, joint_model: joints.JointModel) -> None:
     task = build.problem(SMALL[name], joint_model)
     clean = training.KeypointNoise(0.0, 0.0)
-    observed, truth = make(SMALL[name], joint_model, clean)(jax.random.key(2))
+    observed, truth = jax.jit(make(SMALL[name], joint_model, clean))(jax.random.key(2))
     theta = task.parameterisation.encode(truth.body, truth.view)
     assert float(losses.parameter_loss(task, theta, truth)) < 1e-4
     assert float(losses.body_loss(task, theta, observed, truth)) < 5e-3
@@ -157,9 +167,8 @@ def test_pmap_gives_the_same_losses(joint_model: joints.JointModel) -> None:
     configuration = SMALL["paper"]
     task = build.problem(configuration, joint_model)
     objective = training.loss(configuration, task)
-    weights = build.initial_weights(configuration, task, jax.random.key(0))
-    keys = jax.random.split(jax.random.key(5), 8)
-    observed, truth = jax.vmap(make(configuration, joint_model, training.KeypointNoise()))(keys)
+    weights = initial_weights(configuration, task)
+    observed, truth = several(configuration, joint_model, 8)
     one = jax.tree.map(lambda x: x[None], (observed, truth))
     by_pmap = jax.pmap(objective, in_axes=(None, 0, 0))(weights, *one)
     by_jit = jax.jit(objective)(weights, observed, truth)
@@ -170,20 +179,24 @@ def test_lgd_loss_is_the_sum_over_steps(joint_model: joints.JointModel) -> None:
     """Against Algorithm 1 written out with a Python loop."""
     configuration = SMALL["paper"]
     task = build.problem(configuration, joint_model)
-    weights = build.initial_weights(configuration, task, jax.random.key(0))
+    weights = initial_weights(configuration, task)
     module = build.network(configuration, task)
-    keys = jax.random.split(jax.random.key(5), 2)
-    observed, truth = jax.vmap(make(configuration, joint_model, training.KeypointNoise()))(keys)
+    observed, truth = several(configuration, joint_model, 2)
+
+    @jax.jit
+    def step(theta: parameters.Theta, seen: Any) -> parameters.Theta:
+        gradient = jax.grad(reprojection.reprojection_error, argnums=1)(task, theta, seen)
+        shown = features.all_features(gradient, theta, seen)
+        update = parameters.unflatten(module.apply(weights, shown[None])[0], theta)
+        return {name: theta[name] + update[name] for name in theta}
+
     total = 0.0
     for n in range(2):
         seen, real = jax.tree.map(lambda x, n=n: x[n], (observed, truth))
         theta = task.parameterisation.start(10)
         target = task.parameterisation.encode(real.body, real.view)
         for _ in range(configuration.steps):
-            gradient = jax.grad(reprojection.reprojection_error, argnums=1)(task, theta, seen)
-            shown = features.all_features(gradient, theta, seen)
-            update = parameters.unflatten(module.apply(weights, shown[None])[0], theta)
-            theta = {name: theta[name] + update[name] for name in theta}
+            theta = step(theta, seen)
             total += sum(float(jnp.abs(theta[name] - target[name]).sum()) for name in theta) / 2
     value = training.loss(configuration, task)(weights, observed, truth)
     assert float(value) == pytest.approx(total, rel=1e-4)
