@@ -20,7 +20,7 @@ from ief_jax.body import poses as body_poses
 from ief_jax.formats import poses as formats_poses
 from ief_jax.io import checkpoint_files
 from ief_jax.io.files import InputError
-from ief_jax.lgd import build, checkpoints, training
+from ief_jax.lgd import build, checkpoints, detector_errors, training
 from ief_jax.lgd.config import NAMED, LGDConfig
 from ief_jax.training import mesh as training_mesh
 from ief_jax.training import run_loop, run_options, state, step
@@ -43,9 +43,11 @@ def run(arguments: Train) -> None:
     optimiser = optimisers.from_options(arguments.optimiser, arguments.iterations)
     run_loop.claim(workdir, run_options.settings(arguments, FREE), configuration)
 
-    keypoint_noise = training.KeypointNoise(*dataclasses.astuple(arguments.keypoint_noise))
+    rates = detector_errors.Rates(**dataclasses.asdict(arguments.keypoint_noise))
     advance = step.training_step(
-        partial(training.example, draw=draw, task=task, keypoint_noise=keypoint_noise),
+        partial(
+            training.example, draw=draw, task=task, rates=rates, cameras=training.Cameras()
+        ),
         training.loss(configuration, task),
         optimiser,
         arguments.batch_size,

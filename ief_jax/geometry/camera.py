@@ -13,6 +13,8 @@ from ief_jax import checks
 
 FLIP = np.array([1.0, -1.0], np.float32)
 """y up in the world, y down in the image."""
+LEAST_DEPTH = 0.05
+"""Share of the body's distance at which a point is taken to be when it is nearer or behind."""
 
 
 class WeakPerspective(NamedTuple):
@@ -41,6 +43,82 @@ class Perspective(NamedTuple):
     position: jax.Array
 
 
+class Intrinsics(NamedTuple):
+    """What is known of the lens a person was seen through.
+
+    With a `WeakPerspective` it makes a perspective camera: the scale holds at the depth of the
+    body's origin, which is seen at the translation.
+
+    Attributes:
+      inverse_focal: [] 1 / focal length, per image unit; 0 for a camera infinitely far away.
+      centre: [2] principal point, image units.
+    """
+
+    inverse_focal: jax.Array
+    centre: jax.Array
+
+
+def slopes(image: jax.Array, intrinsics: Intrinsics | None) -> jax.Array:
+    """How far the line of sight through image points [..., 2] leans from the optical axis: [..., 2].
+
+    These are normalised image coordinates, (x - c) / f; zero without intrinsics.
+    """
+    checks.arrays(("image", image, "[..., 2] image points"))
+    if intrinsics is None:
+        return jnp.zeros_like(image)
+    _check_intrinsics(intrinsics)
+    return (image - _like(intrinsics.centre, image)) * intrinsics.inverse_focal
+
+
+def along(points: jax.Array, leaning: jax.Array) -> jax.Array:
+    """Points [..., 3] moved along lines of sight into the plane of the body's origin: [..., 2].
+
+    A perspective camera's x = c + f (X + T_x) / (T_z - Z), multiplied out, is linear in its scale
+    s = f / T_z and translation t:
+
+        x = s (X + Z (x - c) / f) + t
+
+    which is weak perspective along each keypoint's own line of sight instead of parallel ones.
+
+    Args:
+      points: body points, metres.
+      leaning: [..., 2] `slopes` where each is seen.
+    """
+    checks.arrays(
+        ("points", points, "[..., 3] body points, metres"), ("leaning", leaning, "[..., 2] slopes")
+    )
+    return points[..., :2] * _like(FLIP, points) + leaning * points[..., 2:]
+
+
+def project(
+    camera: WeakPerspective, points: jax.Array, intrinsics: Intrinsics | None
+) -> jax.Array:
+    """Points [..., 3] to the image [..., 2], through a lens where one is given."""
+    if intrinsics is None:
+        return project_weak(camera, points)
+    checks.arrays(*_described(camera), ("points", points, "[..., 3] body points, metres"))
+    _check_intrinsics(intrinsics)
+    centre = _like(intrinsics.centre, points)
+    # x^ = c + (s X + t - c) / (1 - s Z / f)
+    nearer = 1 - camera.scale * intrinsics.inverse_focal * points[..., 2:]
+    plane = camera.scale * (points[..., :2] * _like(FLIP, points))
+    offset = _like(camera.translation, points) - centre
+    return centre + (plane + offset) / jnp.maximum(nearer, LEAST_DEPTH)
+
+
+def position(camera: WeakPerspective, intrinsics: Intrinsics) -> jax.Array:
+    """Where the body's origin is from a camera that looks along -z: [3] metres.
+
+    Infinitely far away for an inverse focal length of zero.
+    """
+    checks.arrays(*_described(camera))
+    _check_intrinsics(intrinsics)
+    plane = (camera.translation - intrinsics.centre) / camera.scale * jnp.asarray(FLIP)
+    # T_z = f / s
+    depth = 1 / (camera.scale * intrinsics.inverse_focal)
+    return jnp.concatenate([plane, -depth[None]])
+
+
 def project_weak(camera: WeakPerspective, points: jax.Array) -> jax.Array:
     """Points [..., 3] to the image [..., 2]."""
     checks.arrays(*_described(camera), ("points", points, "[..., 3] body points, metres"))
@@ -65,13 +143,19 @@ def project_perspective(camera: Perspective, points: jax.Array) -> jax.Array:
     return focal * projected + _like(camera.centre, points)
 
 
-def solve_weak(points: jax.Array, image: jax.Array, weights: jax.Array) -> WeakPerspective:
-    """The weak-perspective camera of least weighted squared error, in closed form.
+def solve_weak(
+    points: jax.Array,
+    image: jax.Array,
+    weights: jax.Array,
+    intrinsics: Intrinsics | None = None,
+) -> WeakPerspective:
+    """The camera of least weighted squared error, in closed form.
 
     Args:
       points: [K, 3] body points.
       image: [K, 2] where they are seen.
       weights: [K], not negative; points of weight zero have no influence.
+      intrinsics: of a perspective camera, whose errors count at the depth of the body's origin.
 
     Returns:
       The camera; its scale is at least 1e-3 of the ratio of the two spreads, so that a body seen
@@ -83,7 +167,7 @@ def solve_weak(points: jax.Array, image: jax.Array, weights: jax.Array) -> WeakP
         ("weights", weights, "[K]"),
     )
     w = (weights / jnp.maximum(weights.sum(), 1e-9))[:, None]
-    plane = points[:, :2] * FLIP[None]
+    plane = along(points, slopes(image, intrinsics))
     plane_mean, image_mean = (w * plane).sum(0), (w * image).sum(0)
     a, b = plane - plane_mean[None], image - image_mean[None]
     spread = (w * a**2).sum() + 1e-9
@@ -96,6 +180,13 @@ def solve_weak(points: jax.Array, image: jax.Array, weights: jax.Array) -> WeakP
 def check(camera: WeakPerspective) -> None:
     """Raises ValueError unless the camera is that of one example."""
     checks.arrays(*_described(camera))
+
+
+def _check_intrinsics(intrinsics: Intrinsics) -> None:
+    checks.arrays(
+        ("intrinsics.inverse_focal", intrinsics.inverse_focal, "[] per image unit"),
+        ("intrinsics.centre", intrinsics.centre, "[2] principal point"),
+    )
 
 
 def _described(camera: WeakPerspective) -> tuple[tuple[str, object, str], ...]:

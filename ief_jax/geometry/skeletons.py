@@ -70,6 +70,8 @@ BODY_25B = (
     "right_small_toe",
     "right_heel",
 )
+UNION_27 = (*COCO_17, "neck", "mid_hip", *BODY_25B[17:])
+"""All keypoints of the layouts here. Those that LGD is trained on, any of them unseen."""
 LSP_14 = (
     "right_ankle",
     "right_knee",
@@ -119,6 +121,7 @@ LAYOUTS: Mapping[str, tuple[str, ...]] = {
     "COCO_18": COCO_18,
     "BODY_25": BODY_25,
     "BODY_25B": BODY_25B,
+    "UNION_27": UNION_27,
     "LSP_14": LSP_14,
     "MPII_16": MPII_16,
 }

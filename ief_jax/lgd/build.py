@@ -9,7 +9,7 @@ from ief_jax.body import joints
 from ief_jax.geometry import keypoints2d, skeletons
 from ief_jax.io import checkpoint_files
 from ief_jax.io.files import InputError
-from ief_jax.lgd import checkpoints, gauss_newton, iteration, parameters, reprojection
+from ief_jax.lgd import checkpoints, gauss_newton, iteration, parameters, reprojection, upright
 from ief_jax.lgd import features as lgd_features
 from ief_jax.lgd.config import LGDConfig
 from ief_jax.lgd.network import UpdateNetwork
@@ -25,8 +25,11 @@ FEATURES = {
     "keypoints": lgd_features.keypoint_features,
 }
 
-LAYOUT = skeletons.COCO_18
+LAYOUT = skeletons.UNION_27
 """The keypoints that the networks know."""
+
+HEIGHTS = upright.heights(LAYOUT)
+"""How the keypoints show which way up a person is."""
 
 
 def problem(configuration: LGDConfig, model: joints.JointModel) -> reprojection.Problem:
@@ -49,7 +52,7 @@ def network(configuration: LGDConfig, task: reprojection.Problem) -> UpdateNetwo
     """A configuration's network, without weights."""
     outputs = iteration.theta_size(task)
     if configuration.second_order_steps:
-        outputs += gauss_newton.output_size(task.model.betas)
+        outputs += gauss_newton.output_size(task.model.betas, len(LAYOUT))
     return UpdateNetwork(outputs, configuration.width, configuration.blocks)
 
 

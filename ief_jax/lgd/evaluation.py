@@ -28,6 +28,9 @@ from ief_jax.lgd.parameters import Body
 
 MILLIMETRES = 1000.0
 
+DETECTED = np.isin(build.LAYOUT, skeletons.COCO_18).astype(np.float32)
+"""The keypoints that the protocol lets a fit see: OpenPose's COCO model's 18, of 27."""
+
 
 class Examples(NamedTuple):
     """N people with known bodies, and what a fit is given of them.
@@ -72,7 +75,7 @@ def choose(total: int, count: int | None, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).permutation(total)[:count])
 
 
-@jax.jit
+@partial(jax.jit, static_argnames="view")
 def examples_of_poses(
     model: joints.JointModel,
     poses: jax.Array,
@@ -80,6 +83,7 @@ def examples_of_poses(
     seed: jax.Array,
     noise: float | jax.Array = 0.0,
     drop: float | jax.Array = 0.0,
+    view: synthetic_views.View = synthetic_views.view_body,
 ) -> Examples:
     """The protocol on given poses.
 
@@ -90,15 +94,16 @@ def examples_of_poses(
       seed: of views, shapes, cameras, noise.
       noise: as in `synthetic_views.add_keypoint_noise`.
       drop: likewise.
+      view: how they are seen, of `synthetic_views`: `view_body` or `view_body_in_perspective`.
     """
     checks.arrays(
         ("poses", poses, "[N, 24, 3] axis-angle, radians"),
         ("number", number, "int [N] of each pose"),
     )
-    return jax.vmap(partial(_example, model, seed, noise, drop))(poses, number)
+    return jax.vmap(partial(_example, model, seed, noise, drop, view))(poses, number)
 
 
-@jax.jit
+@partial(jax.jit, static_argnames="view")
 def examples_of_prior(
     model: joints.JointModel,
     prior: pose_prior.PosePrior,
@@ -106,6 +111,7 @@ def examples_of_prior(
     seed: jax.Array,
     noise: float | jax.Array = 0.0,
     drop: float | jax.Array = 0.0,
+    view: synthetic_views.View = synthetic_views.view_body,
 ) -> Examples:
     """The protocol on poses drawn from the prior, one for each `number` [N]."""
 
@@ -114,7 +120,8 @@ def examples_of_prior(
     def draw(index: jax.Array) -> jax.Array:
         return pose_prior.sample(prior, _keys(seed, index)[0])
 
-    return jax.vmap(partial(_example, model, seed, noise, drop))(jax.vmap(draw)(number), number)
+    examples = partial(_example, model, seed, noise, drop, view)
+    return jax.vmap(examples)(jax.vmap(draw)(number), number)
 
 
 def _keys(seed: jax.Array, number: jax.Array) -> jax.Array:
@@ -127,15 +134,18 @@ def _example(
     seed: jax.Array,
     noise: float | jax.Array,
     drop: float | jax.Array,
+    view: synthetic_views.View,
     pose: jax.Array,
     number: jax.Array,
 ) -> Examples:
     _, key, noise_key = _keys(seed, number)
-    truth = synthetic_views.example(key, model, _selection(model, build.LAYOUT), pose)
+    truth = synthetic_views.example(key, model, _selection(model, build.LAYOUT), pose, view)
+    # As detected: the 18 keypoints of OpenPose's COCO model are seen, the others are not.
+    detected = truth.confidence * jnp.asarray(DETECTED)
     points, confidence = synthetic_views.add_keypoint_noise(
-        truth.points, truth.confidence, noise_key, noise, drop
+        truth.points, detected, noise_key, noise, drop
     )
-    return Examples(truth, keypoints2d.Keypoints2D(points, confidence))
+    return Examples(truth, keypoints2d.Keypoints2D(points, confidence, truth.intrinsics))
 
 
 def rest_pose(model: joints.JointModel, observed: keypoints2d.Keypoints2D) -> Estimate:
@@ -169,7 +179,8 @@ def learned(
     observed: keypoints2d.Keypoints2D,
 ) -> Estimate:
     """`fitting.fit` of a batch: [N, ...]."""
-    return _of_bodies(fitting.fit(checkpoint, model, *observed, steps))
+    points, confidence, lens = observed
+    return _of_bodies(fitting.fit(checkpoint, model, points, confidence, steps, lens))
 
 
 def path(
@@ -179,7 +190,8 @@ def path(
     observed: keypoints2d.Keypoints2D,
 ) -> Estimate:
     """All states of `fitting.fit` of a batch, as `fitting.trace` has them: [N, T + 1 + S, ...]."""
-    return _of_bodies(fitting.trace(checkpoint, model, *observed, steps).bodies)
+    points, confidence, lens = observed
+    return _of_bodies(fitting.trace(checkpoint, model, points, confidence, steps, lens).bodies)
 
 
 def _of_bodies(bodies: fitting.Bodies) -> Estimate:
@@ -201,7 +213,8 @@ def joint_errors(
     found, right = found - found[:1], right - right[:1]
     seen = example.observed.confidence > 0
     distance = jnp.linalg.norm(estimate.keypoints - example.observed.points, axis=-1)
-    side = jnp.maximum(synthetic_views.box_side(*example.observed), 1.0)
+    observed = example.observed
+    side = jnp.maximum(synthetic_views.box_side(observed.points, observed.confidence), 1.0)
     reprojection = jnp.where(seen, distance, 0.0).sum() / jnp.maximum(seen.sum(), 1) / side
     return (
         MILLIMETRES * metrics.pa_mpjpe(evaluated @ found, evaluated @ right),
@@ -237,8 +250,8 @@ def errors(
 def _seen(model: joints.JointModel, body: Body, observed: keypoints2d.Keypoints2D) -> Estimate:
     """A body and its keypoints through the camera that fits the observed ones best."""
     points = _selection(model, build.LAYOUT) @ joints.positions(model, body.local, body.betas)
-    view = camera.solve_weak(points, observed.points, observed.confidence)
-    return Estimate(body, camera.project_weak(view, points))
+    view = camera.solve_weak(points, observed.points, observed.weights, observed.intrinsics)
+    return Estimate(body, camera.project(view, points, observed.intrinsics))
 
 
 def _selection(model: joints.JointModel, layout: tuple[str, ...]) -> jax.Array:

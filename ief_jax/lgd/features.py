@@ -29,9 +29,15 @@ def theta_features(gradient: Theta, theta: Theta, observed: Keypoints2D) -> jax.
 
 
 def keypoint_features(gradient: Theta, theta: Theta, observed: Keypoints2D) -> jax.Array:
-    """Coordinates and confidences, [3 K]."""
+    """Coordinates, confidences and the lens, [3 K + 3]."""
     del gradient, theta
-    return jnp.concatenate([observed.points.reshape(-1), observed.confidence])
+    lens = observed.intrinsics
+    if lens is None:
+        seen_through = jnp.zeros(3)
+    else:
+        # 1 / f, and by how much the square's middle is off the optical axis
+        seen_through = lens.inverse_focal * jnp.concatenate([jnp.ones(1), lens.centre])
+    return jnp.concatenate([observed.points.reshape(-1), observed.confidence, seen_through])
 
 
 def concatenate(*parts: Features) -> Features:

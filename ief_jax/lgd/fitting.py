@@ -12,7 +12,7 @@ from ief_jax import checks
 from ief_jax.body import joints
 from ief_jax.geometry import camera, keypoints2d, rotations
 from ief_jax.io import checkpoint_files
-from ief_jax.lgd import build, checkpoints, inference, reprojection
+from ief_jax.lgd import build, checkpoints, inference, reprojection, upright
 from ief_jax.lgd.config import LGDConfig
 from ief_jax.lgd.parameters import Theta
 
@@ -23,10 +23,12 @@ class Bodies(NamedTuple):
     Attributes:
       poses: [..., 72] axis-angle, radians, the root first.
       betas: [..., B].
-      scale: [...] pixels per metre.
-      translation: [..., 2] pixels: a point X is seen at scale (X, -Y) + translation.
+      scale: [...] pixels per metre, at the depth of the body's origin.
+      translation: [..., 2] pixels, where the body's origin is seen.
+      intrinsics: of the lens, pixels, [...] and [..., 2]: a point is seen at
+        `camera.project(WeakPerspective(scale, translation), point, intrinsics)`.
       joints: [..., 24, 3] metres.
-      keypoints: [..., 18, 2] where the body's own keypoints are seen, pixels.
+      keypoints: [..., 27, 2] where the body's own keypoints are seen, pixels.
       error: [...] mean distance of the seen keypoints from these, pixels.
     """
 
@@ -34,6 +36,7 @@ class Bodies(NamedTuple):
     betas: jax.Array
     scale: jax.Array
     translation: jax.Array
+    intrinsics: camera.Intrinsics
     joints: jax.Array
     keypoints: jax.Array
     error: jax.Array
@@ -63,15 +66,19 @@ def fit(
     points: ArrayLike,
     confidence: ArrayLike,
     steps: int | None = None,
+    intrinsics: camera.Intrinsics | None = None,
 ) -> Bodies:
     """Fits a body to each of N people.
 
     Args:
       checkpoint: of `checkpoints.load`.
       model: the body, of `joints.fold`.
-      points: [N, 18, 2] keypoints in pixels, in `skeletons.COCO_18`'s order.
-      confidence: [N, 18] in [0, 1]; keypoints of confidence 0 are ignored.
+      points: [N, 27, 2] keypoints in pixels, in `skeletons.UNION_27`'s order.
+      confidence: [N, 27] in [0, 1]; keypoints of confidence 0 are ignored.
       steps: learned steps; the checkpoint's own number by default.
+      intrinsics: of each person's lens, pixels: [N] inverse focal lengths and [N, 2] principal
+        points, or one for all. Without them people are taken to be a few metres away
+        (`inference.ASSUMED_INVERSE_FOCAL`); an inverse focal length of 0 is weak perspective.
 
     Returns:
       `Bodies` with one leading axis; pure and differentiable, compiled once a batch size.
@@ -81,7 +88,7 @@ def fit(
         tracing), a confidence is not in [0, 1] or a keypoint that counts is not finite.
       InputError: the checkpoint's weights are not those of its configuration, or of this body.
     """
-    return _fit(*_arguments(checkpoint, model, points, confidence, steps))
+    return _fit(*_arguments(checkpoint, model, points, confidence, steps, intrinsics))
 
 
 def trace(
@@ -90,9 +97,10 @@ def trace(
     points: ArrayLike,
     confidence: ArrayLike,
     steps: int | None = None,
+    intrinsics: camera.Intrinsics | None = None,
 ) -> Trace:
     """As `fit`, with every step laid open."""
-    return _trace(*_arguments(checkpoint, model, points, confidence, steps))
+    return _trace(*_arguments(checkpoint, model, points, confidence, steps, intrinsics))
 
 
 def _arguments(
@@ -101,24 +109,28 @@ def _arguments(
     points: ArrayLike,
     confidence: ArrayLike,
     steps: int | None,
-) -> tuple[LGDConfig, int, checkpoint_files.Weights, joints.JointModel, jax.Array, jax.Array]:
+    intrinsics: camera.Intrinsics | None,
+) -> tuple[
+    LGDConfig, int, checkpoint_files.Weights, joints.JointModel, keypoints2d.Keypoints2D
+]:
     """What the compiled functions take: static first, arrays as arrays."""
     configuration = checkpoint.configuration
     count = configuration.steps if steps is None else steps
     checks.count("steps", count)
     checks.arrays(
-        ("points", points, "[N, 18, 2] keypoints in skeletons.COCO_18's order, pixels"),
-        ("confidence", confidence, "[N, 18] of skeletons.COCO_18's keypoints, 0 to 1"),
+        ("points", points, "[N, 27, 2] keypoints in skeletons.UNION_27's order, pixels"),
+        ("confidence", confidence, "[N, 27] of skeletons.UNION_27's keypoints, 0 to 1"),
     )
     _check_values(points, confidence)
-    return (
-        configuration,
-        count,
-        checkpoint.weights,
-        model,
-        jnp.asarray(points),
-        jnp.asarray(confidence),
-    )
+    people = jnp.shape(points)[0]
+    lens = None
+    if intrinsics is not None:
+        lens = camera.Intrinsics(
+            jnp.broadcast_to(jnp.asarray(intrinsics.inverse_focal), (people,)),
+            jnp.broadcast_to(jnp.asarray(intrinsics.centre), (people, 2)),
+        )
+    pixels = keypoints2d.Keypoints2D(jnp.asarray(points), jnp.asarray(confidence), lens)
+    return configuration, count, checkpoint.weights, model, pixels
 
 
 def _check_values(points: ArrayLike, confidence: ArrayLike) -> None:
@@ -137,12 +149,11 @@ def _fit(
     steps: int,
     weights: checkpoint_files.Weights,
     model: joints.JointModel,
-    points: jax.Array,
-    confidence: jax.Array,
+    pixels: keypoints2d.Keypoints2D,
 ) -> Bodies:
     # While tracing: once a compilation, not once a call.
     build.check_checkpoint(checkpoints.Checkpoint(configuration, weights), model)
-    ran = inference.infer(configuration, steps, weights, model, points, confidence)
+    ran = inference.infer(configuration, steps, weights, model, pixels)
     last = jax.tree.map(lambda group: group[-1], ran.states)
     return jax.vmap(partial(_bodies, build.problem(configuration, model)))(
         last, ran.observed, ran.frame
@@ -155,13 +166,12 @@ def _trace(
     steps: int,
     weights: checkpoint_files.Weights,
     model: joints.JointModel,
-    points: jax.Array,
-    confidence: jax.Array,
+    pixels: keypoints2d.Keypoints2D,
 ) -> Trace:
     # While tracing: once a compilation, not once a call.
     build.check_checkpoint(checkpoints.Checkpoint(configuration, weights), model)
     task = build.problem(configuration, model)
-    ran = inference.infer(configuration, steps, weights, model, points, confidence)
+    ran = inference.infer(configuration, steps, weights, model, pixels)
 
     def of_person(
         states: Theta,
@@ -190,17 +200,21 @@ def _bodies(
     square: keypoints2d.Square,
 ) -> Bodies:
     again = reprojection.reproject(task, theta, observed)
-    pixels = keypoints2d.camera_to_pixels(again.view, square)
+    body, view = upright.to_pixels(task.model, again.body, again.view, square)
+    lens = keypoints2d.lens_to_pixels(observed.intrinsics, square)
+    points = joints.positions(task.model, body.local, body.betas)
+    keypoints = camera.project(again.view, task.selection @ again.points, observed.intrinsics)
     seen = observed.confidence > 0
-    distance = jnp.linalg.norm(again.keypoints - observed.points, axis=-1)
+    distance = jnp.linalg.norm(keypoints - observed.points, axis=-1)
     error = jnp.where(seen, distance, 0.0).sum() / jnp.maximum(seen.sum(), 1)
     return Bodies(
-        rotations.matrix_to_axis_angle(again.body.local).reshape(-1),
-        again.body.betas,
-        pixels.scale,
-        pixels.translation,
-        again.points[: len(task.model.parents)],
-        camera.project_weak(pixels, task.selection @ again.points),
+        rotations.matrix_to_axis_angle(body.local).reshape(-1),
+        body.betas,
+        view.scale,
+        view.translation,
+        lens,
+        points[: len(task.model.parents)],
+        camera.project(view, task.selection @ points, lens),
         error * square.half,
     )
 

@@ -53,28 +53,67 @@ LEAST_DEVIATION = 2e-3
 """Lower bound of every deviation, radians and betas alike."""
 
 
-def output_size(betas: int) -> int:
-    """How many numbers `gaussian_prior` takes."""
-    return 3 * smpl.JOINTS + betas
+TYPICAL_NOISE = 0.01
+"""Deviation of a keypoint's coordinates, normalised image units."""
 
 
-def gaussian_prior(body: Body, logits: jax.Array) -> GaussianPrior:
-    """A prior around `body` from what a network puts out, [outputs]."""
-    parameters.check(body, betas=len(body.betas))
-    checks.arrays(("logits", logits, "[D] of 72 angles and the betas"), D=72 + len(body.betas))
+class Uncertainty(NamedTuple):
+    """How sure the network is, as it puts it out: logarithms, zero for the typical.
+
+    Attributes:
+      turn: [24, 3] of each joint's angles.
+      betas: [B] of the shape.
+      keypoints: [K] of where the keypoints were observed.
+    """
+
+    turn: jax.Array
+    betas: jax.Array
+    keypoints: jax.Array
+
+
+def output_size(betas: int, keypoints: int) -> int:
+    """How many numbers an `Uncertainty` has."""
+    return 3 * smpl.JOINTS + betas + keypoints
+
+
+def uncertainty(outputs: jax.Array, betas: int) -> Uncertainty:
+    """What a network puts out beyond its update, [72 + B + K]."""
+    checks.arrays(("outputs", outputs, "[D] of 72 angles, betas and keypoints"))
+    turn, shape, keypoints = jnp.split(outputs, [3 * smpl.JOINTS, 3 * smpl.JOINTS + betas])
+    return Uncertainty(turn.reshape(smpl.JOINTS, 3), shape, keypoints)
+
+
+def keypoint_deviation(logits: jax.Array, observed: Keypoints2D) -> jax.Array:
+    """Standard deviation of each observed keypoint's coordinates: [K], normalised units."""
+    keypoints2d.check(observed, K=len(logits))
+    # s = (s_min + s_0 exp(l)) / c
+    deviation = 0.1 * TYPICAL_NOISE + TYPICAL_NOISE * jnp.exp(jnp.clip(logits, -4, 4))
+    return deviation / jnp.maximum(observed.confidence, 0.05)
+
+
+def gaussian_prior(body: Body, sure: Uncertainty) -> GaussianPrior:
+    """A prior around `body`, as sure as the network is."""
+    parameters.check(body, betas=len(sure.betas))
+    checks.arrays(("sure.turn", sure.turn, "[24, 3] log of the angles' deviations"))
     # s = s_min + s_0 exp(l), with a typical s_0 for each kind
-    turn, betas = jnp.split(jnp.exp(jnp.clip(logits, -5, 2)), [3 * smpl.JOINTS])
     return GaussianPrior(
         body,
-        LEAST_DEVIATION + TYPICAL_TURN * turn.reshape(smpl.JOINTS, 3),
-        LEAST_DEVIATION + TYPICAL_BETA * betas,
+        LEAST_DEVIATION + TYPICAL_TURN * jnp.exp(jnp.clip(sure.turn, -5, 2)),
+        LEAST_DEVIATION + TYPICAL_BETA * jnp.exp(jnp.clip(sure.betas, -5, 2)),
     )
 
 
-def mirror_logits(logits: jax.Array) -> jax.Array:
-    """What the network would put out, as `gaussian_prior` takes it, for the mirror image."""
-    turn, betas = jnp.split(logits, [3 * smpl.JOINTS])
-    return jnp.concatenate([turn.reshape(smpl.JOINTS, 3)[OPPOSITE].reshape(-1), betas])
+def mirror_outputs(outputs: jax.Array, opposite: np.ndarray) -> jax.Array:
+    """What the network would put out, as `uncertainty` takes it, for the mirror image.
+
+    Args:
+      outputs: [72 + B + K].
+      opposite: [K] each keypoint's counterpart on the other side.
+    """
+    sure = uncertainty(outputs, len(outputs) - 3 * smpl.JOINTS - len(opposite))
+    return jnp.concatenate(
+        [sure.turn[OPPOSITE].reshape(-1), sure.betas, sure.keypoints[opposite]]
+    )
 
 
 def displaced(body: Body, by: Displacement) -> Body:
@@ -103,43 +142,57 @@ class Linearised(NamedTuple):
 
 
 class Measurement(NamedTuple):
-    """What is measured: the body's points, the keypoints' [K, P] matrix, the keypoints."""
+    """What is measured.
+
+    Attributes:
+      model: the body model.
+      selection: [K, P] from the body's points to the keypoints.
+      observed: the keypoints.
+      deviation: [K] of each keypoint's coordinates, relative to one another.
+    """
 
     model: joints.JointModel
     selection: jax.Array
     observed: Keypoints2D
+    deviation: jax.Array
 
 
 def linearise(measurement: Measurement, prior: GaussianPrior, at: Displacement) -> Linearised:
     """The keypoints as a linear function of the displacement, near `at`."""
-    model, selection, observed = measurement
+    model, selection, observed, deviation = measurement
     checks.arrays(("selection", selection, "[K, P] to the keypoints"), P=len(model.names))
     keypoints2d.check(observed, K=len(selection))
     parameters.check(prior.body, model.betas, "prior.body")
     checks.arrays(
+        ("deviation", deviation, "[K] of the keypoints"),
         ("prior.turn_deviation", prior.turn_deviation, "[24, 3] radians"),
         ("prior.betas_deviation", prior.betas_deviation, "[B]"),
         ("at.turn", at.turn, "[24, 3] axis-angle, radians"),
         ("at.betas", at.betas, "[B]"),
         B=model.betas,
+        K=len(selection),
     )
     count = selection.shape[0]
     body = displaced(prior.body, at)
     points = joints.evaluate(model, body.local, body.betas)
     keypoints = selection @ points.positions
-    view = camera.solve_weak(keypoints, observed.points, observed.confidence)
+    root = jnp.where(observed.confidence > 0, TYPICAL_NOISE / deviation, 0.0)
+    view = camera.solve_weak(keypoints, observed.points, root**2, observed.intrinsics)
+    slopes = camera.slopes(observed.points, observed.intrinsics)
     # dX_i / d turn_k = [w x]_ik G_k J_r(turn_k)
     axes = rotations.compose(points.world, rotations.right_jacobian(at.turn))
-    by_world = jnp.tensordot(selection, joints.rotation_jacobian(model, points)[:, :, :2], 1)
-    by_turn = rotations.compose(by_world, axes[None]).swapaxes(1, 2).reshape(count, 2, -1)
-    by_betas = jnp.tensordot(selection, points.shape_jacobian[:, :2], 1)
+    by_world = jnp.tensordot(selection, joints.rotation_jacobian(model, points), 1)
+    by_turn = rotations.compose(by_world, axes[None]).swapaxes(1, 2).reshape(count, 3, -1)
+    by_betas = jnp.tensordot(selection, points.shape_jacobian, 1)
     spread = jnp.concatenate([prior.turn_deviation.reshape(-1), prior.betas_deviation])
     by_all = jnp.concatenate([by_turn, by_betas], -1) * spread[None, None]
-    jacobian = view.scale * jnp.asarray(camera.FLIP)[None, :, None] * by_all
+    # d x^ = s d(X + Z (x - c) / f)
+    across = by_all[:, :2] * jnp.asarray(camera.FLIP)[None, :, None]
+    jacobian = view.scale * (across + slopes[:, :, None] * by_all[:, 2:])
     offset = jnp.concatenate([at.turn.reshape(-1), at.betas]) / spread
-    estimate = camera.project_weak(view, keypoints)
+    estimate = view.scale * camera.along(keypoints, slopes) + view.translation[None]
     residual = observed.points - estimate + jacobian @ offset
-    root = jnp.sqrt(observed.confidence)[:, None]
+    root = root[:, None]
     free = _camera_directions(estimate, root)
     hidden = (observed.confidence <= 0).sum()
     return Linearised(
@@ -151,7 +204,8 @@ def linearise(measurement: Measurement, prior: GaussianPrior, at: Displacement) 
 
 
 NOISES = np.geomspace(1e-3, 0.05, 7, dtype=np.float32)
-"""Deviations of a keypoint's coordinates that are thought possible, normalised image units."""
+"""Deviations that are thought possible of a keypoint whose deviation is said to be typical,
+normalised image units."""
 
 
 def most_likely_noise(near: Linearised) -> jax.Array:
@@ -172,7 +226,7 @@ def correction(
 ) -> Callable[[Displacement, jax.Array], Displacement]:
     """One Gauss-Newton step towards the most probable displacement, for `loop.refine`.
 
-    Minimises |d / s_d|^2 + sum_i c_i |x^_i(d) - x_i|^2 / s^2 over d and the camera. After
+    Minimises |d / s_d|^2 + sum_i |x^_i(d) - x_i|^2 / (s s_i)^2 over d and the camera. After
     linearisation the minimum is (the update of an iterated Kalman filter, Bell and Cathey 1993)
 
         d' = s_d A^T (A A^T + s^2 I)^-1 (x - x^(d) + A d)

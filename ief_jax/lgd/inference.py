@@ -10,7 +10,7 @@ from ief_jax import checks
 from ief_jax.body import joints
 from ief_jax.geometry import camera, keypoints2d
 from ief_jax.io import checkpoint_files
-from ief_jax.lgd import build, gauss_newton, iteration, reprojection
+from ief_jax.lgd import build, gauss_newton, iteration, reprojection, upright
 from ief_jax.lgd.config import LGDConfig
 from ief_jax.lgd.parameters import Body, Theta
 
@@ -19,7 +19,7 @@ def second_order_states(
     configuration: LGDConfig,
     task: reprojection.Problem,
     theta: Theta,
-    logits: jax.Array,
+    outputs: jax.Array,
     observed: keypoints2d.Keypoints2D,
 ) -> Theta:
     """The states after each second-order step, for one example: groups of [steps, d].
@@ -28,19 +28,44 @@ def second_order_states(
       configuration: how many steps.
       task: the body.
       theta: where the learned steps ended.
-      logits: what the network put out beyond its last update: how sure it is.
+      outputs: what the network put out beyond its last update: how sure it is.
       observed: normalised keypoints.
     """
-    prior = gauss_newton.gaussian_prior(task.parameterisation.body(theta), logits)
-    measurement = gauss_newton.Measurement(task.model, task.selection, observed)
+    sure = gauss_newton.uncertainty(outputs, task.model.betas)
+    prior = gauss_newton.gaussian_prior(task.parameterisation.body(theta), sure)
+    deviation = gauss_newton.keypoint_deviation(sure.keypoints, observed)
+    measurement = gauss_newton.Measurement(task.model, task.selection, observed, deviation)
 
     def encode(body: Body) -> Theta:
         points = joints.positions(task.model, body.local, body.betas)
-        view = camera.solve_weak(task.selection @ points, observed.points, observed.confidence)
+        view = camera.solve_weak(
+            task.selection @ points, observed.points, observed.weights, observed.intrinsics
+        )
         return task.parameterisation.encode(body, view)
 
     bodies = gauss_newton.map_estimate(measurement, prior, configuration.second_order_steps)
     return jax.vmap(encode)(bodies)
+
+
+ASSUMED_INVERSE_FOCAL = 0.2
+"""1 / f, per half a side of a person's square, where the lens is not known: a standing adult is
+then about 4.5 m away, and in the middle of the picture."""
+
+
+def to_normalised(
+    pixels: keypoints2d.Keypoints2D,
+) -> tuple[keypoints2d.Square, keypoints2d.Keypoints2D]:
+    """A person's upright square, and the keypoints in it, as the networks see them."""
+    square = keypoints2d.bounding_square(pixels, upright.turn(pixels, build.HEIGHTS))
+    observed = keypoints2d.normalise(pixels, square)
+    if observed.intrinsics is None:
+        observed = observed._replace(intrinsics=assumed_lens())
+    return square, observed
+
+
+def assumed_lens() -> camera.Intrinsics:
+    """The lens that is taken where none is known, of normalised coordinates."""
+    return camera.Intrinsics(jnp.float32(ASSUMED_INVERSE_FOCAL), jnp.zeros(2))
 
 
 class Run(NamedTuple):
@@ -64,21 +89,23 @@ def infer(
     steps: int,
     weights: checkpoint_files.Weights,
     model: joints.JointModel,
-    points: jax.Array,
-    confidence: jax.Array,
+    pixels: keypoints2d.Keypoints2D,
 ) -> Run:
-    """Normalises keypoints [N, 18, 2] and runs all steps on them; none if `steps` is 0."""
+    """Normalises N people's keypoints and runs all steps on them; none if `steps` is 0.
+
+    Without intrinsics `ASSUMED_INVERSE_FOCAL` is taken.
+    """
     checks.count("steps", steps)
-    keypoints2d.check_batch(keypoints2d.Keypoints2D(points, confidence), K=len(build.LAYOUT))
+    keypoints2d.check_batch(pixels, K=len(build.LAYOUT))
     task = build.problem(configuration, model)
     # A keypoint that the body has no point for (no landmarks, say) is as good as hidden.
-    known = (task.selection.sum(1) > 0).astype(confidence.dtype)
-    pixels = keypoints2d.Keypoints2D(points, confidence * known[None])
-    square = jax.vmap(keypoints2d.bounding_square)(pixels)
-    observed = jax.vmap(keypoints2d.normalise)(pixels, square)
+    known = (task.selection.sum(1) > 0).astype(pixels.confidence.dtype)
+    pixels = pixels._replace(confidence=pixels.confidence * known[None])
+    square, observed = jax.vmap(to_normalised)(pixels)
     propose = build.proposal(configuration, task, weights)
     if configuration.symmetric:
-        propose = iteration.mirror_averaged(propose, gauss_newton.mirror_logits)
+        mirror = partial(gauss_newton.mirror_outputs, opposite=task.opposite)
+        propose = iteration.mirror_averaged(propose, mirror)
     states, record = iteration.unroll(task, propose, observed, steps)
     if configuration.second_order_steps and steps:
         last = jax.tree.map(lambda group: group[-1], states)

@@ -74,8 +74,12 @@ def mirror_averaged(propose: Proposal, mirror_extra: Callable[[jax.Array], jax.A
 def mirror_keypoints(observed: Keypoints2D, opposite: np.ndarray) -> Keypoints2D:
     """Normalised keypoints of the mirror image."""
     keypoints2d.check(observed, K=len(opposite))
-    points = observed.points[opposite] * jnp.array([[-1.0, 1.0]])
-    return Keypoints2D(points, observed.confidence[opposite])
+    mirror = jnp.array([-1.0, 1.0])
+    lens = observed.intrinsics
+    if lens is not None:
+        lens = lens._replace(centre=lens.centre * mirror)
+    points = observed.points[opposite] * mirror[None]
+    return Keypoints2D(points, observed.confidence[opposite], lens)
 
 
 class StepRecord(NamedTuple):

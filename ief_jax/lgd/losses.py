@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from ief_jax import checks
-from ief_jax.geometry import camera, rotations
+from ief_jax.geometry import camera, keypoints2d, rotations
 from ief_jax.geometry.keypoints2d import Keypoints2D
 from ief_jax.lgd import gauss_newton, parameters, reprojection
 from ief_jax.lgd.parameters import Body, Theta
@@ -54,6 +54,7 @@ JOINT_WEIGHT = 5.0
 REPROJECTION_WEIGHT = 0.04
 PARAMETER_WEIGHT = 0.065
 PRIOR_WEIGHT = 0.005
+KEYPOINT_WEIGHT = 0.005
 
 
 def body_loss(
@@ -68,7 +69,10 @@ def body_loss(
     joints = len(problem.model.parents)
     difference = again.points[:joints] - truth.points[:joints]
     in_space = jnp.abs(difference - difference[:1]).sum()
-    in_image = jnp.abs(again.keypoints - truth.keypoints).sum()
+    keypoints = camera.project(
+        again.view, problem.selection @ again.points, observed.intrinsics
+    )
+    in_image = jnp.abs(keypoints - truth.keypoints).sum()
     return (
         PARAMETER_WEIGHT * parameter_loss(problem, theta, truth)
         + JOINT_WEIGHT * in_space
@@ -90,6 +94,20 @@ def prior_loss(prior: gauss_newton.GaussianPrior, truth: Truth) -> jax.Array:
     deviations = (prior.turn_deviation.reshape(-1), prior.betas_deviation)
     error = jax.lax.stop_gradient(jnp.concatenate(errors))
     return _negative_log_likelihood(error, jnp.concatenate(deviations)).sum()
+
+
+def keypoint_loss(deviation: jax.Array, observed: Keypoints2D, truth: Truth) -> jax.Array:
+    """Negative log-likelihood of where the keypoints were observed, given where they are: [].
+
+    Args:
+      deviation: [K] that the network states for the observed coordinates.
+      observed: the keypoints as the network saw them; hidden ones do not count.
+      truth: the body that was seen.
+    """
+    keypoints2d.check(observed, K=len(deviation))
+    error = jnp.abs(observed.points - truth.keypoints).mean(-1)
+    seen = observed.confidence > 0
+    return jnp.where(seen, _negative_log_likelihood(error, deviation), 0.0).sum()
 
 
 def _negative_log_likelihood(error: jax.Array, deviation: jax.Array) -> jax.Array:

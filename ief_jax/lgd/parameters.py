@@ -135,7 +135,7 @@ def _six_d_body(theta: Theta) -> Body:
 
 def _six_d_view(theta: Theta, points: jax.Array, observed: Keypoints2D) -> camera.WeakPerspective:
     del theta
-    return camera.solve_weak(points, observed.points, observed.confidence)
+    return camera.solve_weak(points, observed.points, observed.weights, observed.intrinsics)
 
 
 def _six_d_encode(body: Body, view: camera.WeakPerspective) -> Theta:

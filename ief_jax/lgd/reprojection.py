@@ -54,23 +54,28 @@ def check(problem: Problem, theta: Theta, observed: Keypoints2D) -> None:
 
 
 def reproject(problem: Problem, theta: Theta, observed: Keypoints2D) -> Reprojection:
-    """x^ = s Pi(R X(theta, beta)) + t of one example (Eq. 1)."""
+    """x^ = s Pi(R X(theta, beta)) + t of one example (Eq. 1).
+
+    With intrinsics Pi runs along the observed keypoints' own lines of sight (`camera.along`).
+    """
     check(problem, theta, observed)
     body = problem.parameterisation.body(theta)
     points = joints.positions(problem.model, body.local, body.betas)
     # X = W M(theta, beta)
     keypoints = problem.selection @ points
     view = problem.parameterisation.view(theta, keypoints, observed)
-    return Reprojection(body, view, points, camera.project_weak(view, keypoints))
+    plane = camera.along(keypoints, camera.slopes(observed.points, observed.intrinsics))
+    # x^ = s Pi(X) + t
+    return Reprojection(body, view, points, view.scale * plane + view.translation[None])
 
 
 def robust_error(estimate: jax.Array, observed: Keypoints2D) -> jax.Array:
-    """Sum over keypoints of c_i rho(|x^_i - x_i|), rho the pseudo-Huber function: []."""
+    """Sum over keypoints of c_i^2 rho(|x^_i - x_i|), rho the pseudo-Huber function: []."""
     checks.arrays(("estimate", estimate, "[K, 2] keypoints"))
     keypoints2d.check(observed, K=len(estimate))
     # rho(r) = 2 d^2 (sqrt(1 + r^2 / d^2) - 1): r^2 near zero, 2 d r far away
     squared = ((estimate - observed.points) ** 2).sum(-1) / ROBUST_SCALE**2
-    return (observed.confidence * 2 * ROBUST_SCALE**2 * (jnp.sqrt(1 + squared) - 1)).sum()
+    return (observed.weights * 2 * ROBUST_SCALE**2 * (jnp.sqrt(1 + squared) - 1)).sum()
 
 
 def reprojection_error(problem: Problem, theta: Theta, observed: Keypoints2D) -> jax.Array:

@@ -129,10 +129,11 @@ def objective(
     points = problem.selection @ joints.positions(
         problem.model, body(variables, yaw), variables.betas
     )
-    view = camera.solve_weak(points, observed.points, observed.confidence)
-    squared = ((camera.project_weak(view, points) - observed.points) ** 2).sum(-1)
-    # E_J = sum_i c_i rho(x^_i - x_i) / (2 sigma^2), rho(r) = r^2 / (1 + r^2 / rho_0^2)
-    reprojection = (observed.confidence * squared / (1 + squared / robust**2)).sum() / (
+    view = camera.solve_weak(points, observed.points, observed.weights, observed.intrinsics)
+    estimate = camera.project(view, points, observed.intrinsics)
+    squared = ((estimate - observed.points) ** 2).sum(-1)
+    # E_J = sum_i c_i^2 rho(x^_i - x_i) / (2 sigma^2), rho(r) = r^2 / (1 + r^2 / rho_0^2)
+    reprojection = (observed.weights * squared / (1 + squared / robust**2)).sum() / (
         2 * deviation**2
     )
     # E_theta = -max_c log(w_c N(theta; mu_c, S_c)), Bogo et al. Eq. 5

@@ -5,10 +5,12 @@ and a normal tilt, the betas are standard normal, the camera is a weak perspecti
 Everything is a function of a key; functions take one example and are to be vmapped.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ief_jax import checks
 from ief_jax.body import joints, pose_prior
@@ -20,6 +22,14 @@ BOX = (200.0, 400.0)
 """The larger side of a person's keypoint box, pixels: uniform between these."""
 IMAGE = (640.0, 480.0)
 """Width and height of the image; a person's box is anywhere inside."""
+DISTANCE = (1.8, 8.0)
+"""Metres from a perspective camera to the body's origin."""
+PITCH = (-0.175, 0.7)
+"""Radians by which a perspective camera looks down: -10 to 40 degrees."""
+FOCAL = (0.6, 2.0)
+"""Focal length of a perspective camera, image widths."""
+NEAREST = 0.6
+"""Metres that a perspective camera keeps from every keypoint."""
 FEWEST = 6
 """Keypoints that `add_keypoint_noise` leaves at least, if there are as many."""
 
@@ -30,7 +40,8 @@ class Example(NamedTuple):
     Attributes:
       local: [24, 3, 3] joint rotations; the root's includes the view.
       betas: [B] shape coefficients.
-      camera: weak perspective, pixels.
+      camera: scale and translation, pixels.
+      intrinsics: of its lens; an inverse focal length of 0 for weak perspective.
       points: [K, 2] keypoints, pixels.
       confidence: [K] in [0, 1]; 0 for a keypoint that is not seen.
     """
@@ -38,6 +49,7 @@ class Example(NamedTuple):
     local: jax.Array
     betas: jax.Array
     camera: camera.WeakPerspective
+    intrinsics: camera.Intrinsics
     points: jax.Array
     confidence: jax.Array
 
@@ -53,8 +65,16 @@ def random_view(key: jax.Array, root: jax.Array) -> jax.Array:
     return turn[2] @ turn[0] @ turn[1] @ root
 
 
+View = Callable[[jax.Array, joints.JointModel, jax.Array, jax.Array, jax.Array], Example]
+"""(key, model, selection, pose, betas) to how that body is seen: `view_body` and its like."""
+
+
 def example(
-    key: jax.Array, model: joints.JointModel, selection: jax.Array, pose: jax.Array
+    key: jax.Array,
+    model: joints.JointModel,
+    selection: jax.Array,
+    pose: jax.Array,
+    view: View | None = None,
 ) -> Example:
     """A body in a given pose, with random betas, seen by a random camera.
 
@@ -63,9 +83,11 @@ def example(
       model: the body.
       selection: [K, P] from the body's points to the keypoints (`skeletons.selection`).
       pose: [24, 3] axis-angle, radians.
+      view: how it is seen; `view_body` by default.
     """
     shape_key, view_key = jax.random.split(key)
-    return view_body(view_key, model, selection, pose, jax.random.normal(shape_key, (model.betas,)))
+    betas = jax.random.normal(shape_key, (model.betas,))
+    return (view or view_body)(view_key, model, selection, pose, betas)
 
 
 def view_body(
@@ -88,9 +110,52 @@ def view_body(
     local = local.at[0].set(random_view(view_key, local[0]))
     points = selection @ joints.positions(model, local, betas)
     view = random_camera(camera_key, points)
-    return Example(
-        local, betas, view, camera.project_weak(view, points), jnp.ones(selection.shape[0])
+    orthographic = camera.Intrinsics(jnp.zeros(()), jnp.asarray(IMAGE) / 2)
+    seen = camera.project_weak(view, points)
+    return Example(local, betas, view, orthographic, seen, jnp.ones(selection.shape[0]))
+
+
+def view_body_in_perspective(
+    key: jax.Array,
+    model: joints.JointModel,
+    selection: jax.Array,
+    pose: jax.Array,
+    betas: jax.Array,
+) -> Example:
+    """As `view_body`, by a pinhole camera: near, looking down or up, the person anywhere.
+
+    The distance is log-uniform in `DISTANCE`; half of the cameras are level but for a normal tilt
+    and half are pitched uniformly by `PITCH`; the focal length is log-uniform in `FOCAL`.
+    """
+    checks.arrays(
+        ("selection", selection, "[K, P] from the body's points to the keypoints"),
+        ("pose", pose, "[24, 3] axis-angle, radians"),
+        ("betas", betas, "[B] shape coefficients"),
+        P=len(model.names),
+        B=model.betas,
     )
+    view_key, pitch_key, distance_key, focal_key, place_key = jax.random.split(key, 5)
+    level, pitch = jax.random.uniform(pitch_key, (2,))
+    # looking down, the head is nearer: a turn from y to z
+    down = jnp.where(level < 0.5, 0.0, PITCH[0] + pitch * (PITCH[1] - PITCH[0]))
+    pitched = rotations.axis_angle_to_matrix(down * jnp.array([1.0, 0.0, 0.0]))
+    local = rotations.axis_angle_to_matrix(pose)
+    local = local.at[0].set(pitched @ random_view(view_key, local[0]))
+    points = selection @ joints.positions(model, local, betas)
+    width, height = IMAGE
+    focal = width * _log_uniform(focal_key, FOCAL)
+    # No keypoint is nearer than `NEAREST` to the camera.
+    depth = jnp.maximum(_log_uniform(distance_key, DISTANCE), points[:, 2].max() + NEAREST)
+    place = jnp.array([width, height]) * (0.15 + 0.7 * jax.random.uniform(place_key, (2,)))
+    view = camera.WeakPerspective(focal / depth, place)
+    lens = camera.Intrinsics(1 / focal, jnp.array([width, height]) / 2)
+    seen = camera.project(view, points, lens)
+    return Example(local, betas, view, lens, seen, jnp.ones(selection.shape[0]))
+
+
+def _log_uniform(key: jax.Array, between: tuple[float, float]) -> jax.Array:
+    low, high = np.log(between)
+    return jnp.exp(jax.random.uniform(key, minval=low, maxval=high))
 
 
 def prior_example(

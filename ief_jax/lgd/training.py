@@ -13,16 +13,19 @@ import numpy as np
 from ief_jax import checks
 from ief_jax.body import joints, pose_prior
 from ief_jax.body.poses import Poses
-from ief_jax.geometry import keypoints2d
+from ief_jax.geometry import camera, keypoints2d
 from ief_jax.io import checkpoint_files
 from ief_jax.lgd import (
     build,
+    detector_errors,
     gauss_newton,
+    inference,
     iteration,
     losses,
     parameters,
     reprojection,
     synthetic_views,
+    upright,
 )
 from ief_jax.lgd.config import LGDConfig
 from ief_jax.lgd.losses import Truth
@@ -110,18 +113,19 @@ def mixed(first: Draw, second: Draw, share: float) -> Draw:
     return draw
 
 
-class KeypointNoise(NamedTuple):
-    """How training keypoints differ from true ones.
+class Cameras(NamedTuple):
+    """How people are seen.
 
     Attributes:
-      noise: largest standard deviation, as a share of the person's box.
-      drop: largest probability that a keypoint is hidden.
-      clean: share of the examples without noise, and (independently) without hidden keypoints.
+      orthographic: share of the cameras that are infinitely far away, and known to be.
+      unknown: share of the others whose lens the network is not told of.
+      focal_error: standard deviation of the log of the focal length that the network is told, in
+        half of the cases where it is told one.
     """
 
-    noise: float = 0.02
-    drop: float = 0.3
-    clean: float = 0.35
+    orthographic: float = 0.25
+    unknown: float = 0.35
+    focal_error: float = 0.15
 
 
 def example(
@@ -129,33 +133,64 @@ def example(
     item: Any,
     draw: Draw,
     task: reprojection.Problem,
-    keypoint_noise: KeypointNoise,
+    rates: detector_errors.Rates,
+    cameras: Cameras,
 ) -> tuple[keypoints2d.Keypoints2D, Truth]:
     """One training example: normalised keypoints, and the truth (Algorithm 1)."""
-    pose_key, body_key, amount_key, noise_key = jax.random.split(key, 4)
+    pose_key, near_key, far_key, kind_key, offset_key, error_key, lens_key = jax.random.split(
+        key, 7
+    )
     # theta_gt, beta_gt, R_gt, t_gt, s_gt, x_gt
     person = draw(pose_key, item)
-    truth = synthetic_views.view_body(
-        body_key, task.model, task.selection, person.pose, person.betas
+    body = task.model, task.selection, person.pose, person.betas
+    kind, unknown, noisy, lossy, offset = jax.random.uniform(kind_key, (5,))
+    far = kind < cameras.orthographic
+    truth = jax.tree.map(
+        lambda a, b: jnp.where(far, a, b),
+        synthetic_views.view_body(far_key, *body),
+        synthetic_views.view_body_in_perspective(near_key, *body),
     )
-    noisy, noise, lossy, drop = jax.random.uniform(amount_key, (4,))
-    points, confidence = synthetic_views.add_keypoint_noise(
-        truth.points,
-        truth.confidence,
-        noise_key,
-        jnp.where(noisy < keypoint_noise.clean, 0.0, noise * keypoint_noise.noise),
-        jnp.where(lossy < keypoint_noise.clean, 0.0, drop * keypoint_noise.drop),
+
+    # What a detector makes of it: its keypoints lie elsewhere on the body, and it errs
+    is_noisy = noisy >= rates.clean
+    moved = detector_errors.moved_points(
+        offset_key,
+        task.model,
+        truth.local,
+        jnp.where(is_noisy & (offset < rates.offset), 1.0, 0.0),
     )
-    pixels = keypoints2d.Keypoints2D(points, confidence)
-    square = keypoints2d.bounding_square(pixels)
-    return keypoints2d.normalise(pixels, square), Truth(
-        Body(truth.local, truth.betas),
-        joints.positions(task.model, truth.local, truth.betas),
-        keypoints2d.camera_to_square(truth.camera, square),
-        keypoints2d.normalise(
-            keypoints2d.Keypoints2D(truth.points, truth.confidence), square
-        ).points,
+    points = joints.positions(task.model, truth.local, truth.betas)
+    elsewhere = camera.project(truth.camera, task.selection @ points + moved, truth.intrinsics)
+    pixels = detector_errors.detect(error_key, elsewhere, rates, is_noisy, lossy >= rates.clean)
+    told = truth.intrinsics._replace(
+        inverse_focal=truth.intrinsics.inverse_focal * _focal_error(lens_key, cameras)
     )
+    square, observed = inference.to_normalised(pixels._replace(intrinsics=told))
+    is_unknown = ~far & (unknown < cameras.unknown)
+    lens = jax.tree.map(
+        lambda a, b: jnp.where(is_unknown, a, b), inference.assumed_lens(), observed.intrinsics
+    )
+    observed = observed._replace(intrinsics=lens)
+
+    upright_body, view = upright.to_square(
+        task.model, Body(truth.local, truth.betas), truth.camera, square
+    )
+    seen = keypoints2d.normalise(
+        keypoints2d.Keypoints2D(truth.points, truth.confidence), square
+    ).points
+    return observed, Truth(
+        upright_body,
+        joints.positions(task.model, upright_body.local, upright_body.betas),
+        view,
+        seen,
+    )
+
+
+def _focal_error(key: jax.Array, cameras: Cameras) -> jax.Array:
+    """The factor by which the stated inverse focal length is off: [], 1 half the time."""
+    which, size = jax.random.split(key)
+    wrong = jnp.exp(cameras.focal_error * jax.random.normal(size))
+    return jnp.where(jax.random.uniform(which) < 0.5, 1.0, wrong)
 
 
 Loss = Callable[[checkpoint_files.Weights, keypoints2d.Keypoints2D, Truth], jax.Array]
@@ -170,13 +205,17 @@ def loss(configuration: LGDConfig, task: reprojection.Problem) -> Loss:
     """
 
     def of_state(
-        theta: Theta, logits: jax.Array, observed: keypoints2d.Keypoints2D, truth: Truth
+        theta: Theta, outputs: jax.Array, observed: keypoints2d.Keypoints2D, truth: Truth
     ) -> jax.Array:
         if not configuration.second_order_steps:
             return losses.parameter_loss(task, theta, truth)
-        prior = gauss_newton.gaussian_prior(task.parameterisation.body(theta), logits)
-        return losses.body_loss(task, theta, observed, truth) + (
-            losses.PRIOR_WEIGHT * losses.prior_loss(prior, truth)
+        sure = gauss_newton.uncertainty(outputs, task.model.betas)
+        prior = gauss_newton.gaussian_prior(task.parameterisation.body(theta), sure)
+        deviation = gauss_newton.keypoint_deviation(sure.keypoints, observed)
+        return (
+            losses.body_loss(task, theta, observed, truth)
+            + losses.PRIOR_WEIGHT * losses.prior_loss(prior, truth)
+            + losses.KEYPOINT_WEIGHT * losses.keypoint_loss(deviation, observed, truth)
         )
 
     def total(
