@@ -4,6 +4,7 @@ import optax
 
 from experiments import checks
 from experiments.options import OptimiserOptions
+from ief_jax.io.files import InputError
 from ief_jax.training import optimisers
 
 
@@ -13,7 +14,9 @@ def from_options(options: OptimiserOptions, iterations: int) -> optax.GradientTr
     Raises:
       InputError: names the option that makes no sense.
     """
-    checks.at_least(options, {"momentum": 0, "clip": 0})
+    checks.at_least(options, {"momentum": 0, "clip": 0, "ema": 0})
+    if options.ema >= 1:
+        raise InputError(f"--ema is {options.ema}, expected less than 1")
     return optimisers.optimiser(
         options.optimizer,
         options.learning_rate,

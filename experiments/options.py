@@ -19,6 +19,8 @@ class OptimiserOptions:
       momentum: of sgd.
       schedule: of the learning rate: cosine, after a warm-up, to nothing; constant.
       clip: the longest gradient of the weights that is followed; 0 for any, as in the papers.
+      ema: decay of the weights' exponential moving average, which takes their place in
+        model.npz (0.999 is usual); 0 for none, as in the papers.
     """
 
     optimizer: Literal["adam", "sgd"] = "adam"
@@ -26,6 +28,7 @@ class OptimiserOptions:
     momentum: float = 0.9
     schedule: Literal["cosine", "constant"] = "cosine"
     clip: float = 1.0
+    ema: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -56,18 +56,21 @@ def run(arguments: Train) -> None:
     examples = _examples(arguments, people, names)
     iterations = round(arguments.epochs * len(examples.source) / arguments.learning.batch_size)
     mesh = checks.device_mesh(arguments.learning.batch_size)
-    first = _with_variance(arguments, _first_weights(arguments, configuration))
-    frozen, weights = _split(arguments, first)
+    whole = _with_variance(arguments, _first_weights(arguments, configuration))
+    frozen, weights = _split(arguments, whole)
     kept = np.array([names.index(joint) for joint in configuration.joints])
     start = jnp.asarray(_start(arguments, people, kept))
     learns = optimiser(arguments.optimiser, arguments.learning.pretrained_rate, iterations)
     run_loop.claim(arguments.run.workdir, run_options.settings(arguments, FREE), configuration)
 
-    advance = _advance(arguments, configuration, frozen, start, learns, mesh)
+    decay = arguments.optimiser.ema
+    average = state.moving_average(decay)
+    advance = _advance(arguments, configuration, frozen, start, learns, mesh, average)
+    first = state.initial_state(weights, learns, arguments.seed, average)
     run_loop.run(
         arguments.run,
-        advance,
-        training_mesh.replicate(state.initial_state(weights, learns, arguments.seed), mesh),
+        training_step.one_by_one(advance),
+        training_mesh.replicate(first, mesh),
         partial(
             _feed,
             arguments,
@@ -85,6 +88,7 @@ def run(arguments: Train) -> None:
         name=f"ief ({arguments.method})",
         iterations=iterations,
         batch_size=arguments.learning.batch_size,
+        decay=decay,
     )
     run_loop.say(f"trained in {time.perf_counter() - began:.0f} s: {arguments.run.workdir}")
     if arguments.evaluate:
@@ -216,6 +220,7 @@ def _advance(
     start: jax.Array,
     optimiser: optax.GradientTransformation,
     mesh: jax.sharding.Mesh,
+    average: optax.GradientTransformation | None,
 ) -> training_step.Step:
     """The step on (how many steps are trained, crops)."""
     method = training_methods.METHODS[arguments.method]
@@ -229,7 +234,7 @@ def _advance(
             fpc.training_example, configuration=configuration, method=method, start=start
         )
         loss = with_frozen(fpc.training_loss(configuration, method))
-        step = training_step.training_step(make, loss, optimiser, count, mesh)
+        step = training_step.training_step(make, loss, optimiser, count, mesh, average)
         return lambda state, item: step(state, (np.full(count, item[0]), item[1]))
     # The network runs once for each step that is trained: a program for each number of them.
     by_steps = {
@@ -239,6 +244,7 @@ def _advance(
             optimiser,
             count,
             mesh,
+            average,
         )
         for steps in range(1, method.steps + 1)
     }

@@ -19,6 +19,7 @@ class PoseOptions:
       split: which part of the data set; train, or for amass also paper (the paper's subsets).
       poses: AMASS-style npz files (`poses` [N, >= 66]) to hold in memory instead of a data set.
       prior_share: share of the examples that still come from the pose prior beside the others.
+      straightened: share of the people who stand straighter than they were captured.
     """
 
     dataset: Literal["prior", "amass", "cmu"] = "prior"
@@ -26,6 +27,7 @@ class PoseOptions:
     split: str = "train"
     poses: tuple[Path, ...] = ()
     prior_share: float = 0.5
+    straightened: float = 0.15
 
 
 @dataclass(frozen=True)

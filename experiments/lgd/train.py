@@ -39,12 +39,14 @@ def run(arguments: Train) -> None:
     model = joints.fold(body)
     task = build.problem(configuration, model)
     draw, feed = people(arguments.data, model.betas, arguments.batch_size, arguments.seed)
+    draw = training.straightened(draw, arguments.data.straightened)
     weights = _first_weights(arguments, configuration, task, model)
     optimiser = optimisers.from_options(arguments.optimiser, arguments.iterations)
     run_loop.claim(workdir, run_options.settings(arguments, FREE), configuration)
 
     rates = detector_errors.Rates(**dataclasses.asdict(arguments.keypoint_noise))
-    advance = step.training_step(
+    average = state.moving_average(arguments.optimiser.ema)
+    advance = step.fused_steps(
         partial(
             training.example, draw=draw, task=task, rates=rates, cameras=training.Cameras()
         ),
@@ -52,11 +54,13 @@ def run(arguments: Train) -> None:
         optimiser,
         arguments.batch_size,
         mesh,
+        average,
     )
+    first = state.initial_state(weights, optimiser, arguments.seed, average)
     run_loop.run(
         arguments.run,
         advance,
-        training_mesh.replicate(state.initial_state(weights, optimiser, arguments.seed), mesh),
+        training_mesh.replicate(first, mesh),
         feed,
         lambda weights: checkpoints.write(
             workdir / checkpoint_files.FILE_NAME,
@@ -65,6 +69,7 @@ def run(arguments: Train) -> None:
         name="lgd",
         iterations=arguments.iterations,
         batch_size=arguments.batch_size,
+        decay=arguments.optimiser.ema,
     )
     run_loop.say(f"trained in {time.perf_counter() - began:.0f} s: {workdir}")
     if arguments.evaluate:
@@ -96,7 +101,7 @@ def people(
     prior = training.from_prior(pose_prior.embedded(), betas)
     if options.dataset != "prior":
         prepared = _prepared(options)
-        run_loop.say(f"{prepared.count} poses of {options.dataset}, {options.split}")
+        run_loop.say(f"{prepared.total} poses of {options.dataset}, {options.split}")
         feed = partial(pipeline.stream, prepared, batch_size, seed)
         return training.mixed(training.from_items(betas), prior, options.prior_share), feed
     if not options.poses:

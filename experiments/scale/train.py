@@ -39,12 +39,14 @@ def run(arguments: Train) -> None:
     optimiser = optimisers.adam(options.learning_rate, options.iterations)
     run_loop.run(
         arguments.run,
-        step.training_step(
-            lambda key, item: item,
-            partial(networks.loss, configuration),
-            optimiser,
-            options.batch_size,
-            mesh,
+        step.one_by_one(
+            step.training_step(
+                lambda key, item: item,
+                partial(networks.loss, configuration),
+                optimiser,
+                options.batch_size,
+                mesh,
+            )
         ),
         training_mesh.replicate(state.initial_state(weights, optimiser, arguments.seed), mesh),
         partial(_feed, arguments, configuration.size, scale_examples.shrunk(people)),

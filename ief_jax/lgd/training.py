@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ief_jax import checks
-from ief_jax.body import joints, pose_prior
+from ief_jax.body import joints, pose_prior, smpl
 from ief_jax.body.poses import Poses
 from ief_jax.geometry import camera, keypoints2d
 from ief_jax.io import checkpoint_files
@@ -109,6 +109,28 @@ def mixed(first: Draw, second: Draw, share: float) -> Draw:
         return jax.tree.map(
             lambda a, b: jnp.where(chosen, b, a), first(first_key, item), second(second_key, item)
         )
+
+    return draw
+
+
+STRAIGHTENED = ("left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle")
+STRAIGHTENED += ("left_foot", "right_foot", "spine1", "spine2", "spine3", "neck", "head")
+
+
+def straightened(first: Draw, share: float) -> Draw:
+    """Draws people who stand straighter than they did in a share of the cases.
+
+    Motion capture moves and photographs stand still: legs, trunk and tilt are bent by a uniform
+    share of what they were, the arms as before.
+    """
+    rows = np.isin(smpl.JOINT_NAMES, ("pelvis", *STRAIGHTENED))[:, None]
+
+    def draw(key: jax.Array, item: Any) -> PoseAndShape:
+        choice, first_key = jax.random.split(key)
+        chosen, left = jax.random.uniform(choice, (2,))
+        person = first(first_key, item)
+        factor = jnp.where((chosen < share) & rows, left, 1.0)
+        return PoseAndShape(person.pose * factor, person.betas)
 
     return draw
 

@@ -4,6 +4,7 @@ config.json, metrics.jsonl, TensorBoard events, checkpoints/ (from which it goes
 and whatever `publish` writes.
 """
 
+import itertools
 import json
 import subprocess
 import sys
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 from filelock import FileLock, Timeout
@@ -23,8 +23,12 @@ from tqdm import tqdm
 
 from ief_jax.io.files import InputError, output_folder, replacing
 from ief_jax.io.json_config import JsonConfig
-from ief_jax.training import state, step
+from ief_jax.training import step
 from ief_jax.training.run_options import RunOptions
+from ief_jax.training.state import TrainState, averaged_weights
+
+BLOCK_SECONDS = 0.5
+"""Steps that fit into this are made by one call."""
 
 
 def claim(workdir: Path, arguments: Mapping[str, Any], configuration: JsonConfig) -> None:
@@ -64,26 +68,28 @@ def claim(workdir: Path, arguments: Mapping[str, Any], configuration: JsonConfig
 
 def run(
     options: RunOptions,
-    advance: step.Step,
-    state: state.TrainState,
+    advance: step.Steps,
+    state: TrainState,
     feed: Callable[[int], Iterator[Any]],
     publish: Callable[[Any], None],
     *,
     name: str,
     iterations: int,
     batch_size: int,
-) -> state.TrainState:
+    decay: float = 0.0,
+) -> TrainState:
     """Steps to the end, from the last checkpoint if there is one.
 
     Args:
       options: the folder, and how often it is written to.
-      advance: the step.
+      advance: the steps.
       state: before the first step.
       feed: from the number of steps done to the items of the steps that follow.
       publish: writes the weights for those who use them; called with every checkpoint.
       name: shown beside the progress bar.
       iterations: steps to the end.
       batch_size: examples a step.
+      decay: of the weights' moving average, which is what is published; 0 for the weights.
 
     Raises:
       InputError: another process trains in the folder.
@@ -101,33 +107,58 @@ def run(
         if manager.latest_step() is not None:
             state = manager.restore(manager.latest_step(), args=ocp.args.StandardRestore(state))
             say(f"going on from step {int(state.step)} of {options.workdir}")
-        first = int(state.step)
-        items = feed(first)
-        waiting: list[jax.Array] = []
+        done = int(state.step)
+        items = feed(done)
+        waiting: list[float] = []
         since = time.perf_counter()
-        with tqdm(total=iterations, initial=first, unit="step", desc=name) as bar:
-            for number in range(first + 1, iterations + 1):
-                state, loss = advance(state, next(items))
-                waiting.append(loss)
-                last = number == iterations
-                if number % options.log_every == 0 or last:
-                    mean, now = float(jnp.stack(waiting).mean()), time.perf_counter()
+        block = _Block(options.log_every, options.save_every, iterations)
+        with tqdm(total=iterations, initial=done, unit="step", desc=name) as bar:
+            upcoming = list(itertools.islice(items, block.length(done)))
+            while upcoming:
+                count, began = len(upcoming), time.perf_counter()
+                state, losses = advance(state, upcoming)
+                done += count
+                # Prepared while the devices work.
+                upcoming = list(itertools.islice(items, block.length(done)))
+                waiting += np.asarray(losses)[:count].tolist()
+                block.took(count, time.perf_counter() - began)
+                last = done == iterations
+                if done % options.log_every == 0 or last:
+                    mean, now = float(np.mean(waiting)), time.perf_counter()
                     if not np.isfinite(mean):
-                        raise FloatingPointError(f"the loss at step {number} is {mean}")
+                        raise FloatingPointError(f"the loss at step {done} is {mean}")
                     rate = len(waiting) * batch_size / (now - since)
-                    line = {"step": number, "loss": mean, "examples_per_second": rate}
+                    line = {"step": done, "loss": mean, "examples_per_second": rate}
                     metrics.write(json.dumps(line) + "\n")
                     metrics.flush()
-                    events.add_scalar("loss", mean, number)
-                    events.add_scalar("examples_per_second", rate, number)
+                    events.add_scalar("loss", mean, done)
+                    events.add_scalar("examples_per_second", rate, done)
                     bar.update(len(waiting))
                     bar.set_postfix(loss=f"{mean:.4g}", examples=f"{rate:.0f}/s")
                     waiting, since = [], now
-                if number % options.save_every == 0 or last:
-                    manager.save(number, args=ocp.args.StandardSave(jax.device_get(state)))
+                if done % options.save_every == 0 or last:
+                    here = jax.device_get(state)
+                    manager.save(done, args=ocp.args.StandardSave(here))
                     manager.wait_until_finished()
-                    publish(state.weights)
+                    publish(averaged_weights(here, decay))
     return state
+
+
+class _Block:
+    """How many steps the next call makes: about `BLOCK_SECONDS` long, up to the next line."""
+
+    def __init__(self, *marks: int) -> None:
+        self._marks, self._most = marks, 1
+
+    def length(self, done: int) -> int:
+        """Steps until the next multiple of a mark; none behind the last mark, the end."""
+        *every, end = self._marks
+        return min(self._most, end - done, *(mark - done % mark for mark in every))
+
+    def took(self, count: int, seconds: float) -> None:
+        """Takes note of how long so many steps took."""
+        wanted = int(BLOCK_SECONDS * count / seconds)
+        self._most = max(1, min(wanted, 4 * self._most, step.FUSED))
 
 
 def _alone(workdir: Path) -> AbstractContextManager[Any]:

@@ -16,9 +16,30 @@ class TrainState:
     weights: Any
     optimiser: Any
     key: jax.Array
+    average: Any = None
 
 
-def initial_state(weights: Any, optimiser: optax.GradientTransformation, seed: int) -> TrainState:
+def initial_state(
+    weights: Any,
+    optimiser: optax.GradientTransformation,
+    seed: int,
+    average: optax.GradientTransformation | None = None,
+) -> TrainState:
     """The state before the first step. The key is kept as raw data, which any file can hold."""
     key = jax.random.key_data(jax.random.key(seed))
-    return TrainState(jnp.int32(0), weights, optimiser.init(weights), key)
+    mean = None if average is None else average.init(weights)
+    return TrainState(jnp.int32(0), weights, optimiser.init(weights), key, mean)
+
+
+def moving_average(decay: float) -> optax.GradientTransformation | None:
+    """Keeps the exponential moving average of weights; none if `decay` is 0."""
+    return optax.ema(decay) if decay else None
+
+
+def averaged_weights(state: TrainState, decay: float) -> Any:
+    """The moving average of the weights over the steps so far; they themselves if none is kept."""
+    if not decay or not int(state.step):
+        return state.weights
+    # The average begins at nothing: a_n / (1 - decay^n)
+    share = 1 - decay ** int(state.average.count)
+    return jax.tree.map(lambda mean: mean / share, state.average.ema)

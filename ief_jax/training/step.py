@@ -3,10 +3,12 @@
 Nothing here reads files or keeps state: the commands of `train.py` run these functions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -21,6 +23,12 @@ Objective = Callable[..., jax.Array]
 Step = Callable[[TrainState, Any], tuple[TrainState, jax.Array]]
 """(state, items with a leading axis [B], or None) to (state, loss)."""
 
+Steps = Callable[[TrainState, Sequence[Any]], tuple[TrainState, jax.Array]]
+"""(state, the items of each of n steps) to (state, losses; the first n of them count)."""
+
+FUSED = 64
+"""Most steps that one call of a program makes."""
+
 
 def training_step(
     make: MakeExample,
@@ -28,15 +36,96 @@ def training_step(
     optimiser: optax.GradientTransformation,
     batch_size: int,
     mesh: Mesh,
+    average: optax.GradientTransformation | None = None,
 ) -> Step:
     """One training step, compiled for all devices of a mesh.
 
     Examples are made where they are needed, each from a key of its own and its item: the batch is
     split over the mesh's axis `batch`, the state is everywhere the same. `batch_size` must be a
-    multiple of its devices. The state that goes in is given up to the one that comes out.
+    multiple of its devices. The state that goes in is given up to the one that comes out. With
+    `average`, of `state.moving_average`, the state keeps that of the weights.
     """
-    split = NamedSharding(mesh, PartitionSpec("batch"))
-    everywhere = NamedSharding(mesh, PartitionSpec())
+    split, everywhere = _shardings(mesh)
+    return jax.jit(
+        _advance(make, objective, optimiser, batch_size, mesh, average),
+        donate_argnums=0,
+        in_shardings=(everywhere, split),
+        out_shardings=everywhere,
+    )
+
+
+def fused_steps(
+    make: MakeExample,
+    objective: Objective,
+    optimiser: optax.GradientTransformation,
+    batch_size: int,
+    mesh: Mesh,
+    average: optax.GradientTransformation | None = None,
+    most: int = FUSED,
+) -> Steps:
+    """As `training_step`, several steps a call, so that calling never limits a small network.
+
+    One program makes any number of steps up to `most`: however a run is cut into calls, it comes to
+    the same weights.
+    """
+    _, everywhere = _shardings(mesh)
+    of_steps = NamedSharding(mesh, PartitionSpec(None, "batch"))
+    advance = _advance(make, objective, optimiser, batch_size, mesh, average)
+
+    def several(state: TrainState, items: Any, count: jax.Array) -> tuple[TrainState, jax.Array]:
+        def body(index: jax.Array, carried: tuple[TrainState, jax.Array]) -> Any:
+            state, losses = carried
+            state, loss = advance(state, jax.tree.map(lambda leaf: leaf[index], items))
+            return state, losses.at[index].set(loss)
+
+        return jax.lax.fori_loop(0, count, body, (state, jnp.zeros(most)))
+
+    compiled = jax.jit(
+        several,
+        donate_argnums=0,
+        in_shardings=(everywhere, of_steps, everywhere),
+        out_shardings=everywhere,
+    )
+
+    def call(state: TrainState, items: Sequence[Any]) -> tuple[TrainState, jax.Array]:
+        if not 1 <= len(items) <= most:
+            raise ValueError(f"items: expected those of 1 to {most} steps, got {len(items)}")
+        # All calls have the same shape: what is beyond the count is not looked at.
+        padded = [*items, *[items[-1]] * (most - len(items))]
+        stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *padded)
+        return compiled(state, stacked, np.int32(len(items)))
+
+    return call
+
+
+def one_by_one(advance: Step) -> Steps:
+    """Several calls of a step."""
+
+    def call(state: TrainState, items: Sequence[Any]) -> tuple[TrainState, jax.Array]:
+        losses = []
+        for item in items:
+            state, loss = advance(state, item)
+            losses.append(loss)
+        return state, jnp.stack(losses)
+
+    return call
+
+
+def _shardings(mesh: Mesh) -> tuple[NamedSharding, NamedSharding]:
+    """(of a batch, of what is the same on all devices)"""
+    return NamedSharding(mesh, PartitionSpec("batch")), NamedSharding(mesh, PartitionSpec())
+
+
+def _advance(
+    make: MakeExample,
+    objective: Objective,
+    optimiser: optax.GradientTransformation,
+    batch_size: int,
+    mesh: Mesh,
+    average: optax.GradientTransformation | None,
+) -> Step:
+    """One step, to be compiled."""
+    split, _ = _shardings(mesh)
 
     def advance(state: TrainState, items: Any) -> tuple[TrainState, jax.Array]:
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
@@ -45,11 +134,8 @@ def training_step(
         value, gradient = jax.value_and_grad(objective)(state.weights, *batch)
         update, memory = optimiser.update(gradient, state.optimiser, state.weights)
         weights = optax.apply_updates(state.weights, update)
-        return TrainState(state.step + 1, weights, memory, state.key), value
+        # a_n = decay a_{n-1} + (1 - decay) w_n
+        mean = None if average is None else average.update(weights, state.average)[1]
+        return TrainState(state.step + 1, weights, memory, state.key, mean), value
 
-    return jax.jit(
-        advance,
-        donate_argnums=0,
-        in_shardings=(everywhere, split),
-        out_shardings=everywhere,
-    )
+    return advance
