@@ -137,7 +137,13 @@ def method(
     task = build.problem(configuration, model)
     optimiser = optimisers.adam(arguments.adam.learning_rate, arguments.adam.iterations)
     step = training_step.training_step(
-        partial(training.example, draw=draw, task=task, rates=detector_errors.Rates(), cameras=training.Cameras()),
+        partial(
+            training.example,
+            draw=draw,
+            task=task,
+            rates=detector_errors.Rates(),
+            cameras=training.Cameras(),
+        ),
         training.loss(configuration, task),
         optimiser,
         arguments.adam.batch_size,

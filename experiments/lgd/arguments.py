@@ -40,9 +40,9 @@ class TrainingNoiseOptions:
       clean: share of the examples without noise, and (independently) with nothing hidden.
     """
 
-    noise: float = 0.02
+    noise: float = 0.03
     drop: float = 0.3
-    clean: float = 0.35
+    clean: float = 0.25
 
 
 @dataclass(frozen=True)

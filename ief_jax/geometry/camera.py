@@ -90,9 +90,7 @@ def along(points: jax.Array, leaning: jax.Array) -> jax.Array:
     return points[..., :2] * _like(FLIP, points) + leaning * points[..., 2:]
 
 
-def project(
-    camera: WeakPerspective, points: jax.Array, intrinsics: Intrinsics | None
-) -> jax.Array:
+def project(camera: WeakPerspective, points: jax.Array, intrinsics: Intrinsics | None) -> jax.Array:
     """Points [..., 3] to the image [..., 2], through a lens where one is given."""
     if intrinsics is None:
         return project_weak(camera, points)

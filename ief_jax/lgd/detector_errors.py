@@ -78,18 +78,18 @@ BONES = {
 """The bone, by the joint that turns it, in whose frame a detector's keypoint lies elsewhere."""
 
 OFFSETS = {
-    **dict.fromkeys(FACE, 0.012),
-    "head_top": 0.03,
-    "upper_neck": 0.025,
-    "neck": 0.025,
-    "mid_hip": 0.025,
-    "left_hip": 0.025,
-    "right_hip": 0.025,
-    "left_shoulder": 0.018,
-    "right_shoulder": 0.018,
+    **dict.fromkeys(FACE, 0.015),
+    "head_top": 0.035,
+    "upper_neck": 0.03,
+    "neck": 0.035,
+    "mid_hip": 0.035,
+    "left_hip": 0.035,
+    "right_hip": 0.035,
+    "left_shoulder": 0.028,
+    "right_shoulder": 0.028,
 }
 """Standard deviation of where keypoints lie on people, metres along each axis."""
-TYPICAL_OFFSET = 0.012
+TYPICAL_OFFSET = 0.018
 """The same, of all others."""
 
 
@@ -108,10 +108,10 @@ class Rates(NamedTuple):
       outlier: that one keypoint is anywhere.
     """
 
-    noise: float = 0.02
+    noise: float = 0.03
     drop: float = 0.3
-    clean: float = 0.35
-    offset: float = 0.8
+    clean: float = 0.25
+    offset: float = 0.85
     group: float = 0.25
     border: float = 0.12
     swap: float = 0.08
@@ -199,9 +199,7 @@ def detect(
     # Exact keypoints are sure ones more often than not
     confidence = jnp.where(noisy | (amount < 0.3), confidence, 1.0)
     confidence = _at_least_seen(confidence, known & ~hidden, known)
-    return keypoints2d.Keypoints2D(
-        jnp.where((confidence > 0)[:, None], found, 0.0), confidence
-    )
+    return keypoints2d.Keypoints2D(jnp.where((confidence > 0)[:, None], found, 0.0), confidence)
 
 
 def _at_least_seen(confidence: jax.Array, seen: jax.Array, known: jax.Array) -> jax.Array:

@@ -110,9 +110,7 @@ def _arguments(
     confidence: ArrayLike,
     steps: int | None,
     intrinsics: camera.Intrinsics | None,
-) -> tuple[
-    LGDConfig, int, checkpoint_files.Weights, joints.JointModel, keypoints2d.Keypoints2D
-]:
+) -> tuple[LGDConfig, int, checkpoint_files.Weights, joints.JointModel, keypoints2d.Keypoints2D]:
     """What the compiled functions take: static first, arrays as arrays."""
     configuration = checkpoint.configuration
     count = configuration.steps if steps is None else steps

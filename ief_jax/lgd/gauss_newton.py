@@ -111,9 +111,7 @@ def mirror_outputs(outputs: jax.Array, opposite: np.ndarray) -> jax.Array:
       opposite: [K] each keypoint's counterpart on the other side.
     """
     sure = uncertainty(outputs, len(outputs) - 3 * smpl.JOINTS - len(opposite))
-    return jnp.concatenate(
-        [sure.turn[OPPOSITE].reshape(-1), sure.betas, sure.keypoints[opposite]]
-    )
+    return jnp.concatenate([sure.turn[OPPOSITE].reshape(-1), sure.betas, sure.keypoints[opposite]])
 
 
 def displaced(body: Body, by: Displacement) -> Body:

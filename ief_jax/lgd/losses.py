@@ -69,9 +69,7 @@ def body_loss(
     joints = len(problem.model.parents)
     difference = again.points[:joints] - truth.points[:joints]
     in_space = jnp.abs(difference - difference[:1]).sum()
-    keypoints = camera.project(
-        again.view, problem.selection @ again.points, observed.intrinsics
-    )
+    keypoints = camera.project(again.view, problem.selection @ again.points, observed.intrinsics)
     in_image = jnp.abs(keypoints - truth.keypoints).sum()
     return (
         PARAMETER_WEIGHT * parameter_loss(problem, theta, truth)

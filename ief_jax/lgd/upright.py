@@ -108,5 +108,3 @@ def to_pixels(
     return body, camera.WeakPerspective(
         view.scale * square.half, view.translation * square.half + square.centre
     )
-
-
