@@ -180,7 +180,7 @@ def test_frames_are_between_the_keys(tmp_path: Path) -> None:
     turns = [about("x", 0), about("x", 80)]
     moved = {
         "head": ([0.5, 1.5], turns, "LINEAR"),
-        "neck": ([0.5, 1.1], turns, "STEP"),
+        "neck": ([0.5, 1.05], turns, "STEP"),
     }
     file = gltf.read(write(tmp_path / "a.glb", RIGIFY, {"Nod": moved}))
     found = gltf.motion(file, "Nod", 10)
@@ -215,7 +215,7 @@ def test_knees_are_hinges() -> None:
     np.testing.assert_allclose(np.degrees(found[:, knee, 0]), [20, 60, 110], atol=0.5)
     legs = [hip, knee, ankle]
     places = [kinematics.positions(w, rest_offsets(), PARENTS)[:, legs] for w in (before, after)]
-    np.testing.assert_allclose(places[1], places[0], atol=0.003)
+    np.testing.assert_allclose(places[1], places[0], atol=0.006)
     np.testing.assert_allclose(after[:, ankle], before[:, ankle], atol=0.06)
 
 
