@@ -65,6 +65,21 @@ class PoseFile:
     as_captured: bool = False
 
 
+@dataclass(frozen=True)
+class Animations:
+    """What is retargeted.
+
+    Attributes:
+      source: folder with Mesh2Motion's human-base-animations.glb and human-addon-animations.glb.
+      out: folder for mesh2motion.npz.
+      rate: frames a second that are kept.
+    """
+
+    source: Positional[Path]
+    out: Positional[Path]
+    rate: float = 10.0
+
+
 def _people(builder: str, summary: str) -> Callable[..., None]:
     """The command for a data set of people, by its builder, "module:class"."""
 
@@ -130,6 +145,17 @@ def cmu_split(file: Arguments[PoseFile]) -> None:
         print(f"{path}: {count} poses of {subjects} subjects")
 
 
+def mesh2motion(animations: Arguments[Animations]) -> None:
+    """Retarget Mesh2Motion's animations, into one file of poses."""
+    if not animations.rate > 0:
+        raise InputError(f"--rate is {animations.rate}, expected more than 0 frames a second")
+    from data.mesh2motion import clips
+
+    found = clips.read_all(animations.source, animations.rate)
+    path = clips.write(found, animations.out)
+    print(f"{path}: {len(found.poses)} poses of {len(found.names)} animations")
+
+
 COMMANDS: Mapping[str, Callable[..., None]] = {
     "lsp": _people("data.lsp.builder:Lsp", "Prepare Leeds Sports Pose: 14 joints in photographs."),
     "lspet": _people("data.lspet.builder:Lspet", "Prepare Leeds Sports Pose Extended."),
@@ -144,6 +170,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "h36m": _people("data.h36m.builder:H36m", "Prepare Human3.6M, Protocol 2: keypoints, joints."),
     "ehf": _people("data.ehf.builder:Ehf", "Prepare EHF: keypoints and SMPL-X meshes."),
     "cmu-split": cmu_split,
+    "mesh2motion": mesh2motion,
 }
 
 

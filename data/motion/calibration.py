@@ -185,9 +185,8 @@ def calibrated(poses: np.ndarray, zero: Zero | None) -> np.ndarray:
     local = _local(world)
     for joint, most in FAULTS.items():
         local[np.linalg.norm(local[:, joint], axis=-1) > np.radians(most), joint] = 0
-    _share_arms(local)
-    for joint, limits in LIMITS.items():
-        local[:, joint] = _limited(local[:, joint], np.radians(limits))
+    share_arms(local)
+    limit_ends(local)
     return local
 
 
@@ -233,7 +232,7 @@ def _straighten(world: np.ndarray, poses: np.ndarray, zero: Zero) -> None:
     world[:, HEAD] @= _about_x(LEVEL + np.clip(zero.head, -REGARD, REGARD) - zero.head)
 
 
-def _share_arms(local: np.ndarray) -> None:
+def share_arms(local: np.ndarray) -> None:
     """Shares what shoulders and wrists do with collars and forearms: [N, 24, 3], in place."""
     for side, along in enumerate((1.0, -1.0)):
         collar, shoulder = COLLARS[side], SHOULDERS[side]
@@ -257,6 +256,12 @@ def _share_arms(local: np.ndarray) -> None:
         turn = Rotation.from_rotvec(FOREARM * twist[:, None] * [1.0, 0.0, 0.0])
         local[:, elbow] = (Rotation.from_rotvec(local[:, elbow]) * turn).as_rotvec()
         local[:, wrist] = (turn.inv() * hand).as_rotvec()
+
+
+def limit_ends(local: np.ndarray) -> None:
+    """Holds ankles, toes and wrists to what joints can do (`LIMITS`): [N, 24, 3], in place."""
+    for joint, limits in LIMITS.items():
+        local[:, joint] = _limited(local[:, joint], np.radians(limits))
 
 
 def _most_often(values: np.ndarray) -> float:

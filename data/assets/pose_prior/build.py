@@ -1,9 +1,10 @@
 """Fits the embedded pose prior to motion capture.
 
-    python -m data.assets.pose_prior.build TRAIN.npz [--output ief_jax/assets/pose_prior.npz]
+    python -m data.assets.pose_prior.build TRAIN.npz MESH2MOTION.npz [--output PRIOR.npz]
 
-TRAIN.npz is AMASS-style: `poses` [N, >= 66] (SMPL axis-angle, root first) and, if poses of one
-subject should not outweigh the others, `subject` [N]; `python -m data.prepare cmu-split` writes it.
+The files are AMASS-style: `poses` [N, >= 66] (SMPL axis-angle, root first) and, if poses of one
+subject should not outweigh the others, `subject` [N]; `python -m data.prepare cmu-split` and
+`python -m data.prepare mesh2motion` write them.
 What is wrong with captured poses is put right there, nothing of it here. See README.md in this
 folder.
 """
@@ -87,10 +88,10 @@ def balanced(subject: np.ndarray, share: float, rng: np.random.Generator) -> np.
 def main() -> None:
     """Reads the command line, fits, writes the asset."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("poses", type=Path)
+    parser.add_argument("poses", type=Path, nargs="+")
     parser.add_argument("--output", type=Path, default=Path("ief_jax/assets/pose_prior.npz"))
     parser.add_argument("--components", type=int, default=96)
-    parser.add_argument("--share", type=float, default=0.2, help="most that one subject may hold")
+    parser.add_argument("--share", type=float, default=0.1, help="most that one subject may hold")
     parser.add_argument("--variance", type=float, default=4e-4, help="added to each angle, rad^2")
     parser.add_argument("--iterations", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
@@ -99,7 +100,7 @@ def main() -> None:
     from sklearn.mixture import GaussianMixture
 
     started = time.time()
-    found = formats_poses.read(arguments.poses)
+    found = formats_poses.read_all(arguments.poses)
     subject = np.arange(len(found.poses)) if found.subject is None else found.subject
     rng = np.random.default_rng(arguments.seed)
     poses = found.poses.astype(np.float64)
@@ -127,7 +128,8 @@ def main() -> None:
         "mean_cholesky": np.linalg.cholesky(single)[np.tril_indices(BODY)].astype(np.float16),
         "provenance": np.array(
             "Fitted by data/assets/pose_prior/build.py to motion capture from mocap.cs.cmu.edu; "
-            "the database was created with funding from NSF EIA-0196217. "
+            "the database was created with funding from NSF EIA-0196217; and to Mesh2Motion's "
+            "animations (CC0 1.0). "
             f"components={arguments.components} share={arguments.share} "
             f"variance={arguments.variance} iterations={arguments.iterations} "
             f"seed={arguments.seed} poses={len(values)}"

@@ -1,0 +1,1 @@
+"""Mesh2Motion's animations of people, retargeted to SMPL's joints."""
