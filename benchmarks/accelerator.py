@@ -154,11 +154,12 @@ def _submit_checks(
         **{f"gradient {task}": cases.gradient(task, 16) for task in tasks},
         **{f"steps {task}": cases.train(task, 16, STEPS, task[0] == "l") for task in tasks},
     }
+
+    def submit(case: cases.Case, device: jax.Device, precision: str) -> Future[First]:
+        return pool.submit(_first, case, device, precision)
+
     found = {
-        (name, FULL): (
-            pool.submit(_first, case, device, FULL),
-            pool.submit(_first, case, cpu, FULL),
-        )
+        (name, FULL): (submit(case, device, FULL), submit(case, cpu, FULL))
         for name, case in checked.items()
     }
     if device.platform == "cpu":
