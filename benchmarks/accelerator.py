@@ -131,7 +131,7 @@ First = tuple[cases.Call, Any, float]
 @contextmanager
 def _on(device: jax.Device, precision: str) -> Iterator[None]:
     named = None if precision == DEFAULT else precision
-    with jax.default_device(device), jax.default_matmul_precision(named):  # type: ignore[arg-type]
+    with jax.default_device(device), jax.default_matmul_precision(named):
         yield
 
 
@@ -205,9 +205,7 @@ def _result(future: Future[First], until: float) -> First | None:
     return None
 
 
-def _compare(
-    name: str, one: Future[First], other: Future[First], until: float
-) -> dict[str, float | str | bool]:
+def _compare(name: str, one: Future[First], other: Future[First], until: float) -> dict[str, Any]:
     """Largest and median difference, and whether it is small enough."""
     here, there = _result(one, until), _result(other, until)
     if here is None or there is None:
@@ -237,7 +235,7 @@ def _compare(
 
 def _time(
     device: jax.Device, first: First, examples: int, operations: float | None, peak: float
-) -> dict[str, float | None]:
+) -> dict[str, Any]:
     call, _, compiled = first
     with _on(device, DEFAULT):
         once = timing.milliseconds(call, 1, warm=1)

@@ -21,7 +21,8 @@ from ief_jax.ief import checkpoints as ief_checkpoints
 from ief_jax.ief import config as ief_config
 from ief_jax.ief import fpc, prediction, training_methods
 from ief_jax.ief.training_data import PersonCrop
-from ief_jax.lgd import build, checkpoints, fitting, synthetic_views, training
+from ief_jax.io.files import InputError
+from ief_jax.lgd import build, checkpoints, detector_errors, fitting, synthetic_views, training
 from ief_jax.lgd import config as lgd_config
 from ief_jax.training import mesh, optimisers, state, step
 
@@ -53,7 +54,7 @@ def fit(checkpoint: str, people: int) -> Case:
     """Keypoints in host memory to bodies."""
 
     def on(device: jax.Device) -> Call:
-        given = jax.device_put((checkpoints.load(checkpoint).weights, _model()), device)
+        given = jax.device_put((_weights(checkpoint), _model()), device)
         trained = checkpoints.Checkpoint(lgd_config.NAMED[checkpoint], given[0])
         points, confidence = _people(people)
         return lambda: fitting.fit(trained, given[1], points, confidence)
@@ -131,9 +132,28 @@ def _lgd(name: str, steps: int | None = None) -> Task:
     model = _cpu(_model)
     task = build.problem(configuration, model)
     draw = training.from_prior(pose_prior.embedded(), model.betas)
-    make = partial(training.example, draw=draw, task=task, keypoint_noise=training.KeypointNoise())
-    weights = checkpoints.load(name).weights
-    return Task(make, training.loss(configuration, task), weights, lambda count: None)
+    make = partial(
+        training.example,
+        draw=draw,
+        task=task,
+        rates=detector_errors.Rates(),
+        cameras=training.Cameras(),
+    )
+    return Task(make, training.loss(configuration, task), _weights(name), lambda count: None)
+
+
+def _weights(name: str) -> Any:
+    """Those that are shipped, or random ones if they are of another network."""
+    configuration, model = lgd_config.NAMED[name], _cpu(_model)
+    shipped = checkpoints.Checkpoint(configuration, checkpoints.load(name).weights)
+    try:
+        build.check_checkpoint(shipped, model)
+    except InputError:
+        print(f"  {name}: the shipped weights are of another network, taking random ones")
+        task = build.problem(configuration, model)
+        key = jax.random.key(0)
+        return _cpu(lambda: jax.jit(partial(build.initial_weights, configuration, task))(key))
+    return shipped.weights
 
 
 def _ief(configuration: ief_config.IEFConfig, weights: Any) -> Task:
@@ -179,25 +199,26 @@ def _model() -> joints.JointModel:
 
 @lru_cache
 def _people(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Keypoints [N, 18, 2] of people in poses of the prior, pixels, and their confidence.
+    """Keypoints [N, K, 2] of people in poses of the prior, pixels, and their confidence.
 
     No more than 64 different ones, so that none of the time goes to making them.
     """
 
-    def make() -> tuple[np.ndarray, np.ndarray]:
-        model = _model()
-        selection = build.problem(lgd_config.NAMED["paper"], model).selection
-        prior = pose_prior.embedded()
-        restricted = build.problem(lgd_config.NAMED["paper"], model).model
+    def make() -> synthetic_views.Example:
+        task = build.problem(lgd_config.NAMED["paper"], _model())
         one = partial(
-            synthetic_views.prior_example, prior=prior, model=restricted, selection=selection
+            synthetic_views.prior_example,
+            prior=pose_prior.embedded(),
+            model=task.model,
+            selection=task.selection,
         )
-        found = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), 64))
-        return np.asarray(found.points), np.asarray(found.confidence)
+        return jax.device_get(jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), 64)))
 
-    points, confidence = _cpu(make)
-    times = -(-count // 64)
-    return np.tile(points, (times, 1, 1))[:count], np.tile(confidence, (times, 1))[:count]
+    found, times = _cpu(make), -(-count // 64)
+    return (
+        np.tile(found.points, (times, 1, 1))[:count],
+        np.tile(found.confidence, (times, 1))[:count],
+    )
 
 
 @lru_cache
@@ -208,10 +229,10 @@ def _crops(count: int, size: int, joints: int) -> PersonCrop:
     smooth = scipy.ndimage.gaussian_filter(noise, (0, size / 16, size / 16, 0))
     image = np.clip(128 + 60 * smooth / smooth.std(), 0, 255).astype(np.uint8)
     points = rng.uniform(0.25 * size, 0.75 * size, (count, joints, 2)).astype(np.float32)
-    crops = PersonCrop(
+    arrays: Any = (
         np.tile(image, (-(-count // 8), 1, 1, 1))[:count],
         points,
         np.ones((count, joints), bool),
         points.mean(1),
     )
-    return crops
+    return PersonCrop(*arrays)
