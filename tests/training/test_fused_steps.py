@@ -15,7 +15,7 @@ import pytest
 
 import train
 from ief_jax.body import joints, pose_prior
-from ief_jax.lgd import build, checkpoints, training
+from ief_jax.lgd import build, checkpoints, detector_errors, training
 from ief_jax.lgd.config import PAPER
 from ief_jax.training import mesh, optimisers, state, step
 
@@ -35,7 +35,7 @@ def objective(weights: jax.Array, seen: jax.Array, wanted: jax.Array) -> jax.Arr
 ITEMS = np.random.default_rng(0).normal(size=(7, BATCH, 5)).astype(np.float32)
 
 
-def parts(average: optax.GradientTransformation | None = None) -> tuple[Any, Any]:
+def parts(average: optax.GradientTransformation | None = None) -> Any:
     """What steps are made of, and a function to a new first state."""
     optimiser = optimisers.adam(0.03, 50)
     devices = mesh.device_mesh()
@@ -83,7 +83,13 @@ def test_fused_steps_of_lgd_are_the_single_ones(joint_model: joints.JointModel) 
     draw = training.from_prior(pose_prior.embedded(), joint_model.betas)
     optimiser = optimisers.adam(3e-3, 50)
     given: Any = (
-        partial(training.example, draw=draw, task=task, keypoint_noise=training.KeypointNoise()),
+        partial(
+            training.example,
+            draw=draw,
+            task=task,
+            rates=detector_errors.Rates(),
+            cameras=training.Cameras(),
+        ),
         training.loss(configuration, task),
         optimiser,
         BATCH,
