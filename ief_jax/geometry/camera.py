@@ -59,7 +59,7 @@ class Intrinsics(NamedTuple):
 
 
 def slopes(image: jax.Array, intrinsics: Intrinsics | None) -> jax.Array:
-    """How far the line of sight through image points [..., 2] leans from the optical axis: [..., 2].
+    """How far lines of sight through image points [..., 2] lean from the optical axis: [..., 2].
 
     These are normalised image coordinates, (x - c) / f; zero without intrinsics.
     """
