@@ -17,12 +17,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ief_jax.geometry.skeletons import COCO_17
 from ief_jax.ief.backbones.backbone import Backbone, HeatmapStage
 from ief_jax.ief.backbones.depthwise import depthwise_convolution
 from ief_jax.ief.backbones.efficientnet_lite import Blocks, InvertedResidual, Row
 from ief_jax.ief.backbones.layers import Convolution
 from ief_jax.ief.backbones.pyramid import REACH
-from ief_jax.geometry.skeletons import COCO_17
 
 
 class Shape(NamedTuple):
@@ -128,9 +128,7 @@ class FeaturePyramid(nn.Module):
         self.laterals = [Convolution(i, o) for i, o in zip(self.inputs, LATERALS, strict=True)]
         narrow = (LATERALS[0], *LATERALS[:-1])
         # The finest first, as the levels are.
-        self.smooth = [
-            Separable(wide, narrow[index]) for index, wide in enumerate(LATERALS[:-1])
-        ]
+        self.smooth = [Separable(wide, narrow[index]) for index, wide in enumerate(LATERALS[:-1])]
 
     def __call__(self, levels: Sequence[jax.Array]) -> jax.Array:
         """[B, H / 4, W / 4, C], ... to [B, H / 4, W / 4, 24]."""
@@ -316,7 +314,7 @@ class MoveNetPyramid(Backbone):
                 f"pool_size is {self.pool_size}, expected 1: no map is averaged to cells"
             )
         super().setup()
-        shape, count = self.SHAPE, len(COCO_17)
+        shape = self.SHAPE
         widths = (*shape.widths[:-1], shape.last)
         self.pyramid = FeaturePyramid(_level_channels(shape))
         self.heat, self.regress = Separable(LATERALS[0], HIDDEN), Separable(LATERALS[0], HIDDEN)
@@ -324,9 +322,7 @@ class MoveNetPyramid(Backbone):
         self.laterals = [Convolution(widths[row], CHANNELS) for row in FOLLOWING]
         self.normal = nn.LayerNorm()
         self.blocks = [InvertedResidual(CHANNELS, CHANNELS, 5, 1, 2) for _ in range(3)]
-        self.coarse = [
-            InvertedResidual(CHANNELS, CHANNELS, 5, stride, 2) for stride in (2, 1, 1)
-        ]
+        self.coarse = [InvertedResidual(CHANNELS, CHANNELS, 5, stride, 2) for stride in (2, 1, 1)]
 
     def encode_image(self, image: jax.Array) -> jax.Array:
         x = self.conv1(image)
