@@ -197,14 +197,17 @@ class _Run:
             ),
         )
         self.state = {
-            "weights": weights,
-            "average": weights,
+            # Copies, since a step gives up what it takes.
+            "weights": jax.tree.map(jnp.copy, weights),
+            "average": jax.tree.map(jnp.copy, weights),
             "memory": self.optimiser.init(weights),
             "step": jnp.int32(0),
         }
         self.best, self.best_step = -math.inf, 0
 
-    def loss(self, weights: Any, images: jax.Array, labels: Labels) -> tuple[jax.Array, jax.Array]:
+    def loss(
+        self, weights: Any, key: jax.Array, images: jax.Array, labels: Labels
+    ) -> tuple[jax.Array, jax.Array]:
         """Mean over the steps of how far the positions are off, and of how wrong the presence."""
         config, module = self.config, self.module
         half = jax.tree.map(lambda a: a.astype(jnp.bfloat16), weights)
@@ -214,7 +217,7 @@ class _Run:
         unit = config.max_correction
         y = jnp.broadcast_to(self.start, labels.points.shape)
         total, each = jnp.zeros(()), []
-        for _ in range(config.steps):
+        for number in range(config.steps):
             correction, numbers = _correction(config, module, weights, encoded, y)
             error = losses.smooth_distance((y + correction - labels.points) / unit)
             # Far outside nobody can say how far.
@@ -225,6 +228,8 @@ class _Run:
             total += distance + 0.15 * unsure
             each.append(distance)
             y = jax.lax.stop_gradient(y + correction)
+            key_of_step = jax.random.fold_in(key, number)
+            y = augmentation.moved_states(key_of_step, y, self.opposite, unit)
         return total / config.steps, jnp.stack([*each, unsure])
 
     def _steps(self) -> Any:
@@ -232,7 +237,7 @@ class _Run:
 
         def one(state: Any, rate: jax.Array, data: Any) -> tuple[Any, jax.Array]:
             everyone, labels, train, cumulative = data
-            keys = jax.random.split(jax.random.fold_in(seed, state["step"]), 3)
+            keys = jax.random.split(jax.random.fold_in(seed, state["step"]), 4)
             draws = jax.random.uniform(keys[0], (options.batch_size,))
             rows = train[jnp.minimum(jnp.searchsorted(cumulative, draws), len(train) - 1)]
             person, label = jax.tree.map(lambda a: a[rows], (everyone, labels))
@@ -245,7 +250,7 @@ class _Run:
             )
             images, label = jax.lax.stop_gradient((images, label))
             (_, parts), gradient = jax.value_and_grad(self.loss, has_aux=True)(
-                state["weights"], images, label
+                state["weights"], keys[3], images, label
             )
             update, memory = self.optimiser.update(gradient, state["memory"], state["weights"])
             weights = jax.tree.map(lambda w, u: w - rate * u, state["weights"], update)

@@ -146,6 +146,27 @@ def disturb(
     )
 
 
+def moved_states(key: jax.Array, y: jax.Array, opposite: jax.Array, unit: float) -> jax.Array:
+    """States [N, K, 2] that are off as they are on people who were not trained on.
+
+    On those that were, the network's own states are so good that it would learn to leave
+    keypoints where they are. Half of the people's are moved; of theirs some keypoints far, and
+    now and then left and right change places.
+    """
+    keys = jax.random.split(key, 6)
+    people, joints = y.shape[0], y.shape[:2]
+    moved = jax.random.bernoulli(keys[0], 0.5, (people, 1, 1))
+    far = jax.random.bernoulli(keys[1], 0.12, (*joints, 1))
+    little = jax.random.uniform(keys[2], (people, 1, 1))
+    off = unit * jnp.where(far, 3.0, little) * jax.random.normal(keys[3], y.shape)
+    # A pair changes places where its lower index says so.
+    pair = jnp.minimum(opposite, jnp.arange(len(opposite)))
+    draw = jax.random.uniform(keys[4], joints)[:, pair]
+    share = 0.4 * jax.random.bernoulli(keys[5], 0.3, (people, 1))
+    y = jnp.where((moved & (draw < share)[..., None]), y[:, opposite], y)
+    return jnp.where(moved, y + off, y)
+
+
 def _coloured(key: jax.Array, image: jax.Array) -> jax.Array:
     """Brightness, contrast, saturation, white balance and grain; black stays black."""
     keys = jax.random.split(key, 4)

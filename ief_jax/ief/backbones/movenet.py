@@ -213,18 +213,19 @@ def decode(maps: Maps) -> tuple[jax.Array, jax.Array]:
       [B, 17, 2] (x, y) in shares of the image's width and height; [B, 17] scores, 0 to 1.
     """
     batch, height, width, count = maps.heat.shape
-    rows, columns = jnp.arange(height), jnp.arange(width)
+    rows, columns = jnp.mgrid[:height, :width]
 
     def weight(centre: jax.Array) -> jax.Array:
         """1 / (distance + 1.8) of each pixel from points [..., 2] (y, x): [..., h, w]."""
-        down = rows[:, None] - centre[..., 0, None, None]
-        across = columns - centre[..., 1, None, None]
+        y, x = (centre[..., axis, None, None] for axis in (0, 1))
+        shape = (1,) * (centre.ndim - 1) + rows.shape
+        down, across = rows.reshape(shape) - y, columns.reshape(shape) - x
         return 1 / (jnp.sqrt(down**2 + across**2) + NEARNESS)
 
     def flat(x: jax.Array) -> jax.Array:
         return x.reshape(batch, height * width, -1)
 
-    middle = jnp.array([height // 2, width // 2], jnp.float32)
+    middle = jnp.array([[height // 2, width // 2]], jnp.float32)
     # c = argmax of sigmoid(centre) / (|p - middle| + 1.8)
     best = flat(nn.sigmoid(maps.centre) * weight(middle)).argmax(1)
     c = jnp.stack([best // width, best % width], -1)
@@ -239,7 +240,7 @@ def decode(maps: Maps) -> tuple[jax.Array, jax.Array]:
     offsets = flat(maps.offset).reshape(batch, height * width, count, 2)
     index = place[:, None, :, None]
     offset = jnp.take_along_axis(offsets, index, 1)[:, 0]
-    found = (pixel + offset) / jnp.array([height, width])
+    found = (pixel + offset) / jnp.array([height, width]).reshape(1, 1, 2)
     return found[..., ::-1], score
 
 
@@ -273,7 +274,9 @@ class PositionsAndPresence(nn.Module):
         columns, rows = jnp.meshgrid(jnp.arange(width) + 0.5, jnp.arange(height) + 0.5)
         centres = jnp.stack([columns, rows], -1).reshape(1, -1, 2, 1)
         # p_k = sum over pixels c of softmax(a_k)_c (c + d_kc)
-        votes = (centres + REACH * found[:, :, 1:3]) / jnp.array([width, height])[:, None]
+        votes = (centres + REACH * found[:, :, 1:3]) / jnp.array([width, height]).reshape(
+            1, 1, 2, 1
+        )
         positions = jnp.einsum("bnk,bndk->bkd", share, votes).reshape(batch, -1)
         # b_k = sum over pixels c of softmax(a_k)_c b_kc
         presence = jnp.einsum("bnk,bnk->bk", share, found[:, :, 3])
