@@ -1,6 +1,7 @@
 """MoveNet rebuilt: against what TF.js makes of the same weights, and its decoding by hand."""
 
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -47,7 +48,8 @@ def test_gives_what_the_released_graph_gives(variant: str) -> None:
     @jax.jit
     def answer(images: jax.Array) -> tuple[jax.Array, jax.Array]:
         network = movenet.MoveNet(shape)
-        return movenet.decode(network.apply({"params": weights}, movenet.normalise(images)))
+        maps: Any = network.apply({"params": weights}, movenet.normalise(images))
+        return movenet.decode(maps)
 
     points, score = answer(jnp.asarray(np.stack(images)))
     np.testing.assert_allclose(points[..., ::-1], wanted[..., :2], rtol=0, atol=1e-3)

@@ -90,9 +90,8 @@ def main() -> None:
         people = packed.Packed(
             [people.images[i] for i in rows], *(np.asarray(part)[rows] for part in people[1:])
         )
-    pictures_of_all, points = pictures.load(people, options.threads)
+    everyone, points = pictures.load(people, options.threads)
     say(f"{len(points)} people read; {jax.devices()}")
-    everyone = jax.device_put(pictures_of_all)
     with np.load(options.movenet) as file:
         flat = {name: jnp.asarray(file[name], jnp.float32) for name in file.files}
     thunder = traverse_util.unflatten_dict(flat, sep="/")
@@ -101,7 +100,7 @@ def main() -> None:
 
     config = configuration(options.steps)
     train = np.flatnonzero(~validation)
-    start = _start(config, pictures_of_all, labels, train)
+    start = _start(config, everyone, labels, train)
     run = _Run(options, config, start, thunder)
     lsp = people.dataset == "lsp"
     checks = {
@@ -116,9 +115,7 @@ def main() -> None:
         ~lsp, (1 - options.lsp_share) / max((~lsp[train]).sum(), 1), 0
     )
     cumulative = jnp.asarray(np.cumsum(weight[train] / weight[train].sum()), jnp.float32)
-    run.train(
-        everyone, jax.device_put(labels), jnp.asarray(train), cumulative, checks, own, began, say
-    )
+    run.train(everyone, labels, jnp.asarray(train), cumulative, checks, own, began, say)
 
 
 def _labels(
@@ -133,24 +130,25 @@ def _labels(
     kept = options.state.with_suffix(".labels.npz") if options.state else None
     if kept and kept.exists():
         with np.load(kept) as file:
-            return Labels(*(file[name].astype(np.float32) for name in Labels._fields))
+            return Labels(*(jnp.asarray(file[name], jnp.float32) for name in Labels._fields))
     answer, agreed = teacher.best_views(thunder, everyone, options.batch_size)
     height = np.asarray(everyone.box) / (WINDOW * PERSON)
     labels = teacher.repaired(
         answer, agreed, points, people.annotated, people.visible, people.dataset == "lsp", height
     )
-    changed = np.linalg.norm(labels.points[:, :14] - points, axis=-1) > 0.05 * height[:, None]
+    moved, weight = np.asarray(labels.points[:, :14]) - points, np.asarray(labels.weight)
+    changed = np.linalg.norm(moved, axis=-1) > 0.05 * height[:, None]
     say(
         f"labelled; of the annotated {100 * changed[people.annotated].mean():.1f} % moved, "
-        f"of the others {100 * (labels.weight[:, :14] > 0)[~people.annotated].mean():.1f} % found, "
-        f"faces {100 * (labels.weight[:, 14:] > 0).mean():.1f} %"
+        f"of the others {100 * (weight[:, :14] > 0)[~people.annotated].mean():.1f} % found, "
+        f"faces {100 * (weight[:, 14:] > 0).mean():.1f} %"
     )
     for target in [options.output / "labels.npz", *([kept] if kept else [])]:
         with replacing(target) as file:
             np.savez_compressed(
                 file,
                 **{
-                    name: part.astype(np.float16 if name != "points" else np.float32)
+                    name: np.asarray(part).astype(np.float16 if name != "points" else np.float32)
                     for name, part in labels._asdict().items()
                 },
                 answer=answer.points.astype(np.float32),
@@ -162,10 +160,11 @@ def _labels(
 
 def _start(config: IEFConfig, people: Pictures, labels: Labels, train: np.ndarray) -> np.ndarray:
     """y_0: the median pose in the central crops of the training people."""
-    zoom = (config.size / people.box[train])[:, None, None]
-    points = (labels.points[train] - people.marked[train][:, None]) * zoom + (config.size - 1) / 2
-    weight = labels.weight[train] >= 0.5
-    return training_data.median_pose(points.astype(np.float32), weight)
+    box, marked = np.asarray(people.box)[train], np.asarray(people.marked)[train]
+    points = np.asarray(labels.points)[train] - marked[:, None]
+    points = points * (config.size / box)[:, None, None] + (config.size - 1) / 2
+    sure = np.asarray(labels.weight)[train] >= 0.5
+    return training_data.median_pose(points.astype(np.float32), sure)
 
 
 class _Run:
@@ -314,6 +313,7 @@ class _Run:
                 if not np.isfinite(recent[-1]).all():
                     raise FloatingPointError("the loss is no longer finite")
                 recent = []
+                self._keep_state()
                 self._validate(checks, own, say)
                 last_kept = time.perf_counter()
         each = number * options.batch_size / (time.perf_counter() - first)

@@ -49,7 +49,7 @@ class View(NamedTuple):
 
 
 def load(packed: Packed, threads: int) -> tuple[Pictures, np.ndarray]:
-    """Decodes all pictures; also the people's points [N, K, 2] in them. In the host's memory."""
+    """Decodes all pictures; also the people's points [N, K, 2] in them, in the host's memory."""
     count = len(packed.images)
     image = np.zeros((count, CANVAS, CANVAS, 3), np.uint8)
     extent, share = np.zeros((count, 2), np.float32), np.ones((count, 2), np.float32)
@@ -69,9 +69,9 @@ def load(packed: Packed, threads: int) -> tuple[Pictures, np.ndarray]:
             pass
     marked = (packed.marked + 0.5) * share - 0.5
     box = WINDOW * PERSON * packed.height * share.mean(1)
-    pictures = Pictures(image, extent, marked.astype(np.float32), box.astype(np.float32))
+    parts = (image, extent, marked.astype(np.float32), box.astype(np.float32))
     points = (packed.points + 0.5) * share[:, None] - 0.5
-    return pictures, points.astype(np.float32)
+    return Pictures(*map(jnp.asarray, parts)), points.astype(np.float32)
 
 
 def view(

@@ -74,9 +74,8 @@ def _answer(
 
     views = jax.vmap(view)(people)
     images = jax.vmap(partial(pictures.crop, size=size))(people, views)
-    found, score = movenet.decode(
-        network.apply({"params": weights}, movenet.normalise(jnp.round(images)))
-    )
+    maps: Any = network.apply({"params": weights}, movenet.normalise(jnp.round(images)))
+    found, score = movenet.decode(maps)
     points = jax.vmap(partial(pictures.to_picture, size=size))(views, size * found - 0.5)
     order = jnp.where(mirrored, jnp.asarray(opposite(COCO_17)), jnp.arange(len(COCO_17)))
     return points[:, order], score[:, order]
@@ -172,4 +171,4 @@ def repaired(
         weight[:, number] = np.where(certain, 0.5, 0)
         present[:, number] = certain
         known[:, number] = certain | ((answer.score[:, own] < ABSENT) & ~other)
-    return Labels(result, weight, present, known)
+    return Labels(*map(jnp.asarray, (result, weight, present, known)))
