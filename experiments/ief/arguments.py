@@ -12,7 +12,13 @@ from ief_jax.training.run_options import RunOptions
 Method = Literal["ief", "no_fpc", "direct", "iterative_direct", "jittered", "on_policy"]
 """`ief_jax.ief.training_methods.METHODS`."""
 Backbone = Literal[
-    "googlenet", "vgg16", "efficientnet_lite0", "efficientnet_lite0_pyramid", "small"
+    "googlenet",
+    "vgg16",
+    "efficientnet_lite0",
+    "efficientnet_lite0_pyramid",
+    "movenet_lightning",
+    "movenet_thunder",
+    "small",
 ]
 """`ief_jax.ief.backbones.NAMED`."""
 Variant = Literal[

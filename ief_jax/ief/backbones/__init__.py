@@ -3,6 +3,7 @@
 from ief_jax.ief.backbones.backbone import Backbone, HeatmapStage
 from ief_jax.ief.backbones.efficientnet_lite import EfficientNetLite0
 from ief_jax.ief.backbones.googlenet import GoogLeNet
+from ief_jax.ief.backbones.movenet import MoveNetLightning, MoveNetThunder
 from ief_jax.ief.backbones.pyramid import EfficientNetLite0Pyramid
 from ief_jax.ief.backbones.small import Small
 from ief_jax.ief.backbones.vgg import VGG16
@@ -11,6 +12,8 @@ NAMED: dict[str, type[Backbone]] = {
     "efficientnet_lite0": EfficientNetLite0,
     "efficientnet_lite0_pyramid": EfficientNetLite0Pyramid,
     "googlenet": GoogLeNet,
+    "movenet_lightning": MoveNetLightning,
+    "movenet_thunder": MoveNetThunder,
     "small": Small,
     "vgg16": VGG16,
 }
@@ -22,6 +25,8 @@ __all__ = [
     "EfficientNetLite0Pyramid",
     "HeatmapStage",
     "GoogLeNet",
+    "MoveNetLightning",
+    "MoveNetThunder",
     "Small",
     "VGG16",
 ]

@@ -1,0 +1,1 @@
+"""Training IEF with everything on the accelerator: pictures, augmentation, teacher and network."""

