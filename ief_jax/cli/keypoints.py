@@ -48,7 +48,9 @@ def keypoints(
         train.py scale wrote.
       pictures: draw the keypoints over the photographs.
     """
-    paths = photographs.listed(photograph)
+    paths, others = photographs.listed(photograph)
+    for other in others:
+        say(f"passed over {other}: no photograph by its name")
     # Loaded when the first photograph has turned out to be one.
     estimator = functools.cache(lambda: _load(checkpoint, selector))
     failed = 0
