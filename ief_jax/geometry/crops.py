@@ -123,7 +123,7 @@ def crop(image: Image.Image, box: Box, size: int) -> np.ndarray:
     ]
     corner = [int(np.floor(low)) - margin for low, _ in edges]
     far = [int(np.ceil(high)) + margin for _, high in edges]
-    region = image.crop((*corner, *far))  # black outside the image
+    region = image.crop((corner[0], corner[1], far[0], far[1]))  # black outside the image
     inside = [
         edge - at
         for pair in zip(*edges, strict=True)
@@ -136,6 +136,8 @@ def crop(image: Image.Image, box: Box, size: int) -> np.ndarray:
 
 def _reached(start: float, pixel: float, size: int, length: int) -> tuple[int, int]:
     """First and last of the crop's pixels, along one axis, that an image of this length reaches."""
-    first = int(np.floor(-start / pixel)) - 2
-    last = int(np.ceil((length - start) / pixel)) + 2
+    # The filter reaches over a pixel of the image or of the crop, whichever is larger.
+    reach = 2 + int(np.ceil(1 / pixel))
+    first = int(np.floor(-start / pixel)) - reach
+    last = int(np.ceil((length - start) / pixel)) + reach
     return min(max(first, 0), size), min(max(last, 0), size)
