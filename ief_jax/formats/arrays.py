@@ -9,7 +9,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from ief_jax.formats.content import Collector, Content, Frame, number_in, rate, size
-from ief_jax.formats.messages import known
 from ief_jax.geometry import skeletons
 from ief_jax.io.files import InputError
 
@@ -35,7 +34,8 @@ def read(arrays: Mapping[str, np.ndarray], names: tuple[str, ...]) -> Content:
     Raises:
       InputError: something is not what was expected; names the array.
     """
-    keys = [key for key in KEYS if key in arrays] or (list(arrays) if len(names) == 1 else [])
+    keys = [key for key in KEYS if key in arrays]
+    keys += [key for key in arrays if len(names) == 1 and arrays[key].ndim >= 2]
     if not keys:
         raise InputError(
             "expected 'keypoints' [N, K, 3], or 'points' [N, K, 2] and 'confidence' [N, K]; has "
@@ -44,6 +44,7 @@ def read(arrays: Mapping[str, np.ndarray], names: tuple[str, ...]) -> Content:
     # The npz of fitted bodies has `points` and `confidence`.
     key = keys[0]
     stacked = _stacked(key, arrays[key], arrays)
+    within = None
     if stacked.ndim == 4:
         steps, people = stacked.shape[:2]
         stacked = stacked.reshape(-1, *stacked.shape[2:])
@@ -57,6 +58,8 @@ def read(arrays: Mapping[str, np.ndarray], names: tuple[str, ...]) -> Content:
         frame = _index(arrays, "frame", count, np.arange(count))
         identity = _index(arrays, "id", count, np.full(count, -1), least=-1)
         there = np.ones(count, bool)
+        if "person" in arrays:
+            within = _index(arrays, "person", count, np.zeros(count))
     if not len(stacked):
         raise InputError(f"'{key}' is empty: nobody was detected")
     frames = _frames(arrays, frame)
@@ -69,6 +72,8 @@ def read(arrays: Mapping[str, np.ndarray], names: tuple[str, ...]) -> Content:
         found.person(
             f"{key}[{row}]", index[int(frame[row])], stacked[row], owner if owner >= 0 else None
         )
+        if within is not None:
+            found.people[-1] = found.people[-1]._replace(within=int(within[row]))
     return Content(
         "npz",
         found.frames,
@@ -77,6 +82,7 @@ def read(arrays: Mapping[str, np.ndarray], names: tuple[str, ...]) -> Content:
         f"'{key}' is empty: nobody was detected",
         names=_keypoint_names(arrays),
         skeleton=_skeleton(arrays),
+        finds="reprojected" in names,  # bodies' own: keypoints that were thought unseen have 0
         fps=rate(arrays["fps"].item()) if _is_scalar(arrays.get("fps")) else None,
     )
 
@@ -201,9 +207,5 @@ def _keypoint_names(arrays: Mapping[str, np.ndarray]) -> tuple[str, ...] | None:
 def _skeleton(arrays: Mapping[str, np.ndarray]) -> str | None:
     if "skeleton" not in arrays:
         return None
-    skeleton = str(arrays["skeleton"])
-    if skeleton not in skeletons.LAYOUTS:
-        if "keypoint_names" in arrays:
-            return None
-        raise InputError(f"'skeleton' is '{skeleton}', expected {known()}")
-    return skeleton
+    stated = str(arrays["skeleton"])
+    return None if stated not in skeletons.LAYOUTS and "keypoint_names" in arrays else stated

@@ -10,6 +10,7 @@ import numpy as np
 from ief_jax.formats import skeleton_choice
 from ief_jax.formats.content import Content, Frame, Person, number_in
 from ief_jax.formats.detections import Detections, box_size
+from ief_jax.formats.messages import known
 from ief_jax.geometry import skeletons
 from ief_jax.io.files import InputError
 
@@ -84,7 +85,7 @@ def assemble(
         raise InputError(
             f"{source}: all confidences are zero or below the least: no keypoint was detected"
         )
-    stated = next((p.content.skeleton for p in parts if p.content.skeleton), None)
+    stated = None if options.skeleton else _stated(parts)
     points = _in_pixels(source, points, confidence, frame, frames, parts, options)
     names = _names(source, parts, options)
     try:
@@ -96,8 +97,10 @@ def assemble(
     identity = np.array(
         [-1 if person.identity is None else person.identity for person, _ in people], np.int64
     )
-    place = _places_within(frame)
-    order = np.lexsort((np.arange(len(frame)), identity, frame))
+    place = np.array([person.within for person, _ in people], np.int64)
+    order = np.arange(len(frame))
+    if (identity >= 0).any():
+        order = np.lexsort((order, identity, frame))
     numbers = tuple(index if f.number is None else f.number for index, f in enumerate(frames))
     return Detections(
         points[order].astype(np.float32),
@@ -119,7 +122,7 @@ def assemble(
 def _nobody(source: Path, parts: Sequence[Part]) -> str:
     if len(parts) == 1:
         return f"{parts[0].path}: {parts[0].content.nobody}"
-    return f"{source}: nobody was detected in any of {len(parts)} files"
+    return f"{source}: nobody was detected in any of {len(parts)} files ({parts[0].content.nobody})"
 
 
 def _numbered(parts: Sequence[Part]) -> tuple[list[Frame], list[tuple[Person, Part]]]:
@@ -254,10 +257,11 @@ def _names(source: Path, parts: Sequence[Part], options: Options) -> tuple[str, 
     return names
 
 
-def _places_within(frame: np.ndarray) -> np.ndarray:
-    """0, 1, ... for the people of each frame, in file order."""
-    order = np.argsort(frame, kind="stable")
-    _, first, count = np.unique(frame[order], return_index=True, return_counts=True)
-    place = np.empty(len(frame), np.int64)
-    place[order] = np.arange(len(frame)) - np.repeat(first, count)
-    return place
+def _stated(parts: Sequence[Part]) -> str | None:
+    """The skeleton that the files themselves name: those of `keypoints.write` do."""
+    stated = {part.content.skeleton: part.path for part in parts if part.content.skeleton}
+    for name, path in stated.items():
+        if name not in skeletons.LAYOUTS or len(stated) > 1:
+            others = "" if len(stated) == 1 else f"; the files name {', '.join(sorted(stated))}"
+            raise InputError(f"{path}: 'skeleton' is '{name}', expected {known()}{others}")
+    return next(iter(stated), None)

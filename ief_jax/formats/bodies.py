@@ -35,7 +35,8 @@ def write(
       reprojected [N, 18, 2]: pixels, where the body's keypoints are seen; reprojection_error [N]:
         pixels, mean over the detected keypoints.
       frame [N], person [N]: number of the frame, place within it; id [N]: number of the person over
-        frames, -1 where the file says none. Rows are in the order of frames, then ids.
+        frames, -1 where the file says none. Rows are in file order, with ids in that of
+        frames and ids.
       frame_numbers [F], frame_names [F], images [F]: of all frames, those without anybody too.
       fps: frames per second; NaN where the file does not say.
       skipped_frame [S], skipped_person [S], skipped_reason [S]: the people not fitted.

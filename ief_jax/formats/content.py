@@ -38,12 +38,14 @@ class Person(NamedTuple):
       keypoints: [K, 3] x, y, confidence; NaN where there is none; [0, 3] if nothing was found.
       frame: index into the frames.
       identity: number of the person over frames, where the file says.
+      within: place within its frame, those that were passed over counted too.
     """
 
     place: str
     keypoints: np.ndarray
     frame: int
     identity: int | None = None
+    within: int = 0
 
 
 class Content(NamedTuple):
@@ -56,7 +58,7 @@ class Content(NamedTuple):
       passed_over: of each item that cannot be used, field and reason.
       nobody: what to say if there are no people.
       names: of the K keypoints, where the file has them.
-      skeleton: of the file's own word; a key of `skeletons.LAYOUTS`.
+      skeleton: the file's own word, which may be none that is known.
       fps: frames per second, where the file says.
       shares: coordinates are shares of the image by the format's definition.
       finds: the format leaves out the keypoints that were not found, as OpenPose's does; others
@@ -83,6 +85,7 @@ class Collector:
         self.people: list[Person] = []
         self.passed_over: list[str] = []
         self._index: dict[Hashable, int] = {}
+        self._within: dict[int, int] = {}
 
     def frame(self, key: Hashable, frame: Frame) -> int:
         """The index of the frame of this key; `frame` if it is new."""
@@ -93,12 +96,14 @@ class Collector:
 
     def person(self, place: str, frame: int, values: Any, identity: Any = None) -> None:
         """Adds a person whose keypoints are `values`, as `triples` reads them."""
+        within = self._within.get(frame, 0)
+        self._within[frame] = within + 1
         try:
             keypoints = values if isinstance(values, np.ndarray) else triples(values, place)
         except ItemError as error:
             self.passed_over.append(str(error))
             return
-        self.people.append(Person(place, keypoints, frame, whole(identity)))
+        self.people.append(Person(place, keypoints, frame, whole(identity), within))
 
 
 def triples(values: Any, place: str) -> np.ndarray:

@@ -21,8 +21,8 @@ class Detections(NamedTuple):
       skeleton: a key of `skeletons.LAYOUTS`, or "of its own" where the file names others.
       evidence: why this skeleton.
       frame: [N] index into the frames.
-      person: [N] the person's place within its frame, in file order. Rows are in the order of
-        the frames, and within a frame of `identity` where the file says it.
+      person: [N] the person's place within its frame, in file order. Rows are in file
+        order; where the file says who is who, in that of frames, and within them of `identity`.
       frame_names: F names (file stems, mostly).
       images: F file names of the photographs, None where the file does not say.
       numbers: F numbers of the frames, each once: the file's own, or else 0, 1, ...

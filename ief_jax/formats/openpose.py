@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ief_jax.formats.content import Collector, Content, Frame, number_in, plain_path, size
-from ief_jax.formats.messages import has, kind, known
-from ief_jax.geometry import skeletons
+from ief_jax.formats.messages import has, kind
 from ief_jax.io.files import InputError
 
 # OpenPose before 1.2 had the shorter name.
@@ -28,8 +27,7 @@ def read(content: Any) -> Content:
     """The people of a frame or of a list of frames.
 
     Raises:
-      InputError: `people` is no list, the frames name skeletons that are not known; it names the
-        field.
+      InputError: `people` is no list; it names the field.
     """
     frames = content if isinstance(content, list) else [content]
     found = Collector()
@@ -59,7 +57,7 @@ def read(content: Any) -> Content:
         found.people,
         found.passed_over,
         "'people' is empty: nobody was detected",
-        skeleton=skeleton(stated),
+        skeleton=", ".join(sorted(stated)) or None,
         finds=True,
     )
 
@@ -85,12 +83,3 @@ def _people(found: Collector, index: int, frame: Mapping[str, Any], place: str) 
             )
             continue
         found.person(f"{field}.{keys[0]}", index, entry[keys[0]], entry.get("person_id"))
-
-
-def skeleton(stated: set[str]) -> str | None:
-    """The skeleton that the files themselves name: those of `keypoints.write` do."""
-    for name in sorted(stated):
-        if name not in skeletons.LAYOUTS or len(stated) > 1:
-            others = "" if len(stated) == 1 else f"; the file names {', '.join(sorted(stated))}"
-            raise InputError(f"'skeleton' is '{name}', expected {known()}{others}")
-    return next(iter(stated), None)

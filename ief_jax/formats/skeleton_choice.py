@@ -50,6 +50,9 @@ def settle(
     order = np.argsort(-likely)
     best, lead = candidates[order[0]], likely[order[0]] - likely[order[1]]
     others = [candidates[i] for i in order[1:]]
+    if (confidence > 0).sum(1).max() < MINIMUM_SEEN:
+        # Nobody can be fitted, whichever it is.
+        return skeletons.LAYOUTS[best], best, f"{count} keypoints, too few seen to be sure"
     if not lead > layout_evidence.SURE:
         raise InputError(
             f"{count} keypoints may be {' or '.join(sorted(candidates))}, and too little is seen "

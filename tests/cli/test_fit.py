@@ -102,9 +102,10 @@ def test_fit_a_folder_of_frames(
     assert "f1: no photograph of this name" in said
     with np.load(output / "bodies.npz") as file:
         stored = {key: file[key] for key in file.files}
-    assert stored["frame"].tolist() == [0, 0, 2]
+    assert stored["frame"].tolist() == [1, 1, 3], "the numbers in the names"
+    assert stored["frame_numbers"].tolist() == [1, 2, 3]
     assert stored["person"].tolist() == [0, 1, 1]
-    assert stored["skipped_frame"].tolist() == [2]
+    assert stored["skipped_frame"].tolist() == [3]
     # People of the same pose a hundred pixels apart are the same body a hundred pixels apart.
     np.testing.assert_allclose(stored["poses"][0], stored["poses"][1], atol=1e-3)
     apart = (stored["trans"] * stored["scale"][:, None])[1] - (
@@ -159,6 +160,8 @@ def test_bodies_that_nobody_could_see_are_listed(capsys: pytest.CaptureFixture[s
         person=np.arange(4),
         frame_names=("f",),
         images=(None,),
+        numbers=(0,),
+        identity=np.full(4, -1),
     )
     there = jnp.stack([square[0], 0.05 * square[0], square[0], 0.2 * square[0]])
     rest = jnp.zeros((4, 1))

@@ -96,10 +96,11 @@ def test_fractions_and_an_entirely_black_photograph(tmp_path: Path) -> None:
 
 def test_listing_takes_a_file_or_the_photographs_of_a_folder(tmp_path: Path) -> None:
     two, one = make(tmp_path / "b.JPG"), make(tmp_path / "a.png")
-    make(tmp_path / "below" / "c.png")
-    (tmp_path / "a.json").write_text("{}")
-    assert photographs.listed(tmp_path) == [one, two]
-    assert photographs.listed(one) == [one]
+    below = make(tmp_path / "below" / "c.png")
+    other = tmp_path / "a.json"
+    other.write_text("{}")
+    assert photographs.listed(tmp_path) == ([one, two, below], [other])
+    assert photographs.listed(one) == ([one], [])
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"empty: no photographs \(\.jpg"):
         photographs.listed(tmp_path / "empty")
