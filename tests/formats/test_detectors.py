@@ -1,7 +1,6 @@
 """What detectors and annotation tools write, each in a file of its form: read right, or refused."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,8 @@ LIMBS = [f"{side}_{part}" for side in ("left", "right") for part in (
 
 def assert_the_person(found: detections.Detections, row: int = 0, shift: float = 0.0) -> None:
     """All twelve joints of the limbs are where they are, and nothing that is known is elsewhere."""
-    seen = dict(zip(found.names, zip(found.points[row], found.confidence[row], strict=True)))
+    each = zip(found.points[row], found.confidence[row], strict=True)
+    seen = dict(zip(found.names, each, strict=True))
     for name in LIMBS:
         point, confidence = seen[name]
         np.testing.assert_allclose(point, np.add(KICKING[name], (shift, 0)), atol=0.2)
@@ -97,6 +97,10 @@ EASYMOCAP = {
     "height": 480,
     "width": 640,
     "annots": [{"bbox": [1, 1, 9, 9, 1], "personID": 2, "keypoints": nested("BODY_25")}],
+}
+MEDIAPIPE = {
+    **{"width": 640, "height": 480, "fps": 25},
+    "frames": [{"frame": 3, "landmarks": landmarks()}],
 }
 META = {"keypoint_id2name": {str(i): name for i, name in enumerate(COCO)}}
 BOX_ONLY = {"id": 2, "image_id": 1, "category_id": 1, "bbox": [1, 1, 9, 9], "iscrowd": 0}
@@ -182,7 +186,7 @@ JSON: dict[str, tuple[Any, str]] = {
     ),
     "feet beside": (
         annotations(layout("COCO_17"))
-        | {"annotations": [results(layout("COCO_17"), 1) | {"foot_kpts": files.flat(skeletons.FEET)}]},
+        | {"annotations": [results(layout("COCO_17"), 1, foot_kpts=files.flat(skeletons.FEET))]},
         "of its own",
     ),
     "MMPose image": ([mmpose_person()], "COCO_17"),
@@ -197,7 +201,7 @@ JSON: dict[str, tuple[Any, str]] = {
     "EasyMocap": (EASYMOCAP, "BODY_25"),
     "MediaPipe pixels": ({"pose_landmarks": [landmarks((1, 1))]}, "MEDIAPIPE_33"),
     "MediaPipe shares": (
-        {"width": 640, "height": 480, "frames": [{"frame": 3, "landmarks": landmarks()}]},
+        MEDIAPIPE,
         "MEDIAPIPE_33",
     ),
 }  # fmt: skip
@@ -406,8 +410,8 @@ def test_small_confidences(tmp_path: Path) -> None:
     assert missing(path) == set()
     assert missing(path, minimum=0.1) == {skeletons.COCO_18[3]}
     assert missing(path, minimum=0.5) == {skeletons.COCO_18[3], skeletons.COCO_18[4]}
-    # Others have a place for every keypoint, and scores of any size.
-    for scale in (1.0, 0.1, 5.0):
+    # Others have a place for every keypoint, and scores that may all be small.
+    for scale in (1.0, 0.1):
         scaled = (keypoints * [1, 1, scale]).reshape(-1).tolist()
         other = files.write(tmp_path / "b.json", [results(scaled)])
         assert missing(other) == {skeletons.COCO_18[3]}
@@ -440,7 +444,16 @@ def test_bad_files_among_frames(tmp_path: Path, strict: bool) -> None:
 def test_bad_people_among_people(tmp_path: Path) -> None:
     good, short = layout("BODY_25"), layout("COCO_18")
     far = [*good[:3], 1e30, *good[4:]]
-    people = [None, good, {"face_keypoints_2d": []}, good, short, far, good[:-1], ["a"] * 75]
+    people: list[Any] = [
+        None,
+        good,
+        {"face_keypoints_2d": []},
+        good,
+        short,
+        far,
+        good[:-1],
+        ["a"] * 75,
+    ]
     path = files.write(tmp_path / "a.json", openpose(*people))
     found = detection_files.read(path)
     assert found.person[found.confidence.any(1)].tolist() == [1, 2]
@@ -522,7 +535,7 @@ def test_alphapose_tracks(tmp_path: Path) -> None:
         (EASYMOCAP, 3, 2, None),
         ([ultralytics_person()], 12, 3, None),
         ([{"frame_id": 4, "instances": [mmpose_person()]}], 4, -1, None),
-        ({"width": 640, "height": 480, "fps": 25, "frames": [{"frame": 3, "landmarks": landmarks()}]}, 3, -1, 25.0),
+        (MEDIAPIPE, 3, -1, 25.0),
         (annotations(layout("COCO_17"), info={"fps": 30}), 1, -1, 30.0),
         ([openpose(layout("BODY_25"))], 0, -1, None),
         (openpose(layout("BODY_25")), 12, -1, None),
@@ -602,6 +615,3 @@ def test_one_made_up_person_does_not_decide(tmp_path: Path) -> None:
     people.append(results(wrong.reshape(-1).tolist(), 9))
     found = detection_files.read(files.write(tmp_path / "a.json", people))
     assert found.skeleton == "COCO_17"
-
-
-Reader = Callable[[Path], detections.Detections]

@@ -85,7 +85,7 @@ def main() -> None:
     flat = points.reshape(len(points), -1).astype(np.float64)
     covariances = np.stack([np.cov(flat[view == v].T) for v in range(VIEWS)])
     low = np.tril_indices(flat.shape[1])
-    arrays = {
+    arrays: dict[str, np.ndarray] = {
         "names": np.array(names),
         "means": np.stack([flat[view == v].mean(0) for v in range(VIEWS)]).astype(np.float32),
         "covariances": covariances[:, low[0], low[1]].astype(np.float32),
@@ -95,7 +95,7 @@ def main() -> None:
         ),
     }
     with replacing(arguments.output) as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
     print(f"{arguments.output}: {arguments.output.stat().st_size / 1e3:.0f} kB")
 
 
