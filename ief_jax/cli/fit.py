@@ -1,7 +1,6 @@
 """`ief-jax fit` and `ief-jax inspect`: bodies fitted to files of keypoint detections, and how."""
 
 import functools
-import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -200,12 +199,7 @@ def _options(
 def _name_map(path: Path | None) -> dict[str, str] | None:
     if path is None:
         return None
-    try:
-        content = json.loads(files.read_bytes(path))
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: not JSON ({error})") from error
+    content = files.read_json(path)
     if not isinstance(content, dict) or not all(isinstance(n, str) for n in content.values()):
         raise InputError(f'{path}: expected an object of names, such as {{"snout": "nose"}}')
     return content

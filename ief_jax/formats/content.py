@@ -196,7 +196,7 @@ def whole(value: Any) -> int | None:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    if not math.isfinite(value) or value != int(value) or not 0 <= value <= _LARGEST_WHOLE:
+    if not 0 <= value <= _LARGEST_WHOLE or value != int(value):
         return None
     return int(value)
 

@@ -4,7 +4,8 @@ import contextlib
 import functools
 import importlib
 import os
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +26,12 @@ def suffixes() -> frozenset[str]:
         importlib.import_module("pillow_heif").register_heif_opener()
     known = Image.registered_extensions()
     return frozenset(end for end, kind in known.items() if kind in Image.OPEN) - NOT_READ
+
+
+MOST_PIXELS = 2**26
+"""An image may have so many pixels,"""
+MOST_GROWTH = 200
+"""or so many for each byte of its file: JPEG packs no more of a photograph into one."""
 
 
 class Album(NamedTuple):
@@ -93,7 +100,7 @@ def find(album: Album, frame: str, image: str | None, number: int | None = None)
 def size(path: Path) -> tuple[float, float] | None:
     """Width and height of a photograph held upright; None if it cannot be read."""
     try:
-        with Image.open(path) as image:
+        with _opened(path) as image:
             width, height = ImageOps.exif_transpose(image).size
     except Exception:
         return None
@@ -144,12 +151,29 @@ def read(path: Path) -> Image.Image:
       InputError: the file is no image, or is broken.
     """
     try:
-        with Image.open(path) as image:
+        with _opened(path) as image:
             return _rgb(ImageOps.exif_transpose(image))
     except Exception as error:
         # OSError, ValueError, SyntaxError, struct.error, ...: Pillow raises many kinds on what is
         # broken, and Image.DecompressionBombError on what claims to be enormous.
         raise InputError(f"{path}: not an image that can be read ({error})") from error
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """An image whose pixels are not decoded yet; one that claims far too many is refused."""
+    with warnings.catch_warnings():
+        # Pillow warns of half of what it refuses; what is allowed here is said below.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with Image.open(path) as image:
+            pixels = image.width * image.height
+            length = path.stat().st_size
+            if pixels > max(MOST_PIXELS, MOST_GROWTH * length):
+                raise ValueError(
+                    f"{image.width} x {image.height} pixels in {length} bytes, expected at most "
+                    f"{MOST_PIXELS} pixels, or {MOST_GROWTH} a byte"
+                )
+            yield image
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -17,7 +17,7 @@ import numpy as np
 
 from ief_jax.io.files import InputError
 
-MOST_BYTES = 2**29
+MOST_BYTES = 2**26
 """An archive may unpack to this much,"""
 MOST_GROWTH = 16
 """or to this many times its own size if that is more: trained weights and motion shrink to a half

