@@ -32,6 +32,7 @@ Skeleton = Literal[
     "BODY_19",
     "BODY_25",
     "BODY_25B",
+    "UNION_27",
     "BODY_135",
     "MPI_15",
     "HALPE_26",

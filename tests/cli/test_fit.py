@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import jax.numpy as jnp
 import numpy as np
@@ -330,6 +331,10 @@ def fit_to(tmp_path: Path, checkpoint: Path, *arguments: object) -> dict[str, np
     assert run("fit", *arguments, *to) == 0
     with np.load(output / "bodies.npz") as file:
         return {key: file[key] for key in file.files}
+
+
+def test_every_layout_can_be_said() -> None:
+    assert get_args(fit.Skeleton) == tuple(skeletons.LAYOUTS)
 
 
 def test_several_paths(tmp_path: Path, standing: np.ndarray, checkpoint: Path) -> None:

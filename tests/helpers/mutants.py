@@ -1,5 +1,6 @@
 """Damaged copies of files, drawn from a seed: bytes, members of archives, values of JSON."""
 
+import copy
 import io
 import json
 import zipfile
@@ -113,14 +114,14 @@ def _json(content: bytes, rng: np.random.Generator) -> bytes:
         if kind < 0.15:
             del holder[key]
         elif kind < 0.25 and isinstance(holder, list):
-            holder.insert(key, holder[key])
+            holder.insert(key, copy.deepcopy(holder[key]))
         elif kind < 0.3:
             holder[key] = [holder[key]]
         elif kind < 0.32:
             text = json.dumps(value).replace(json.dumps(holder[key]), _DEEP, 1)
             return text.encode()
         else:
-            holder[key] = _VALUES[int(rng.integers(0, len(_VALUES)))]
+            holder[key] = copy.deepcopy(_VALUES[int(rng.integers(0, len(_VALUES)))])
     return json.dumps(value).encode()
 
 
