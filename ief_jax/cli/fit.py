@@ -49,6 +49,8 @@ Skeleton = Literal[
 ]
 KeypointFiles = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE ...")]
 
+Gender = Literal["neutral", "male", "female"]
+
 T = TypeVar("T")
 
 _FIT_BATCH = 256
@@ -66,6 +68,7 @@ def fit(
     output: Path,
     checkpoint: str = "released",
     body: Path | None = None,
+    gender: Gender = "neutral",
     skeleton: Skeleton | None = None,
     min_confidence: float | None = None,
     image_size: tuple[float, float] | None = None,
@@ -85,7 +88,8 @@ def fit(
         DeepLabCut, SLEAP, npz or npy, or folders of frames.
       output: folder for the results; made if missing.
       checkpoint: released, paper, or a folder that train.py wrote.
-      body: SMPL body file (.pkl or .npz) instead of the embedded body.
+      body: SMPL body file (.pkl or .npz) instead of the embedded body; or a folder or zip of them.
+      gender: of the body, where --body has several.
       skeleton: layout of the keypoints, where the file leaves it open.
       min_confidence: keypoints below it count as not found. Without it, those below a tenth of
         the person's largest, but none of a detector that leaves out what it does not find.
@@ -101,14 +105,14 @@ def fit(
     read = [_read(path, options) for path in keypoints]
     people, skipped = _usable(read, keypoints)
     keep_compilations()
-    model = _load_body(body)
+    model = _load_body(body, gender)
     trained = _load_checkpoint(checkpoint, model)
     files.output_folder(output)
     fitted = _fit(trained, model, people)
     fitted, people, failed = _sound(fitted, people, keypoints[0])
     _warn(fitted, people, read)
     # The numbers first: whatever happens to pictures and meshes, they are safe.
-    _write_bodies(output / "bodies.npz", fitted, people, skipped + failed)
+    _write_bodies(output / "bodies.npz", fitted, people, skipped + failed, gender)
     if meshes:
         _write_meshes(files.output_folder(output / "meshes"), model, fitted, people, meshes)
     if pictures:
@@ -122,6 +126,7 @@ def inspect(
     person: int = 0,
     checkpoint: str = "released",
     body: Path | None = None,
+    gender: Gender = "neutral",
     skeleton: Skeleton | None = None,
     min_confidence: float | None = None,
     image_size: tuple[float, float] | None = None,
@@ -138,7 +143,8 @@ def inspect(
       frame: which frame, counted from 0.
       person: which person of the frame, counted from 0.
       checkpoint: released, paper, or a folder that train.py wrote.
-      body: SMPL body file (.pkl or .npz) instead of the embedded body.
+      body: SMPL body file (.pkl or .npz) instead of the embedded body; or a folder or zip of them.
+      gender: of the body, where --body has several.
       skeleton: layout of the keypoints, where the file leaves it open.
       min_confidence: as for fit.
       image_size: as for fit.
@@ -154,7 +160,7 @@ def inspect(
     from ief_jax.lgd import fitting
     from ief_jax.viz import step_figure
 
-    model = _load_body(body)
+    model = _load_body(body, gender)
     trained = _load_checkpoint(checkpoint, model)
     files.output_folder(output.parent)
     one = detections.take(found, np.array([row]))
@@ -279,11 +285,11 @@ def _row(found: Detections, path: Path, frame: int, person: int) -> int:
     return int(rows[0])
 
 
-def _load_body(path: Path | None) -> "BodyModel":
+def _load_body(path: Path | None, gender: Gender) -> "BodyModel":
     from ief_jax.body import model_files
 
     try:
-        return model_files.load_or_embedded(path)
+        return model_files.load_or_embedded(path, gender=gender)
     except model_files.BodyFileError as error:
         raise InputError(str(error)) from error
 
@@ -343,11 +349,15 @@ def _sound(
 
 
 def _write_bodies(
-    path: Path, fitted: "Bodies", people: Detections, skipped: Sequence[Skipped]
+    path: Path,
+    fitted: "Bodies",
+    people: Detections,
+    skipped: Sequence[Skipped],
+    gender: Gender,
 ) -> None:
     from ief_jax.formats import bodies
 
-    bodies.write(path, fitted, people, skipped)
+    bodies.write(path, fitted, people, skipped, gender)
     bodies_written = counted(len(fitted.error), "body", "bodies")
     say(
         f"{path}: {bodies_written}, reprojection error {np.median(fitted.error):.1f} px (median), "

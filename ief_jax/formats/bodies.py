@@ -20,11 +20,12 @@ def write(
     bodies: "Bodies",
     people: Detections,
     skipped: Sequence[Skipped] = (),
+    gender: str = "neutral",
 ) -> None:
     """Writes N bodies and the detections that they were fitted to.
 
     The file's arrays, by key:
-      poses [N, 72]: axis-angle, radians, root first; betas [N, B]; gender: 'neutral'.
+      poses [N, 72]: axis-angle, radians, root first; betas [N, B]; gender: of the body model.
       trans [N, 3]: metres. The image shows `scale * (v + trans)[:2] * (1, -1)` of the vertices
         v of the posed body, pelvis near the origin; along the line of sight, trans is 0, since
         weak perspective does not say how far away a person is.
@@ -47,6 +48,7 @@ def write(
       bodies: one a person.
       people: the same people, in `skeletons.COCO_18`.
       skipped: those left out.
+      gender: of the body model.
 
     Raises:
       OutputError: the file cannot be written.
@@ -61,7 +63,7 @@ def write(
             file,
             poses=np.asarray(bodies.poses),
             betas=np.asarray(bodies.betas),
-            gender=np.array("neutral"),
+            gender=np.array(gender),
             trans=trans,
             scale=scale,
             joints=np.asarray(bodies.joints),

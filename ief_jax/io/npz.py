@@ -103,6 +103,16 @@ def arrays(file: BinaryIO, names: Collection[str] | None = None) -> dict[str, np
         return found
 
 
+def is_objects(file: BinaryIO, name: str) -> bool:
+    """Whether NumPy pickled the array of this name; raises `NpzError` as `arrays` does."""
+    with _archive(file) as archive:
+        member = _members(archive).get(name)
+        if member is None:
+            return False
+        with _opened(archive, name, member) as stream:
+            return _header(stream)[1].hasobject
+
+
 def pickled(file: BinaryIO, name: str) -> bytes:
     """The pickle that NumPy made of an array of objects, for `safe_pickle.load`; not loaded.
 

@@ -309,14 +309,14 @@ def test_file_that_is_not_an_smpl_body(
 def test_npz_with_pickled_objects(tmp_path: Path) -> None:
     fields = {**smpl_fields(), "J_regressor": np.array({"a": 1}, dtype=object)}
     path = write_npz(fields, tmp_path / "a.npz")
-    with pytest.raises(BodyFileError, match="a.npz: 'J_regressor' cannot be read: Object arrays"):
+    with pytest.raises(BodyFileError, match="a.npz: 'J_regressor' cannot be read: dict is"):
         model_files.load(path)
 
 
 def test_missing_and_unreadable_files(tmp_path: Path) -> None:
     with pytest.raises(BodyFileError, match="absent.pkl: cannot be read: No such file"):
         model_files.load(tmp_path / "absent.pkl")
-    with pytest.raises(BodyFileError, match="cannot be read: Is a directory"):
+    with pytest.raises(BodyFileError, match="no SMPL model in it"):
         model_files.load(tmp_path)
     for name, content, message in [
         ("empty.pkl", b"", "not a complete pickle"),
