@@ -8,6 +8,7 @@ import os
 import pickle
 import time
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,6 +87,25 @@ def checkpoint(folder: Path) -> Path:
 def body_npz(folder: Path) -> Path:
     np.savez(folder / "body.npz", **smpl_fields())  # type: ignore[arg-type]
     return folder / "body.npz"
+
+
+def poses_pickle(folder: Path) -> Path:
+    content = {"smpl_poses": np.zeros((3, 72)), "smpl_scaling": np.ones(1)}
+    (folder / "a.pkl").write_bytes(pickle.dumps(content, protocol=2))
+    return folder / "a.pkl"
+
+
+def romp(folder: Path) -> Path:
+    results = np.array({"smpl_thetas": np.zeros((3, 72)), "smpl_betas": np.zeros((3, 10))}, object)
+    np.savez(folder / "a.npz", allow_pickle=True, results=results)
+    return folder / "a.npz"
+
+
+def body_zip(folder: Path) -> Path:
+    body = write_python2(official(smpl_fields()), folder / "SMPL_NEUTRAL.pkl", 2)
+    with zipfile.ZipFile(folder / "smpl.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(body, "models/SMPL_NEUTRAL.pkl")
+    return folder / "smpl.zip"
 
 
 def clip(folder: Path, kind: str) -> Path:
@@ -177,6 +197,9 @@ CASES: dict[str, Case] = {
         READ,
     ),
     "poses": Case(npz_file(poses=np.zeros((3, 72)), betas=np.zeros(10)), poses.read),
+    "pickle of poses": Case(poses_pickle, poses.read),
+    "romp": Case(romp, poses.read),
+    "zip of bodies": Case(body_zip, model_files.load),
     "checkpoint": Case(checkpoint, checkpoints.read, 0.25),
     "pose prior": Case(prior, pose_prior.load, 0.1),
     "body npz": Case(body_npz, model_files.load),

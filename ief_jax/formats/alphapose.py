@@ -43,4 +43,11 @@ def read(content: Any) -> Content:
                 continue
             identity = person.get("idx", person.get("person_id"))
             found.person(place, index, person[field], identity)
-    return Content("AlphaPose", found.frames, found.people, found.passed_over, "it holds nobody")
+    return Content(
+        "AlphaPose",
+        found.frames,
+        found.people,
+        found.passed_over,
+        "it holds nobody",
+        usual=("COCO_18",),
+    )

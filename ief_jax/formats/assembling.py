@@ -90,7 +90,11 @@ def assemble(
     names = _names(source, parts, options)
     try:
         names, skeleton, evidence = skeleton_choice.settle(
-            points, confidence, options.skeleton or stated, names
+            points,
+            confidence,
+            options.skeleton or stated,
+            names,
+            {name for part in parts for name in part.content.usual},
         )
     except InputError as error:
         raise InputError(f"{source}: {error}") from error

@@ -63,6 +63,7 @@ class Content(NamedTuple):
       shares: coordinates are shares of the image by the format's definition.
       finds: the format leaves out the keypoints that were not found, as OpenPose's does; others
         have a place for each, however unlikely.
+      usual: the layouts that the format's own tool writes; they count where people do not tell.
     """
 
     form: str
@@ -75,6 +76,7 @@ class Content(NamedTuple):
     fps: float | None = None
     shares: bool = False
     finds: bool = False
+    usual: tuple[str, ...] = ()
 
 
 class Collector:

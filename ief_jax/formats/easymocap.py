@@ -39,4 +39,11 @@ def read(content: Any) -> Content:
             continue
         identity = person.get("personID", person.get("id"))
         found.person(place, index, person["keypoints"], identity)
-    return Content("EasyMocap", found.frames, found.people, found.passed_over, "'annots' is empty")
+    return Content(
+        "EasyMocap",
+        found.frames,
+        found.people,
+        found.passed_over,
+        "'annots' is empty",
+        usual=("BODY_25",),
+    )

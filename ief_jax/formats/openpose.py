@@ -59,6 +59,7 @@ def read(content: Any) -> Content:
         "'people' is empty: nobody was detected",
         skeleton=", ".join(sorted(stated)) or None,
         finds=True,
+        usual=("COCO_18", "BODY_25"),
     )
 
 

@@ -1,6 +1,6 @@
 """Which skeleton a file's keypoints are of: by the user's word, the file's, or how people look."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -16,6 +16,7 @@ def settle(
     confidence: np.ndarray,
     skeleton: str | None,
     names: tuple[str, ...] | None,
+    usual: Collection[str] = (),
 ) -> tuple[tuple[str, ...], str, str]:
     """Names of the keypoints, skeleton and evidence.
 
@@ -24,6 +25,7 @@ def settle(
       confidence: [N, K].
       skeleton: of the user's or the file's word.
       names: those in the file.
+      usual: the layouts that the file's own tool writes.
 
     Raises:
       InputError: the number does not fit, the names or the number are not known, or several
@@ -54,6 +56,13 @@ def settle(
         # Nobody can be fitted, whichever it is.
         return skeletons.LAYOUTS[best], best, f"{count} keypoints, too few seen to be sure"
     if not lead > layout_evidence.SURE:
+        written = [name for name in candidates if name in usual]
+        if len(written) == 1:
+            return (
+                skeletons.LAYOUTS[written[0]],
+                written[0],
+                f"{count} keypoints, as this form of file usually has; too few seen to be sure",
+            )
         raise InputError(
             f"{count} keypoints may be {' or '.join(sorted(candidates))}, and too little is seen "
             f"to tell: say which with --skeleton"

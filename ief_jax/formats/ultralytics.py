@@ -45,7 +45,12 @@ def read(content: Any) -> Content:
         if without:
             found.passed_over.append(f"{without} of the objects without keypoints")
     return Content(
-        "Ultralytics", found.frames, found.people, found.passed_over, "it holds no person"
+        "Ultralytics",
+        found.frames,
+        found.people,
+        found.passed_over,
+        "it holds no person",
+        usual=("COCO_17",),
     )
 
 

@@ -45,7 +45,13 @@ def read(text: str) -> Content:
     if not found.people and found.passed_over:
         raise InputError(f"YOLO labels, but not of keypoints: {found.passed_over[0]}")
     return Content(
-        "YOLO", found.frames, found.people, found.passed_over, "it holds no person", shares=True
+        "YOLO",
+        found.frames,
+        found.people,
+        found.passed_over,
+        "it holds no person",
+        shares=True,
+        usual=("COCO_17",),
     )
 
 

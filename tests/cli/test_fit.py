@@ -413,7 +413,7 @@ def test_a_large_error_is_a_warning_that_names_the_likely_cause(
     rest = jnp.zeros((1, 1))
     box = np.ptp(points[0], 0).max()
     for error, said in ((0.01 * box, ""), (0.2 * box, "20 % of the keypoints' box")):
-        fitted = Bodies(rest, rest, rest, rest, rest, rest, jnp.array([error]))
+        fitted = Bodies(*[rest] * len(Bodies._fields))._replace(error=jnp.array([error]))
         fit._warn(fitted, people, [people])
         found = capsys.readouterr().err
         assert said in found

@@ -609,6 +609,17 @@ def test_a_draw_is_refused(tmp_path: Path) -> None:
     assert detection_files.read(path, "COCO_17").skeleton == "COCO_17"
 
 
+def test_the_forms_own_layout_counts_where_people_do_not_tell(tmp_path: Path) -> None:
+    keypoints = np.zeros((25, 3))
+    keypoints[:7] = 300, 300, 0.9
+    keypoints[:7, 0] += np.arange(7)
+    path = files.write(tmp_path / "a.json", openpose(keypoints.reshape(-1).tolist()))
+    assert detection_files.read(path).skeleton == "BODY_25"
+    # The people count more.
+    files.write(path, openpose(layout("BODY_25B")))
+    assert detection_files.read(path).skeleton == "BODY_25B"
+
+
 def test_one_made_up_person_does_not_decide(tmp_path: Path) -> None:
     wrong = files.array(skeletons.H36M_17, shift=300.0)
     people = [results(layout("COCO_17", shift=10.0 * i), i) for i in range(4)]
