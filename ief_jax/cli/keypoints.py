@@ -50,7 +50,7 @@ def keypoints(
     """
     paths, others = _photographs(photograph, output)
     for other in others:
-        say(f"passed over {other}: no photograph by its name")
+        say(f"passed over {other}: {photographs.why_not(other)}")
     # Loaded when the first photograph has turned out to be one.
     estimator = functools.cache(lambda: _load(checkpoint, selector))
     failed = 0

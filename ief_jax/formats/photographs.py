@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 from ief_jax.formats.content import number_in
 from ief_jax.io.files import InputError
 
+HEIC = (".heic", ".heif")
 NOT_READ = frozenset((".pdf", ".eps", ".ps", ".mpg", ".mpeg", ".h5", ".hdf", ".hdf5"))
 """Types that Pillow knows and that are no photographs, or that it needs other programs for."""
 
@@ -129,6 +130,13 @@ def listed(path: str | os.PathLike[str]) -> tuple[list[Path], list[Path]]:
     return found, [p for p in files if not _is_photograph(p)]
 
 
+def why_not(path: Path) -> str:
+    """What to say of a file that is not read as a photograph."""
+    if path.suffix.lower() in HEIC and path.suffix.lower() not in suffixes():
+        return "HEIC needs the package pillow-heif (pip install pillow-heif)"
+    return "not an image that can be read"
+
+
 def _within(folder: Path) -> list[Path]:
     return [p for p in folder.rglob("*") if _is_photograph(p) and p.is_file()]
 
@@ -141,7 +149,7 @@ def _shown() -> str:
     return ".jpg, .png, ... of every type that Pillow reads"
 
 
-def read(path: Path) -> Image.Image:
+def read(path: str | os.PathLike[str]) -> Image.Image:
     """A photograph as RGB, turned upright as its EXIF data say.
 
     Grey becomes RGB, palettes their colours, what is transparent white, and more than 8 bits a
@@ -150,13 +158,15 @@ def read(path: Path) -> Image.Image:
     Raises:
       InputError: the file is no image, or is broken.
     """
+    path = Path(path)
+    suffixes()
     try:
         with _opened(path) as image:
             return _rgb(ImageOps.exif_transpose(image))
     except Exception as error:
         # OSError, ValueError, SyntaxError, struct.error, ...: Pillow raises many kinds on what is
         # broken, and Image.DecompressionBombError on what claims to be enormous.
-        raise InputError(f"{path}: not an image that can be read ({error})") from error
+        raise InputError(f"{path}: {why_not(path)} ({error})") from error
 
 
 @contextlib.contextmanager

@@ -145,6 +145,15 @@ def test_every_type_of_photograph_is_listed(tmp_path: Path, suffix: str) -> None
     assert photographs.read(one).size == (4, 3)
 
 
+def test_heic_says_what_it_needs(tmp_path: Path) -> None:
+    if ".heic" in photographs.suffixes():
+        pytest.skip("pillow-heif is installed")
+    path = tmp_path / "a.HEIC"
+    path.write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(InputError, match=r"a\.HEIC: HEIC needs the package pillow-heif"):
+        photographs.read(path)
+
+
 def test_the_size_of_a_photograph_is_that_held_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -58,7 +58,7 @@ def sample(count: int, seed: int, names: tuple[str, ...]) -> tuple[np.ndarray, n
     def draw(key: jax.Array) -> tuple[jax.Array, jax.Array]:
         def one(key: jax.Array) -> tuple[jax.Array, jax.Array]:
             example = synthetic_views.prior_example(key, prior, model, matrix)
-            pelvis = example.points[names.index("pelvis")]
+            pelvis = example.points[names.index("pelvis")][None]
             forward = example.local[0][:, 2]
             return (example.points - pelvis) / example.camera.scale, jnp.atan2(
                 forward[0], forward[2]
