@@ -109,7 +109,7 @@ def _folder(folder: Path, deeper: bool = True) -> tuple[list[Part], list[str]]:
         try:
             parts.append(Part(path, _content(path)))
         except InputError as error:
-            passed.append(str(error))
+            passed.append(str(error).partition("; read are ")[0])
     if not parts:
         return _one_deeper(folder, inside, passed, deeper)
     form = Counter(part.content.form for part in parts if part.content.form).most_common(1)
