@@ -194,8 +194,8 @@ def _options(
     strict: bool,
     album: photographs.Album,
 ) -> Options:
-    def size_of(frame: str, image: str | None) -> tuple[float, float] | None:
-        path = photographs.find(album, frame, image)
+    def size_of(frame: str, image: str | None, number: int | None) -> tuple[float, float] | None:
+        path = photographs.find(album, frame, image, number)
         return None if path is None else photographs.size(path)
 
     if size is not None and not min(size) > 0:

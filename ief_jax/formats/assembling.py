@@ -30,7 +30,8 @@ class Options(NamedTuple):
       minimum: confidences below it are unseen; None for `UNLIKELY` of the person's largest, and
         for nothing where the detector itself leaves out what it does not find.
       size: width and height of every image, for files that give shares of it.
-      sizes: of one image, by its frame's name and its file name; None where it is not known.
+      sizes: of one image, by its frame's name, its file name and the frame's number; None where it
+        is not known.
       names: what a file calls a keypoint, and its name here.
       strict: what cannot be read is an error, not passed over.
     """
@@ -38,7 +39,7 @@ class Options(NamedTuple):
     skeleton: str | None = None
     minimum: float | None = None
     size: tuple[float, float] | None = None
-    sizes: Callable[[str, str | None], tuple[float, float] | None] | None = None
+    sizes: Callable[[str, str | None, int | None], tuple[float, float] | None] | None = None
     names: Mapping[str, str] | None = None
     strict: bool = False
 
@@ -234,7 +235,7 @@ def _in_pixels(
     for one in frames:
         size = options.size or one.size
         if size is None and options.sizes is not None:
-            size = options.sizes(str(one.name), one.image)
+            size = options.sizes(str(one.name), one.image, one.number)
         sizes.append(size)
     unknown = [index for index in np.unique(frame) if sizes[index] is None]
     if unknown:

@@ -29,7 +29,9 @@ def matches(content: Any) -> bool:
     if isinstance(content, dict):
         return "annotations" in content
     return isinstance(content, list) and any(
-        isinstance(entry, dict) and "image_id" in entry for entry in content
+        isinstance(entry, dict)
+        and ("image_id" in entry or isinstance(entry.get("keypoints"), list))
+        for entry in content
     )
 
 
@@ -117,6 +119,8 @@ def _frame(
     identifier = entry.get("image_id")
     if identifier is None and images is not None and len(images) == 1:
         identifier = next(iter(images))
+    if identifier is None and images is None:
+        return found.frame(None, Frame())  # results of one image, that of the file
     key = _key(identifier)
     if key is None:
         found.passed_over.append(

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ief_jax.formats.messages import kind
+from ief_jax.geometry import skeletons
 
 
 class ItemError(ValueError):
@@ -108,10 +109,14 @@ class Collector:
         self.people.append(Person(place, keypoints, frame, whole(identity), within))
 
 
+_COUNTS = {len(layout) for layout in skeletons.LAYOUTS.values()}
+
+
 def triples(values: Any, place: str) -> np.ndarray:
     """The keypoints [K, 3] in [x, y, confidence, ...], [[x, y, confidence], ...] or null.
 
-    Numbers may be text; null is NaN. Without a confidence ([[x, y], ...]) it is 1.
+    Numbers may be text; null is NaN. Without a confidence ([[x, y], ...], or [x, y, ...] of as many
+    numbers as a known layout has and no multiple of three) it is 1.
 
     Raises:
       ItemError: it is no such list; the message starts with `place`.
@@ -122,6 +127,8 @@ def triples(values: Any, place: str) -> np.ndarray:
         raise ItemError(f"{place} is {kind(values)}, expected [x, y, confidence, ...]")
     if values and isinstance(values[0], list):
         return rows(values, place)
+    if len(values) % 3 and len(values) % 2 == 0 and len(values) // 2 in _COUNTS:
+        return with_confidence(numbers(values, place).reshape(-1, 2))
     if len(values) % 3:
         raise ItemError(f"{place} is {kind(values)}, expected [x, y, confidence, ...]")
     return numbers(values, place).reshape(-1, 3)

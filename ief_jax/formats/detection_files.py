@@ -48,8 +48,8 @@ class _Format(NamedTuple):
 
 _JSON = (
     _Format(openpose.matches, openpose.read),
-    _Format(coco_keypoints.matches, coco_keypoints.read),
     _Format(mmpose.matches, mmpose.read),
+    _Format(coco_keypoints.matches, coco_keypoints.read),
     _Format(ultralytics.matches, ultralytics.read),
     _Format(easymocap.matches, easymocap.read),
     _Format(alphapose.matches, alphapose.read),

@@ -25,12 +25,18 @@ from ief_jax.io.files import InputError
 def matches(content: Any) -> bool:
     """Does it have instances?"""
     if isinstance(content, dict):
-        return "instance_info" in content or "instances" in content
+        return any(key in content for key in ("instance_info", "instances", "predictions"))
     return isinstance(content, list) and any(
-        isinstance(entry, dict)
-        and ("instances" in entry or ("keypoints" in entry and "keypoint_scores" in entry))
+        _is_one(entry) or (isinstance(entry, list) and any(map(_is_one, entry)))
         for entry in content
     )
+
+
+def _is_one(entry: Any) -> bool:
+    """A frame, or a person."""
+    if not isinstance(entry, dict) or "image_id" in entry:
+        return False
+    return "instances" in entry or ("keypoints" in entry and "keypoint_scores" in entry)
 
 
 def read(content: Any) -> Content:
@@ -39,9 +45,16 @@ def read(content: Any) -> Content:
     entries = content
     if isinstance(content, dict):
         names = _names(content.get("meta_info"))
-        entries = content.get("instance_info", [content])
+        entries = content.get("instance_info", content.get("predictions", [content]))
     if not isinstance(entries, list):
         raise InputError(f"'instance_info' is {kind(entries)}, expected a list")
+    # The inferencer's own result: a list of people for each image.
+    if any(isinstance(entry, list) for entry in entries):
+        entries = [{"instances": entry} for entry in entries]
+    if len(entries) == 1 and isinstance(entries[0], dict) and "frame_id" not in entries[0]:
+        entries = entries[0].get("instances", entries)
+    if not isinstance(entries, list):
+        raise InputError(f"'instances' is {kind(entries)}, expected a list")
     found = Collector()
     if any(isinstance(entry, dict) and "instances" in entry for entry in entries):
         for number, entry in enumerate(entries):

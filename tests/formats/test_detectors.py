@@ -189,6 +189,12 @@ JSON: dict[str, tuple[Any, str]] = {
         | {"annotations": [results(layout("COCO_17"), 1, foot_kpts=files.flat(skeletons.FEET))]},
         "of its own",
     ),
+    "pairs in a row": (
+        [results([v for row in nested("COCO_17") for v in row[:2]])],
+        "COCO_17",
+    ),
+    "no image_id": ([{"keypoints": layout("COCO_17"), "score": 0.9}], "COCO_17"),
+    "MMPose inferencer": ({"predictions": [[mmpose_person()]]}, "COCO_17"),
     "MMPose image": ([mmpose_person()], "COCO_17"),
     "MMPose video": ([{"frame_id": 0, "instances": [mmpose_person()]}], "COCO_17"),
     "MMPose with names": (
@@ -272,7 +278,7 @@ def test_yolo(tmp_path: Path, text: str) -> None:
     with pytest.raises(InputError, match="YOLO gives shares of the image.*--image-size"):
         detection_files.read(path)
     assert_the_person(detection_files.read(path, options=Options(size=SIZE)))
-    found = detection_files.read(path, options=Options(sizes=lambda frame, image: SIZE))
+    found = detection_files.read(path, options=Options(sizes=lambda frame, image, number: SIZE))
     assert_the_person(found)
     assert found.identity.tolist() == [7 if text.endswith(" 7\n") else -1]
 
