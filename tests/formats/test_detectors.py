@@ -145,6 +145,14 @@ JSON: dict[str, tuple[Any, str]] = {
         ),
         "COCO_18",
     ),
+    "shares from -1 to 1": (
+        openpose(
+            [v / (320, 240, 1)[i % 3] - (1, 1, 0)[i % 3] for i, v in enumerate(layout("COCO_18"))],
+            canvas_width=640,
+            canvas_height=480,
+        ),
+        "COCO_18",
+    ),
     "nested triples": ([results(nested("COCO_17"))], "COCO_17"),
     "numbers as text": ([results([str(v) for v in layout("COCO_17")])], "COCO_17"),
     "no confidence": ([results([row[:2] for row in nested("COCO_17")])], "COCO_17"),
@@ -560,6 +568,9 @@ def test_windows_paths(tmp_path: Path) -> None:
     content = annotations(layout("COCO_17"), images=[{"id": 1, "file_name": "train\\1.jpg"}])
     found = detection_files.read(files.write(tmp_path / "a.json", content))
     assert found.images == ("train/1.jpg",)
+    content = [results(layout("COCO_17"), "train\\1.jpg")]
+    found = detection_files.read(files.write(tmp_path / "a.json", content))
+    assert found.images == ("train/1.jpg",) and found.frame_names == ("train/1",)
 
 
 def test_several_files_are_one(tmp_path: Path) -> None:
