@@ -302,6 +302,7 @@ HOSTILE = {
     "a list in itself": (b"]q\x00h\x00a.", "in itself"),
     "classes": (b"cchumpy.ch\nCh\n0" * 20_000 + b"N.", "classes"),
     "opcodes": (b"N0" * 400_000 + b"N.", "opcodes"),
+    "a memo of gigabytes": (b"]r\xff\xff\xff\x7f.", "numbers an object"),
     "an integer": (b"\x8b" + (10**6).to_bytes(4, "little") + b"\x7f" * 10**6 + b".", "integer"),
 }
 

@@ -82,6 +82,9 @@ def check(data: bytes) -> None:
             items = _last(stack, _ADD_OF[name])
             graph.within[_top(stack)] += items
         elif name in _PUT:
+            # The memo is an array as long as its largest number.
+            if not 0 <= _number(argument) <= MOST_OPCODES:
+                raise LimitError(f"it numbers an object {argument}")
             memo[_number(argument)] = _top(stack)
         elif name == "MEMOIZE":
             memo[len(memo)] = _top(stack)
