@@ -40,6 +40,7 @@ from tests.helpers.old_pickles import official, write_python2
 
 MUTANTS = int(os.environ.get("IEF_JAX_MUTANTS", "200"))
 SECONDS = 5.0
+"""Of the processor: a busy machine is no fault of a reader."""
 
 
 class Case(NamedTuple):
@@ -247,7 +248,7 @@ def test_damaged_files_are_refused_by_name_and_at_once(name: str, tmp_path: Path
     count = max(1, int(MUTANTS * case.share))
     for number, mutant in enumerate(mutants(content, seed=len(name), count=count)):
         path.write_bytes(mutant)
-        started = time.monotonic()
+        started = time.process_time()
         try:
             with warnings.catch_warnings():
                 # Libraries warn of much that is then refused.
@@ -259,7 +260,7 @@ def test_damaged_files_are_refused_by_name_and_at_once(name: str, tmp_path: Path
             kept = tmp_path.parent / f"mutant-{name}-{number}"
             kept.write_bytes(mutant)
             pytest.fail(f"{kept}: {type(error).__name__}: {error}")
-        assert time.monotonic() - started < SECONDS, number
+        assert time.process_time() - started < SECONDS, number
 
 
 # Pickles made to take all time or memory
@@ -310,10 +311,10 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_pickles_are_refused_at_once(name: str) -> None:
     data, message = HOSTILE[name]
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(safe_pickle.SafePickleError, match=message):
         safe_pickle.load(data)
-    assert time.monotonic() - started < SECONDS
+    assert time.process_time() - started < SECONDS
 
 
 def test_ordinary_pickles_are_within_the_limits() -> None:
