@@ -7,7 +7,7 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import jax.numpy as jnp
 import numpy as np
@@ -410,7 +410,7 @@ def test_a_large_error_is_a_warning_that_names_the_likely_cause(
         (0,),
         np.array([-1]),
     )
-    rest = jnp.zeros((1, 1))
+    rest: Any = jnp.zeros((1, 1))
     box = np.ptp(points[0], 0).max()
     for error, said in ((0.01 * box, ""), (0.2 * box, "20 % of the keypoints' box")):
         fitted = Bodies(*[rest] * len(Bodies._fields))._replace(error=jnp.array([error]))

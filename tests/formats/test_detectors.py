@@ -568,8 +568,8 @@ def test_windows_paths(tmp_path: Path) -> None:
     content = annotations(layout("COCO_17"), images=[{"id": 1, "file_name": "train\\1.jpg"}])
     found = detection_files.read(files.write(tmp_path / "a.json", content))
     assert found.images == ("train/1.jpg",)
-    content = [results(layout("COCO_17"), "train\\1.jpg")]
-    found = detection_files.read(files.write(tmp_path / "a.json", content))
+    rows = [results(layout("COCO_17"), "train\\1.jpg")]
+    found = detection_files.read(files.write(tmp_path / "a.json", rows))
     assert found.images == ("train/1.jpg",) and found.frame_names == ("train/1",)
 
 
