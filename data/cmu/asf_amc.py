@@ -61,6 +61,8 @@ def read_skeleton(path: Path) -> Skeleton:
                 raise InputError(f"{path}: the axis order {convention} is not supported")
             axes = Rotation.from_euler("xyz", [float(x), float(y), float(z)], degrees=True)
             direction = np.array([float(word) for word in entries["direction"]])
+            if direction.shape != (3,) or not np.isfinite([*direction, *axes.as_rotvec()]).all():
+                raise ValueError(f"bone {entries['name'][0]} has no direction or axes")
             bones[entries["name"][0]] = Bone(
                 direction, axes.as_matrix(), tuple(entries.get("dof", ()))
             )

@@ -82,6 +82,8 @@ def _hierarchy(
                 channels[-1] = words[2 : 2 + int(words[1])]
     if above or not names or not all(offsets):
         raise ValueError("a brace is not closed, or a joint has no OFFSET")
+    if not np.isfinite(offsets).all():
+        raise ValueError("an OFFSET is not finite")
     return names, parents, offsets, channels
 
 

@@ -7,7 +7,7 @@ MotionBuilder-friendly conversion (cgspeed.com, 2008 and 2010): every file has a
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from data.cmu import asf_amc, bvh
 from data.cmu.motion import Motion
-from data.cmu.retarget import retarget
+from data.cmu.retarget import LIMBS, retarget
 from data.cmu.split import SPLITS, TEST, VALIDATION, split_of
 from data.motion import calibration, preparation
 from data.motion.preparation import Clip, Recording
@@ -110,7 +110,7 @@ def read_bvh(path: Path, rate: float) -> Recording:
     if len(motion.rotations) < 2:
         raise InputError(f"{path}: has no frame behind the T-pose")
     t_pose, frames = motion.rotations[0], motion.rotations[1:]
-    poses = retarget(motion._replace(rotations=frames), t_pose, BVH_BONES)
+    poses = _retargeted(path, motion._replace(rotations=frames), t_pose, BVH_BONES)
     return Recording(_possible(path, poses), None)
 
 
@@ -126,7 +126,27 @@ def read_amc(path: Path, skeleton: Path, rate: float) -> Recording:
     for bone, (axis, degrees) in T_POSE.items():
         turn = Rotation.from_euler(axis, degrees, degrees=True)
         t_pose[motion.names.index(bone)] = turn.as_matrix()
-    return Recording(_possible(path, retarget(motion, t_pose, ASF_BONES)), None)
+    return Recording(_possible(path, _retargeted(path, motion, t_pose, ASF_BONES)), None)
+
+
+def _retargeted(
+    path: Path, motion: Motion, t_pose: np.ndarray, bones: Mapping[str, str]
+) -> np.ndarray:
+    """As `retarget`; bones of no length, or turned by what is no rotation, are named.
+
+    Raises:
+      InputError: there are such.
+    """
+    limbs = [motion.names.index(bones[name].split()[0]) for name in LIMBS]
+    if not (np.linalg.norm(motion.directions[limbs], axis=-1) > 0).all():
+        raise InputError(f"{path}: a limb has no length, and so no direction")
+    try:
+        poses = retarget(motion, t_pose, bones)
+    except ValueError as error:
+        raise InputError(f"{path}: it has rotations that are none: {error}") from error
+    if not np.isfinite(poses).all():
+        raise InputError(f"{path}: it has rotations that are not finite")
+    return poses
 
 
 def _possible(path: Path, poses: np.ndarray) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Reads COCO's person keypoints: `annotations/person_keypoints_*.json` and the image folders."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +8,13 @@ from data.keypoints.people import Person, middle
 from data.releases import folder, images
 from ief_jax.geometry.skeletons import COCO_17
 from ief_jax.ief.person_height import person_height
-from ief_jax.io.files import InputError, read_bytes
+from ief_jax.io.files import InputError, read_json
 
 LAYOUT = COCO_17
 PARTS = {"train": "train2017", "validation": "val2017"}
 SPLITS = tuple(PARTS)
+LARGEST = 1e6
+"""Pixel coordinates from here on are taken for a broken file."""
 LEAST = 6
 """Annotated keypoints that a person must have: more than a face, which says no height."""
 HOW = (
@@ -49,10 +50,7 @@ def people(annotation: Path, image_folder: Path) -> list[Person]:
     Raises:
       InputError: it is no such file, an image is missing, or a keypoint is not finite.
     """
-    try:
-        content = json.loads(read_bytes(annotation))
-    except ValueError as error:
-        raise InputError(f"{annotation}: not JSON ({error})") from error
+    content = read_json(annotation)
     if not isinstance(content, dict) or not {"images", "annotations"} <= set(content):
         raise InputError(f"{annotation}: expected 'images' and 'annotations'; {_OTHER}")
     found = []
@@ -60,14 +58,16 @@ def people(annotation: Path, image_folder: Path) -> list[Person]:
         files = {image["id"]: str(image["file_name"]) for image in content["images"]}
         for record in content["annotations"]:
             keypoints = np.array(record["keypoints"], np.float64).reshape(len(COCO_17), 3)
-            if not np.isfinite(keypoints).all():
-                raise InputError(f"{annotation}: person {record['id']}: not finite")
+            if not (np.abs(keypoints) < LARGEST).all():
+                raise InputError(f"{annotation}: person {record['id']}: not finite, or no pixels")
             if not record.get("iscrowd") and (keypoints[:, 2] > 0).sum() >= LEAST:
                 longer = max(float(side) for side in record["bbox"][2:])
+                if not all(0 <= float(side) < LARGEST for side in record["bbox"][2:]):
+                    raise InputError(f"{annotation}: person {record['id']}: 'bbox' is no box")
                 found.append((record["id"], files[record["image_id"]], keypoints, longer))
     except InputError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise InputError(
             f"{annotation}: not COCO's person keypoints (17 a person; {error!r}); {_OTHER}"
         ) from error

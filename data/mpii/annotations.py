@@ -1,6 +1,5 @@
 """The two forms of MPII Human Pose's annotation: the release's `.mat` file, and JSON."""
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,9 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from data.keypoints import matlab
-from ief_jax.io.files import InputError, read_bytes
+from ief_jax.io.files import InputError, read_json
 
 JOINTS = 16
+LARGEST = 1e6
+"""Pixel coordinates from here on are taken for a broken file."""
 HEAD_SHARE = 0.6
 """PCKh's head size, in units of the diagonal of the head's box."""
 _OTHER = "is this the annotation of another data set?"
@@ -60,7 +61,7 @@ def from_mat(path: Path) -> list[Annotation]:
             where = f"{path}: a person in image {number}"
             try:
                 annotation = _from_struct(image, person, number)
-            except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
                 raise InputError(f"{where} is not as in MPII's release ({error!r})") from error
             if annotation is not None:
                 found.append(_checked(annotation, where))
@@ -76,10 +77,7 @@ def from_json(path: Path) -> list[Annotation]:
     Raises:
       InputError: it is no such file, or a joint is not finite.
     """
-    try:
-        records = json.loads(read_bytes(path))
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error})") from error
+    records = read_json(path)
     fields = ("image", "joints", "joints_vis", "center", "scale")
     if not isinstance(records, list):
         raise InputError(f"{path}: expected a list of people ({', '.join(fields)}); {_OTHER}")
@@ -93,7 +91,7 @@ def from_json(path: Path) -> list[Annotation]:
             annotated = np.array(record["joints_vis"], np.float64).reshape(JOINTS) > 0
             centre = np.array(record["center"], np.float64).reshape(2)
             scale = float(record["scale"])
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{where}: not 16 joints, a centre and a scale ({error})") from error
         if scale > 0 and annotated.any():
             points = np.where(annotated[:, None], joints - 1, 0)
@@ -173,8 +171,14 @@ def _from_struct(
 
 
 def _checked(annotation: Annotation, where: str) -> Annotation:
-    if not np.isfinite(annotation.points).all() or not np.isfinite(annotation.marked).all():
-        raise InputError(f"{where} ({annotation.image}): a joint or its centre is not finite")
+    numbers = np.append(annotation.points, annotation.marked)
+    if not (np.abs(numbers) < LARGEST).all() or not 0 < annotation.scale < LARGEST:
+        raise InputError(
+            f"{where} ({annotation.image}): a joint, its centre or the scale is not finite, or too "
+            "large"
+        )
+    if np.isinf(annotation.head_size):
+        raise InputError(f"{where} ({annotation.image}): the head's box is not finite")
     return annotation
 
 

@@ -23,6 +23,8 @@ from ief_jax.io import safe_pickle
 from ief_jax.io.files import InputError, read_bytes
 
 SPLITS = ("train", "validation", "test")
+LARGEST = 1e8
+"""Numbers from here on are taken for a broken file."""
 BETAS = 10
 HOW = (
     "download sequenceFiles.zip from https://virtualhumans.mpi-inf.mpg.de/3DPW and unpack it there"
@@ -110,9 +112,12 @@ def sequence(path: Path) -> list[People]:
             )
         # OpenPose's confidences can be a little more than one.
         confidence = np.where(seen, np.clip(keypoints[..., 2], 0, 1), 0.0)[kept]
-        poses, trans, joints = _as_seen(
-            cameras[kept], poses, trans, joints.reshape(-1, smpl.JOINTS, 3)
-        )
+        try:
+            poses, trans, joints = _as_seen(
+                cameras[kept], poses, trans, joints.reshape(-1, smpl.JOINTS, 3)
+            )
+        except ValueError as error:  # of a rotation that is none
+            raise InputError(f"{path}: 'cam_poses' are no cameras: {error}") from error
         found.append(
             People(
                 [f"{name}/{person}/{frame:05d}" for frame in kept],
@@ -187,8 +192,10 @@ class _Fields:
                 f"{self._place(name, person)} is {array.dtype} {array.shape}, expected numbers "
                 f"{expected}"
             )
-        if not np.isfinite(array).all():
-            raise InputError(f"{self._place(name, person)} has values that are not finite")
+        if array.dtype.kind != "b" and not (np.abs(array) < LARGEST).all():
+            raise InputError(
+                f"{self._place(name, person)} has values that are not finite, or too large"
+            )
         return array.astype(np.float64)
 
     def betas(self, person: int) -> np.ndarray:

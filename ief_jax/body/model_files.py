@@ -3,12 +3,17 @@
 A file is a mapping of arrays, in a pickle or an .npz, under the names that SMPL's own files use:
 `v_template`, `shapedirs`, `posedirs`, `J_regressor`, `weights`, `kintree_table`, `f`. The names
 of smplx's buffers (`lbs_weights`, `parents`, `faces_tensor`) and the embedded model's compact
-layout are read too. Reading a file never runs code from it.
+layout are read too, and files within a folder as smplx has it or within the zip of the SMPL
+site. Reading a file never runs code from it.
 """
 
 import os
 import pathlib
+import re
+import zipfile
+from collections.abc import Iterable
 from importlib import resources
+from typing import BinaryIO, Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -47,7 +52,11 @@ SMPL_LANDMARKS = {
 }
 """Landmark vertices of SMPL's own mesh of 6890 vertices, as smplx reads them, and the head top."""
 
+_STAR_FEATURES = 93
 _OTHER_MODELS = {55: "SMPL-X", 52: "SMPL-H", 16: "MANO", 5: "FLAME", 33: "SMAL", 35: "SMAL"}
+
+
+Gender = Literal["neutral", "male", "female"]
 
 
 class BodyFileError(InputError):
@@ -60,18 +69,23 @@ def embedded() -> BodyModel:
         return load(path)
 
 
-def load_or_embedded(path: str | os.PathLike[str] | None, betas: int | None = 10) -> BodyModel:
+def load_or_embedded(
+    path: str | os.PathLike[str] | None, betas: int | None = 10, gender: Gender = "neutral"
+) -> BodyModel:
     """The body model in the file `path`, or the embedded one for None."""
-    return embedded() if path is None else load(path, betas)
+    return embedded() if path is None else load(path, betas, gender)
 
 
-def load(path: str | os.PathLike[str], betas: int | None = 10) -> BodyModel:
+def load(
+    path: str | os.PathLike[str], betas: int | None = 10, gender: Gender = "neutral"
+) -> BodyModel:
     """Reads an SMPL-format body model.
 
     Args:
       path: an official SMPL .pkl or .npz, a model saved by smplx, or a file of `save_npz`; told
-        apart by their contents.
+        apart by their contents; or a folder or a zip that has such files of each gender.
       betas: how many shape coefficients to keep at most; None keeps all.
+      gender: of the model, where there are several.
 
     Returns:
       The body, float32. Its landmarks are those stored in the file, else SMPL's own for a mesh
@@ -84,7 +98,9 @@ def load(path: str | os.PathLike[str], betas: int | None = 10) -> BodyModel:
         raise ValueError(f"betas is {betas}, expected at least 1, or None for all of the file's")
     path = pathlib.Path(path)
     try:
-        return _body(_dense(_read(path)), betas)
+        if path.is_dir():
+            path = _of_gender(path, gender)
+        return _body(_dense(_read(path, gender)), betas)
     except OSError as error:
         raise BodyFileError(f"{path}: cannot be read: {error.strerror}") from error
     except (_Problem, npz.NpzError, safe_pickle.SafePickleError) as error:
@@ -119,22 +135,96 @@ class _Problem(ValueError):
 
 
 _SMPL = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table", "f")
-_BUFFERS = {"lbs_weights": "weights", "faces_tensor": "f"}  # smplx's names, SMPL's names
+# smplx's names and others', SMPL's names
+_BUFFERS = {"lbs_weights": "weights", "faces_tensor": "f", "faces": "f"}
 _COMPACT = ("pd_rows", "pd_cols", "pd_vals", "w_idx", "w_val", "J_row", "J_col", "J_val", "kintree")
 _WANTED = frozenset((*_SMPL, *_BUFFERS, *_COMPACT, "parents", "landmarks", "landmark_names"))
 _ZIP = b"PK"
+_GENDERS = {"neutral": ("neutral", "n"), "male": ("male", "m"), "female": ("female", "f")}
+_MODEL = re.compile(r"(?:basic_?model|smpl)_(neutral|female|male|[nfm])(?:_.*)?\.(?:pkl|npz)", re.I)
+"""Names of the SMPL site (basicmodel_m_lbs_10_207_0_v1.1.0.pkl) and of smplx (SMPL_MALE.pkl)."""
+_LARGEST_MODEL = 2**30
 
 
-def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
+def _model_of(names: Iterable[str], gender: Gender) -> str:
+    """The name of the model of a gender among those of files, the shortest path first."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        match = _MODEL.fullmatch(pathlib.PurePosixPath(name).name)
+        if match and not pathlib.PurePosixPath(name).name.startswith("."):
+            found.setdefault(match[1].lower(), []).append(name)
+    for word in _GENDERS[gender]:
+        if word in found:
+            return min(found[word], key=lambda name: (name.count("/"), name))
+    there = [full for full, words in _GENDERS.items() if {*words} & {*found}]
+    if not there:
+        raise _Problem("no SMPL model in it: expected SMPL_NEUTRAL.pkl or basicmodel_neutral_*.pkl")
+    raise _Problem(f"no {gender} SMPL model in it, but {', '.join(there)} (--gender)")
+
+
+def _of_gender(folder: pathlib.Path, gender: Gender) -> pathlib.Path:
+    """The model of a gender in a folder as smplx has it (`smpl/SMPL_NEUTRAL.pkl`)."""
+    names = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
+    try:
+        return folder / _model_of(names, gender)
+    except _Problem as error:
+        raise BodyFileError(f"{folder}: {error}") from error
+
+
+def _in_zip(file: BinaryIO, gender: Gender) -> bytes:
+    """The model of a gender in the zip of the SMPL site."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            member = archive.getinfo(_model_of(archive.namelist(), gender))
+            if member.file_size > min(_LARGEST_MODEL, npz.MOST_BYTES + 16 * member.compress_size):
+                raise _Problem(f"'{member.filename}' unpacks to {member.file_size} bytes")
+            return archive.read(member)
+    except _Problem:
+        raise
+    except Exception as error:  # zipfile has many of its own on what is damaged
+        raise _Problem(f"a zip that cannot be read ({error})") from error
+
+
+def _npz_arrays(file: BinaryIO) -> dict[str, np.ndarray]:
+    """The arrays of an npz; sparse matrices that NumPy pickled too, without running anything."""
+    objects = {
+        name for name in ("J_regressor", "shapedirs", "posedirs") if npz.is_objects(file, name)
+    }
+    arrays = npz.arrays(file, _WANTED - objects)
+    for name in objects:
+        try:
+            value = safe_pickle.item(safe_pickle.load(npz.pickled(file, name)))
+            arrays[name] = safe_pickle.array(value)
+        except safe_pickle.SafePickleError as error:
+            raise _Problem(f"'{name}' cannot be read: {error}") from error
+    return arrays
+
+
+def _read(path: pathlib.Path, gender: Gender) -> dict[str, np.ndarray]:
     """The arrays of a file that a body model may be made of, by name."""
     with path.open("rb") as file:
         zipped = file.read(2) == _ZIP
         file.seek(0)
+        if zipped and not _is_npz(file):
+            return _pickled_arrays(_in_zip(file, gender))
         if zipped:
-            return npz.arrays(file, _WANTED)
+            return _npz_arrays(file)
         if path.suffix == ".npz":
             raise _Problem("not an .npz archive")
-        content = safe_pickle.load(file.read())
+        return _pickled_arrays(file.read())
+
+
+def _is_npz(file: BinaryIO) -> bool:
+    """Whether a zip is one of arrays and not of models."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return not any(_MODEL.fullmatch(name.rpartition("/")[2]) for name in archive.namelist())
+    except Exception:  # said when its arrays are read
+        return True
+
+
+def _pickled_arrays(data: bytes) -> dict[str, np.ndarray]:
+    content = safe_pickle.load(data)
     if not isinstance(content, dict):
         raise _Problem("not a body model: the pickle holds something else than named arrays")
     arrays = {}
@@ -191,6 +281,10 @@ def _body(fields: dict[str, np.ndarray], betas: int | None) -> BodyModel:
         raise _Problem(f"not a body model: none of {', '.join(_SMPL)} is in it")
     if missing:
         raise _Problem(f"no '{missing[0]}', which an SMPL-format body model has")
+    if fields["posedirs"].shape[-1:] == (_STAR_FEATURES,):
+        raise _Problem(
+            "it is STAR, whose pose blend shapes go by quaternions; expected SMPL's format"
+        )
     joints = fields["weights"].shape[-1] if fields["weights"].ndim == 2 else JOINTS
     if joints != JOINTS:
         known = f", as {_OTHER_MODELS[joints]} has" if joints in _OTHER_MODELS else ""

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
@@ -11,7 +11,8 @@ import tyro
 from tqdm import tqdm
 
 from ief_jax.cli.shared import counted, keep_compilations, say
-from ief_jax.formats import detection_files, detections, photographs
+from ief_jax.formats import detection_files, detections, layout_evidence, photographs
+from ief_jax.formats.assembling import Options
 from ief_jax.formats.detections import Detections, Skipped
 from ief_jax.formats.meshes import MeshFormat
 from ief_jax.io import files
@@ -24,7 +25,31 @@ if TYPE_CHECKING:
     from ief_jax.lgd.checkpoints import Checkpoint
     from ief_jax.lgd.fitting import Bodies
 
-Skeleton = Literal["COCO_17", "COCO_18", "BODY_25", "BODY_25B", "LSP_14", "MPII_16"]
+Skeleton = Literal[
+    "COCO_17",
+    "COCO_18",
+    "COCO_17_NECK",
+    "BODY_19",
+    "BODY_25",
+    "BODY_25B",
+    "UNION_27",
+    "BODY_135",
+    "MPI_15",
+    "HALPE_26",
+    "HALPE_136",
+    "WHOLEBODY_133",
+    "MEDIAPIPE_33",
+    "MPII_16",
+    "LSP_14",
+    "AIC_14",
+    "CROWDPOSE_14",
+    "H36M_17",
+    "H36M_16",
+    "SMPL_24",
+]
+KeypointFiles = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE ...")]
+
+Gender = Literal["neutral", "male", "female"]
 
 T = TypeVar("T")
 
@@ -34,44 +59,60 @@ _SPECK = 0.1
 """Of the keypoints' box: bodies smaller than this explain nothing of it."""
 _LISTED = 20
 """People left out who are listed one by one; the npz lists all."""
+_LARGE_ERROR = 0.06
+"""Of the keypoints' box: reprojection errors above it are seldom those of a right reading."""
 
 
 def fit(
-    keypoints: Annotated[Path, tyro.conf.Positional],
+    keypoints: KeypointFiles,
     output: Path,
     checkpoint: str = "released",
     body: Path | None = None,
+    gender: Gender = "neutral",
     skeleton: Skeleton | None = None,
+    min_confidence: float | None = None,
+    image_size: tuple[float, float] | None = None,
+    names: Path | None = None,
+    strict: bool = False,
     images: Path | None = None,
     meshes: MeshFormat | None = None,
     pictures: bool = True,
 ) -> None:
-    """Fit a 3D body to every person in a file or folder of 2D keypoints.
+    """Fit a 3D body to every person in files or folders of 2D keypoints.
 
     Writes bodies.npz (AMASS-style poses, betas and trans; camera, joints, errors), a picture of
     every fit and, if asked, a mesh of every body.
 
     Args:
-      keypoints: OpenPose JSON (BODY_25, BODY_25B, COCO_18), a folder of such frames, COCO
-        keypoint JSON, or npz with keypoints [N, K, 3].
+      keypoints: OpenPose, COCO, MMPose, AlphaPose, Ultralytics, YOLO, EasyMocap, MediaPipe,
+        DeepLabCut, SLEAP, npz or npy, or folders of frames.
       output: folder for the results; made if missing.
       checkpoint: released, paper, or a folder that train.py wrote.
-      body: SMPL body file (.pkl or .npz) instead of the embedded body.
+      body: SMPL body file (.pkl or .npz) instead of the embedded body; or a folder or zip of them.
+      gender: of the body, where --body has several.
       skeleton: layout of the keypoints, where the file leaves it open.
-      images: folder with the photographs, to draw over.
+      min_confidence: keypoints below it count as not found. Without it, those below a tenth of
+        the person's largest, but none of a detector that leaves out what it does not find.
+      image_size: width and height in pixels, for files that give shares of the image.
+      names: JSON with the file's names of keypoints and ours, such as {"snout": "nose"}.
+      strict: stop at what cannot be read instead of passing over it.
+      images: folder with the photographs, to draw over; or one photograph of all.
       meshes: also write a mesh of every body, in metres.
       pictures: draw every fit.
     """
-    people, skipped = _usable(_read(keypoints, skeleton), keypoints)
-    album = photographs.catalogue(images) if images else {}
+    album = _album(images, keypoints)
+    options = _options(skeleton, min_confidence, image_size, names, strict, album)
+    read = [_read(path, options) for path in keypoints]
+    people, skipped = _usable(read, keypoints)
     keep_compilations()
-    model = _load_body(body)
+    model = _load_body(body, gender)
     trained = _load_checkpoint(checkpoint, model)
     files.output_folder(output)
     fitted = _fit(trained, model, people)
-    fitted, people, failed = _sound(fitted, people, keypoints)
+    fitted, people, failed = _sound(fitted, people, keypoints[0])
+    _warn(fitted, people, read)
     # The numbers first: whatever happens to pictures and meshes, they are safe.
-    _write_bodies(output / "bodies.npz", fitted, people, skipped + failed)
+    _write_bodies(output / "bodies.npz", fitted, people, skipped + failed, gender)
     if meshes:
         _write_meshes(files.output_folder(output / "meshes"), model, fitted, people, meshes)
     if pictures:
@@ -85,7 +126,11 @@ def inspect(
     person: int = 0,
     checkpoint: str = "released",
     body: Path | None = None,
+    gender: Gender = "neutral",
     skeleton: Skeleton | None = None,
+    min_confidence: float | None = None,
+    image_size: tuple[float, float] | None = None,
+    names: Path | None = None,
 ) -> None:
     """Draw what every step of one fit saw and did, as one figure.
 
@@ -98,19 +143,24 @@ def inspect(
       frame: which frame, counted from 0.
       person: which person of the frame, counted from 0.
       checkpoint: released, paper, or a folder that train.py wrote.
-      body: SMPL body file (.pkl or .npz) instead of the embedded body.
+      body: SMPL body file (.pkl or .npz) instead of the embedded body; or a folder or zip of them.
+      gender: of the body, where --body has several.
       skeleton: layout of the keypoints, where the file leaves it open.
+      min_confidence: as for fit.
+      image_size: as for fit.
+      names: as for fit.
     """
     if output.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise InputError(f"{output}: the figure's name must end in .png, .pdf or .svg")
-    found = detections.to_coco_18(_read(keypoints, skeleton))
+    options = _options(skeleton, min_confidence, image_size, names, False, photographs.EMPTY)
+    found = detections.to_coco_18(_read(keypoints, options))
     row = _row(found, keypoints, frame, person)
     keep_compilations()
     from ief_jax.body import joints
     from ief_jax.lgd import fitting
     from ief_jax.viz import step_figure
 
-    model = _load_body(body)
+    model = _load_body(body, gender)
     trained = _load_checkpoint(checkpoint, model)
     files.output_folder(output.parent)
     one = detections.take(found, np.array([row]))
@@ -123,19 +173,92 @@ def inspect(
 # Reading
 
 
-def _read(path: Path, skeleton: Skeleton | None) -> Detections:
-    found = detection_files.read(path, skeleton)
+def _album(images: Path | None, keypoints: Sequence[Path]) -> photographs.Album:
+    """The photographs: those that are said, or those beside `keypoints/` in a folder."""
+    if images is not None:
+        return photographs.catalogue(images)
+    beside = keypoints[0] / "images" if len(keypoints) == 1 else None
+    if beside is not None and beside.is_dir():
+        try:
+            return photographs.catalogue(beside)
+        except InputError:
+            return photographs.EMPTY
+    return photographs.EMPTY
+
+
+def _options(
+    skeleton: Skeleton | None,
+    minimum: float | None,
+    size: tuple[float, float] | None,
+    names: Path | None,
+    strict: bool,
+    album: photographs.Album,
+) -> Options:
+    def size_of(frame: str, image: str | None, number: int | None) -> tuple[float, float] | None:
+        path = photographs.find(album, frame, image, number)
+        return None if path is None else photographs.size(path)
+
+    if size is not None and not min(size) > 0:
+        raise InputError(f"--image-size {size[0]:g} {size[1]:g}: expected width and height")
+    return Options(skeleton, minimum, size, size_of, _name_map(names), strict)
+
+
+def _name_map(path: Path | None) -> dict[str, str] | None:
+    if path is None:
+        return None
+    content = files.read_json(path)
+    if not isinstance(content, dict) or not all(isinstance(n, str) for n in content.values()):
+        raise InputError(f'{path}: expected an object of names, such as {{"snout": "nose"}}')
+    return content
+
+
+def _read(path: Path, options: Options) -> Detections:
+    found = detection_files.read(path, options=options)
     people = counted(len(found.points), "person", "people")
     frames = counted(len(found.frame_names), "frame", "frames")
     say(f"{path}: {people} in {frames}, skeleton {found.skeleton} ({found.evidence})")
+    unseen = np.count_nonzero(found.confidence == 0)
+    if unseen:
+        say(f"{path}: {unseen} of {found.confidence.size} keypoints unseen")
+    for passed in found.passed_over[:_LISTED]:
+        say(f"passed over {passed}")
+    if found.passed_over:
+        more = len(found.passed_over) - _LISTED
+        listed = f"; bodies.npz lists {more} more" if more > 0 else ""
+        say(f"{path}: {counted(len(found.passed_over), 'item', 'items')} passed over{listed}")
     return found
 
 
-def _usable(found: Detections, path: Path) -> tuple[Detections, list[Skipped]]:
+def _usable(read: Sequence[Detections], paths: Sequence[Path]) -> tuple[Detections, list[Skipped]]:
     """The people who can be fitted, in COCO_18, and the others, who are also listed."""
-    people, skipped = detections.usable(detections.to_coco_18(found))
-    _list(skipped, found, path)
+    found = detections.joined([detections.to_coco_18(one) for one in read])
+    people, skipped = detections.usable(found)
+    _list(skipped, found, paths[0])
     return people, skipped
+
+
+def _warn(fitted: "Bodies", people: Detections, read: Sequence[Detections]) -> None:
+    """Says of whom the body is far from the keypoints, and why that is likely to be."""
+    box = detections.box_size(people.points, people.confidence)
+    large = np.flatnonzero(np.asarray(fitted.error) > _LARGE_ERROR * box)
+    if not len(large):
+        return
+    starts = np.cumsum([0, *(len(one.frame_names) for one in read)])
+    causes = []
+    for one, start in zip(read, starts, strict=False):
+        there = {(int(people.frame[i]) - start, int(people.person[i])) for i in large}
+        each = zip(one.frame.tolist(), one.person.tolist(), strict=True)
+        rows = np.array([pair in there for pair in each])
+        if rows.any():
+            causes.append(layout_evidence.likely_cause(detections.take(one, np.flatnonzero(rows))))
+    who = ", ".join(
+        f"{people.frame_names[people.frame[i]]} person {people.person[i]}" for i in large[:3]
+    )
+    more = f" and {len(large) - 3} more" if len(large) > 3 else ""
+    say(
+        f"warning: {who}{more}: the body is {100 * np.max(fitted.error[large] / box[large]):.0f} % "
+        f"of the keypoints' box away from them: {'; '.join(dict.fromkeys(causes))}"
+    )
 
 
 def _list(skipped: Sequence[Skipped], found: Detections, path: Path) -> None:
@@ -162,11 +285,11 @@ def _row(found: Detections, path: Path, frame: int, person: int) -> int:
     return int(rows[0])
 
 
-def _load_body(path: Path | None) -> "BodyModel":
+def _load_body(path: Path | None, gender: Gender) -> "BodyModel":
     from ief_jax.body import model_files
 
     try:
-        return model_files.load_or_embedded(path)
+        return model_files.load_or_embedded(path, gender=gender)
     except model_files.BodyFileError as error:
         raise InputError(str(error)) from error
 
@@ -226,11 +349,15 @@ def _sound(
 
 
 def _write_bodies(
-    path: Path, fitted: "Bodies", people: Detections, skipped: Sequence[Skipped]
+    path: Path,
+    fitted: "Bodies",
+    people: Detections,
+    skipped: Sequence[Skipped],
+    gender: Gender,
 ) -> None:
     from ief_jax.formats import bodies
 
-    bodies.write(path, fitted, people, skipped)
+    bodies.write(path, fitted, people, skipped, gender)
     bodies_written = counted(len(fitted.error), "body", "bodies")
     say(
         f"{path}: {bodies_written}, reprojection error {np.median(fitted.error):.1f} px (median), "
@@ -254,7 +381,7 @@ def _write_pictures(
     body: "BodyModel",
     fitted: "Bodies",
     people: Detections,
-    album: Mapping[str, Path],
+    album: photographs.Album,
 ) -> None:
     from ief_jax.viz import fit_picture
 
@@ -280,11 +407,13 @@ def _write_pictures(
     say(f"{folder}: {counted(len(people.points), 'picture', 'pictures')}")
 
 
-def _photograph(album: Mapping[str, Path], people: Detections, frame: int) -> "Image | None":
+def _photograph(album: photographs.Album, people: Detections, frame: int) -> "Image | None":
     """A frame's photograph; what is missing or broken is said, and a plain canvas will do."""
-    if not album:
+    if album == photographs.EMPTY:
         return None
-    path = photographs.find(album, people.frame_names[frame], people.images[frame])
+    path = photographs.find(
+        album, people.frame_names[frame], people.images[frame], people.numbers[frame]
+    )
     if path is None:
         say(f"{people.frame_names[frame]}: no photograph of this name; drawn on a plain canvas")
         return None

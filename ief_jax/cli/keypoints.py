@@ -39,7 +39,7 @@ def keypoints(
     keypoints drawn over the photograph to pictures/NAME.jpg.
 
     Args:
-      photograph: an image file, or a folder of them.
+      photograph: an image file, or a folder of them, with its sub-folders.
       output: folder for the results; made if missing.
       point: x and y in pixels of a point on the person, from the upper left corner of the
         photograph held upright; once for each person. Without it, the middle of the photograph.
@@ -48,12 +48,14 @@ def keypoints(
         train.py scale wrote.
       pictures: draw the keypoints over the photographs.
     """
-    paths = photographs.listed(photograph)
+    paths, others = _photographs(photograph, output)
+    for other in others:
+        say(f"passed over {other}: {photographs.why_not(other)}")
     # Loaded when the first photograph has turned out to be one.
     estimator = functools.cache(lambda: _load(checkpoint, selector))
     failed = 0
     with tqdm(total=len(paths), desc="keypoints", unit="photo", disable=len(paths) == 1) as bar:
-        for path, name in zip(paths, _names(paths), strict=True):
+        for path, name in zip(paths, _names(paths, photograph), strict=True):
             try:
                 image = photographs.read(path)
                 marked = _marked(path, image, point)
@@ -88,10 +90,36 @@ def _load(checkpoint: str, selector: str) -> "Estimator":
     return estimator
 
 
-def _names(paths: Sequence[Path]) -> list[str]:
-    """What to call each photograph's results: its stem, or where that is not unique its name."""
+def _photographs(path: Path, output: Path) -> tuple[list[Path], list[Path]]:
+    """The photographs and what is passed over, without the results of an earlier run."""
+    paths, others = photographs.listed(path)
+    if not path.is_dir():
+        return paths, others
+
+    def is_result(one: Path) -> bool:
+        return output.resolve() in one.resolve().parents
+
+    if output.resolve() == path.resolve():
+        pictures = (output / "pictures").resolve()
+        return (
+            [one for one in paths if pictures not in one.resolve().parents],
+            [one for one in others if one.suffix != ".json"],
+        )
+    return (
+        [one for one in paths if not is_result(one)],
+        [one for one in others if not is_result(one)],
+    )
+
+
+def _names(paths: Sequence[Path], root: Path) -> list[str]:
+    """What to call each photograph's results: its stem, or where that is not unique all of it."""
     stems = Counter(path.stem for path in paths)
-    return [path.stem if stems[path.stem] == 1 else path.name for path in paths]
+    return [
+        path.stem
+        if stems[path.stem] == 1
+        else "_".join(path.relative_to(root).parts if path != root else path.parts[-1:])
+        for path in paths
+    ]
 
 
 def _marked(path: Path, image: "Image", points: Sequence[tuple[float, float]]) -> np.ndarray:

@@ -1,101 +1,272 @@
-"""What all formats have in common: people's keypoints are checked and put into one array."""
+"""What all formats have in common: their people are checked and put into one array."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
 from ief_jax.formats import skeleton_choice
-from ief_jax.formats.detections import Detections
-from ief_jax.formats.messages import kind
+from ief_jax.formats.content import Content, Frame, Person, number_in
+from ief_jax.formats.detections import Detections, box_size
+from ief_jax.formats.messages import known
+from ief_jax.geometry import skeletons
 from ief_jax.io.files import InputError
 
 LARGEST = 1e6
 """Pixel coordinates beyond this are taken for a broken file."""
+UNLIKELY = 0.1
+"""Of a person's largest confidence: less is unseen, where a detector places every keypoint."""
+_SHARE = 3.0
+"""Coordinates and boxes below this are shares of an image."""
+
+
+class Options(NamedTuple):
+    """How files are to be read.
+
+    Attributes:
+      skeleton: a key of `skeletons.LAYOUTS`; None for what the file says.
+      minimum: confidences below it are unseen; None for `UNLIKELY` of the person's largest, and
+        for nothing where the detector itself leaves out what it does not find.
+      size: width and height of every image, for files that give shares of it.
+      sizes: of one image, by its frame's name, its file name and the frame's number; None where it
+        is not known.
+      names: what a file calls a keypoint, and its name here.
+      strict: what cannot be read is an error, not passed over.
+    """
+
+    skeleton: str | None = None
+    minimum: float | None = None
+    size: tuple[float, float] | None = None
+    sizes: Callable[[str, str | None, int | None], tuple[float, float] | None] | None = None
+    names: Mapping[str, str] | None = None
+    strict: bool = False
+
+
+class Part(NamedTuple):
+    """One file of what is read together."""
+
+    path: Path
+    content: Content
 
 
 def assemble(
-    path: Path,
-    places: Sequence[str],
-    rows: Sequence[np.ndarray],
-    skeleton: str | None,
-    names: tuple[str, ...] | None,
-    frame: np.ndarray,
-    person: np.ndarray,
-    frame_names: tuple[str, ...],
-    images: tuple[str | None, ...],
+    source: Path, parts: Sequence[Part], options: Options, passed_over: Sequence[str] = ()
 ) -> Detections:
-    """Checks the people of a file, and settles the skeleton.
+    """Checks the people of files, and settles the skeleton.
 
     Args:
-      path: what was read, for messages.
-      places: of each person, file and field.
-      rows: of each person [K, 3], or [0, 3] where nothing of the body was found.
-      skeleton: the user's word, or None.
-      names: the file's word, or None.
-      frame: as in `Detections`.
-      person: likewise.
-      frame_names: likewise.
-      images: likewise.
+      source: what was read, for messages.
+      parts: the files, one behind the other.
+      options: how.
+      passed_over: what was passed over before.
 
     Raises:
-      InputError: numbers of keypoints that differ, coordinates that are no pixels, no keypoint with
-        any confidence, a skeleton that is not known; names file and field.
+      InputError: nobody can be used, coordinates are shares of an image of unknown size, the
+        skeleton is not known; or, with `strict`, anything was passed over. Names file and field.
     """
-    count = max(len(row) for row in rows)
-    for place, row in zip(places, rows, strict=True):
-        if len(row) not in (0, count):
-            raise InputError(f"{place} has {len(row)} keypoints, others have {count}")
-    stacked = np.zeros((len(rows), count, 3))
-    for place, row, target in zip(places, rows, stacked, strict=True):
-        if len(row):
-            _check_numbers(place, row)
-            target[:] = row
-    points, confidence = stacked[..., :2], np.clip(stacked[..., 2], 0, 1)
+    frames, people = _numbered(parts)
+    passed = [*passed_over, *(f"{p.path}: {one}" for p in parts for one in p.content.passed_over)]
+    people, more = _of_one_number(people, options.skeleton)
+    people, far = _within_reach(people)
+    passed += more + far
+    if options.strict and passed:
+        raise InputError(passed[0])
+    if not people:
+        raise InputError(passed[0] if passed else _nobody(source, parts))
+    count = max(len(person.keypoints) for person, _ in people)
+    stacked = np.zeros((len(people), count, 3))
+    for (person, _), target in zip(people, stacked, strict=True):
+        target[: len(person.keypoints)] = person.keypoints
+    frame = np.array([person.frame for person, _ in people], np.int64)
+    finds = np.array([part.content.finds for _, part in people])
+    points, confidence = _seen(stacked, finds, options.minimum)
     if not confidence.any():
-        raise InputError(f"{path}: all confidences are zero: no keypoint was detected")
-    seen = points[confidence > 0]
-    if np.ptp(seen, 0).max() > 0 and (np.abs(seen) <= 1).all():
         raise InputError(
-            f"{path}: all coordinates lie within [-1, 1]: expected pixels, not a share of the image"
+            f"{source}: all confidences are zero or below the least: no keypoint was detected"
         )
-    names, skeleton, evidence = skeleton_choice.settle(path, points, confidence, skeleton, names)
+    stated = None if options.skeleton else _stated(parts)
+    points = _in_pixels(source, points, confidence, frame, frames, parts, options)
+    names = _names(source, parts, options)
+    try:
+        names, skeleton, evidence = skeleton_choice.settle(
+            points,
+            confidence,
+            options.skeleton or stated,
+            names,
+            {name for part in parts for name in part.content.usual},
+        )
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
+    identity = np.array(
+        [-1 if person.identity is None else person.identity for person, _ in people], np.int64
+    )
+    place = np.array([person.within for person, _ in people], np.int64)
+    order = np.arange(len(frame))
+    if (identity >= 0).any():
+        order = np.lexsort((order, identity, frame))
+    numbers = tuple(index if f.number is None else f.number for index, f in enumerate(frames))
     return Detections(
-        points.astype(np.float32),
-        confidence.astype(np.float32),
+        points[order].astype(np.float32),
+        confidence[order].astype(np.float32),
         names,
         skeleton,
         evidence,
-        frame,
-        person,
-        frame_names,
-        images,
+        frame[order],
+        place[order],
+        tuple(str(f.name) for f in frames),
+        tuple(f.image for f in frames),
+        numbers if len(set(numbers)) == len(numbers) else tuple(range(len(numbers))),
+        identity[order],
+        next((p.content.fps for p in parts if p.content.fps), None),
+        tuple(passed),
     )
 
 
-def _check_numbers(place: str, row: np.ndarray) -> None:
-    bad = ~np.isfinite(row).all(1) | (np.abs(row[:, :2]) > LARGEST).any(1)
-    if bad.any():
-        at = int(np.flatnonzero(bad)[0])
-        x, y, confidence = row[at]
-        raise InputError(
-            f"{place}: keypoint {at} is ({x:g}, {y:g}) with confidence {confidence:g}, expected "
-            "finite pixel coordinates"
-        )
+def _nobody(source: Path, parts: Sequence[Part]) -> str:
+    if len(parts) == 1:
+        return f"{parts[0].path}: {parts[0].content.nobody}"
+    return f"{source}: nobody was detected in any of {len(parts)} files ({parts[0].content.nobody})"
 
 
-def triples(values: Any, place: str) -> np.ndarray:
-    """The keypoints [K, 3] in a list of x, y and confidence (or visibility) of one after the other.
+def _numbered(parts: Sequence[Part]) -> tuple[list[Frame], list[tuple[Person, Part]]]:
+    """All frames with names, and people with their index into them and their file."""
+    frames: list[Frame] = []
+    people = []
+    for part in parts:
+        stem = part.path.stem.removesuffix("_keypoints")
+        start = len(frames)
+        for one in part.content.frames:
+            if one.name is None:
+                number = number_in(stem) if one.number is None else one.number
+                one = one._replace(name=stem, number=number)
+            frames.append(one)
+        for person in part.content.people:
+            placed = person._replace(
+                frame=person.frame + start, place=f"{part.path}: {person.place}"
+            )
+            people.append((placed, part))
+    return frames, people
 
-    Raises:
-      InputError: it is no such list; the message starts with `place`.
+
+def _of_one_number(
+    people: Sequence[tuple[Person, Part]], skeleton: str | None
+) -> tuple[list[tuple[Person, Part]], list[str]]:
+    """The people with the skeleton's number of keypoints, or the commonest; and the others."""
+    counts = Counter(len(person.keypoints) for person, _ in people if len(person.keypoints))
+    if not counts:
+        return list(people), []
+    wanted = counts.most_common(1)[0][0]
+    if skeleton is not None and len(skeletons.LAYOUTS[skeleton]) in counts:
+        wanted = len(skeletons.LAYOUTS[skeleton])
+    kept, passed = [], []
+    for person, part in people:
+        if len(person.keypoints) in (0, wanted):
+            kept.append((person, part))
+        else:
+            passed.append(
+                f"{person.place} has {len(person.keypoints)} keypoints, others have {wanted}"
+            )
+    return kept, passed
+
+
+def _within_reach(
+    people: Sequence[tuple[Person, Part]],
+) -> tuple[list[tuple[Person, Part]], list[str]]:
+    kept, passed = [], []
+    for person, part in people:
+        with np.errstate(invalid="ignore"):
+            far = (np.abs(person.keypoints[:, :2]) > LARGEST) & np.isfinite(person.keypoints[:, :2])
+        rows = np.flatnonzero(far.any(1))
+        if len(rows):
+            x, y, confidence = person.keypoints[rows[0]]
+            passed.append(
+                f"{person.place}: keypoint {rows[0]} is ({x:g}, {y:g}) with confidence "
+                f"{confidence:g}, expected pixel coordinates"
+            )
+        else:
+            kept.append((person, part))
+    return kept, passed
+
+
+def _seen(
+    stacked: np.ndarray, finds: np.ndarray, minimum: float | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Points [N, K, 2] and confidences [N, K] in [0, 1]; both 0 where a keypoint is missing.
+
+    Missing is what is not finite, at (0, 0) or (-1, -1), or has no or too small a confidence.
     """
-    if not isinstance(values, list) or len(values) % 3:
-        raise InputError(f"{place} is {kind(values)}, expected [x, y, confidence, ...]")
-    if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
-        raise InputError(f"{place} holds something that is not a number")
-    try:
-        return np.array(values, np.float64).reshape(-1, 3)
-    except OverflowError as error:
-        raise InputError(f"{place}: a number is too large") from error
+    points, confidence = stacked[..., :2], stacked[..., 2]
+    missing = ~np.isfinite(points).all(-1) | ~(confidence > 0)
+    missing |= (points == 0).all(-1) | (points == -1).all(-1)
+    confidence = np.where(missing, 0, confidence)
+    if minimum is None:
+        least = UNLIKELY * np.minimum(confidence, 1).max(1, initial=0)
+        least = np.where(finds, 0, least)[:, None]
+    else:
+        least = np.full((len(confidence), 1), minimum)
+    missing |= confidence < least
+    return (
+        np.where(missing[..., None], 0, points),
+        np.where(missing, 0, np.clip(confidence, 0, 1)),
+    )
+
+
+def _in_pixels(
+    source: Path,
+    points: np.ndarray,
+    confidence: np.ndarray,
+    frame: np.ndarray,
+    frames: Sequence[Frame],
+    parts: Sequence[Part],
+    options: Options,
+) -> np.ndarray:
+    """Shares of an image as pixels; what are pixels stays."""
+    form = parts[0].content.form
+    seen = points[confidence > 0]
+    boxes = box_size(points, confidence)
+    shares = any(part.content.shares for part in parts)
+    if not shares:
+        small = (np.abs(seen) <= _SHARE).all() and (boxes < _SHARE).all()
+        if not small or np.ptp(seen, 0).max() == 0:
+            return points
+    sizes = []
+    for one in frames:
+        size = options.size or one.size
+        if size is None and options.sizes is not None:
+            size = options.sizes(str(one.name), one.image, one.number)
+        sizes.append(size)
+    unknown = [index for index in np.unique(frame) if sizes[index] is None]
+    if unknown:
+        what = f"{form} gives shares of the image" if shares else "all coordinates are about 1"
+        raise InputError(
+            f"{source}: {what}: expected pixels, not a share of the image: multiply x by its width "
+            "and y by its height, or say --image-size WIDTH HEIGHT, or --images where the "
+            "photographs are"
+        )
+    scale = np.array([size or (1.0, 1.0) for size in sizes])[frame][:, None]
+    if form == "OpenPose" and seen.min() < -0.2 and seen.max() <= 1:
+        points = (points + 1) / 2  # OpenPose's --keypoint_scale 4: [-1, 1]
+    return np.where((confidence > 0)[..., None], points * scale, 0)
+
+
+def _names(source: Path, parts: Sequence[Part], options: Options) -> tuple[str, ...] | None:
+    stated = {part.content.names: part.path for part in parts if part.content.names}
+    if len(stated) > 1:
+        first, second = list(stated.values())[:2]
+        raise InputError(f"{source}: {first} and {second} have different names of keypoints")
+    names = next(iter(stated), None)
+    if names and options.names:
+        names = tuple(options.names.get(name, name) for name in names)
+    return names
+
+
+def _stated(parts: Sequence[Part]) -> str | None:
+    """The skeleton that the files themselves name: those of `keypoints.write` do."""
+    stated = {part.content.skeleton: part.path for part in parts if part.content.skeleton}
+    for name, path in stated.items():
+        if name not in skeletons.LAYOUTS or len(stated) > 1:
+            others = "" if len(stated) == 1 else f"; the files name {', '.join(sorted(stated))}"
+            raise InputError(f"{path}: 'skeleton' is '{name}', expected {known()}{others}")
+    return next(iter(stated), None)

@@ -20,11 +20,12 @@ def write(
     bodies: "Bodies",
     people: Detections,
     skipped: Sequence[Skipped] = (),
+    gender: str = "neutral",
 ) -> None:
     """Writes N bodies and the detections that they were fitted to.
 
     The file's arrays, by key:
-      poses [N, 72]: axis-angle, radians, root first; betas [N, B]; gender: 'neutral'.
+      poses [N, 72]: axis-angle, radians, root first; betas [N, B]; gender: of the body model.
       trans [N, 3]: metres. The image shows `scale * (v + trans)[:2] * (1, -1)` of the vertices
         v of the posed body, pelvis near the origin; along the line of sight, trans is 0, since
         weak perspective does not say how far away a person is.
@@ -34,14 +35,20 @@ def write(
         itself be read as detections.
       reprojected [N, 18, 2]: pixels, where the body's keypoints are seen; reprojection_error [N]:
         pixels, mean over the detected keypoints.
-      frame [N], person [N]: index of the frame, place within it; frame_names [F], images [F].
+      frame [N], person [N]: number of the frame, place within it; id [N]: number of the person over
+        frames, -1 where the file says none. Rows are in file order, with ids in that of
+        frames and ids.
+      frame_numbers [F], frame_names [F], images [F]: of all frames, those without anybody too.
+      fps: frames per second; NaN where the file does not say.
       skipped_frame [S], skipped_person [S], skipped_reason [S]: the people not fitted.
+      passed_over [P]: what could not be read, and why.
 
     Args:
       path: ends in .npz.
       bodies: one a person.
       people: the same people, in `skeletons.COCO_18`.
       skipped: those left out.
+      gender: of the body model.
 
     Raises:
       OutputError: the file cannot be written.
@@ -50,12 +57,13 @@ def write(
     # scale * (X * FLIP) + t = scale * FLIP * (X + trans) with trans = FLIP * t / scale
     trans = np.zeros((len(scale), 3), np.float32)
     trans[:, :2] = camera.FLIP * np.asarray(bodies.translation) / scale[:, None]
+    numbers = np.array(people.numbers, np.int64)
     with replacing(path) as file:
         np.savez_compressed(
             file,
             poses=np.asarray(bodies.poses),
             betas=np.asarray(bodies.betas),
-            gender=np.array("neutral"),
+            gender=np.array(gender),
             trans=trans,
             scale=scale,
             joints=np.asarray(bodies.joints),
@@ -66,11 +74,15 @@ def write(
             keypoint_names=np.array(skeletons.COCO_18),
             reprojected=np.asarray(bodies.keypoints),
             reprojection_error=np.asarray(bodies.error),
-            frame=people.frame,
+            frame=numbers[people.frame],
             person=people.person,
+            id=people.identity,
+            frame_numbers=numbers,
             frame_names=np.array(people.frame_names, dtype=str),
             images=np.array([name or "" for name in people.images], dtype=str),
-            skipped_frame=np.array([s.frame for s in skipped], np.int64),
+            skipped_frame=numbers[np.array([s.frame for s in skipped], np.int64)],
             skipped_person=np.array([s.person for s in skipped], np.int64),
             skipped_reason=np.array([s.reason for s in skipped], dtype=str),
+            passed_over=np.array(people.passed_over, dtype=str),
+            fps=np.array(np.nan if people.fps is None else people.fps),
         )

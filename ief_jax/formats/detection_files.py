@@ -1,61 +1,214 @@
-"""Reads detections from OpenPose JSON, COCO keypoint JSON and npz files.
+"""Reads keypoints from the files of detectors; the format is told from the content.
 
-Nothing is dropped here but annotations that are not of people; `detections.usable` says who can be
-fitted.
+Each format is a module with `matches` and `read`, from what was parsed to a `Content`. What
+cannot be used is passed over and listed; `detections.usable` says who can be fitted.
 """
 
+import csv
 import json
 import os
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from ief_jax.formats import coco_keypoints, npz_keypoints, openpose
+from ief_jax.formats import (
+    alphapose,
+    arrays,
+    assembling,
+    coco_keypoints,
+    deeplabcut,
+    easymocap,
+    hdf5,
+    mediapipe,
+    mmpose,
+    openpose,
+    photographs,
+    sleap,
+    ultralytics,
+    yolo,
+)
+from ief_jax.formats.assembling import Options, Part
+from ief_jax.formats.content import Content, Frame
 from ief_jax.formats.detections import Detections
-from ief_jax.formats.messages import has, known
+from ief_jax.formats.messages import has, known, refusal
 from ief_jax.geometry import skeletons
+from ief_jax.io import npz
 from ief_jax.io.files import InputError, read_bytes
 
+FOLDERS = ("keypoints", "annots", "predictions", "json", "sep-json", "labels", "openpose")
+"""Names under which tools put the frames one folder deeper."""
 
-def read(path: str | os.PathLike[str], skeleton: str | None = None) -> Detections:
-    """Reads detections; the format is told from the content.
+
+class _Format(NamedTuple):
+    matches: Callable[[Any], bool]
+    read: Callable[[Any], Content]
+
+
+_JSON = (
+    _Format(openpose.matches, openpose.read),
+    _Format(mmpose.matches, mmpose.read),
+    _Format(coco_keypoints.matches, coco_keypoints.read),
+    _Format(ultralytics.matches, ultralytics.read),
+    _Format(easymocap.matches, easymocap.read),
+    _Format(alphapose.matches, alphapose.read),
+    _Format(mediapipe.matches, mediapipe.read),
+)
+_TABLES = (
+    _Format(deeplabcut.matches, deeplabcut.read),
+    _Format(sleap.matches, sleap.read),
+)
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_NPY = b"\x93NUMPY"
+_ZIP = b"PK"
+
+
+def read(
+    path: str | os.PathLike[str], skeleton: str | None = None, options: Options | None = None
+) -> Detections:
+    """Reads detections.
 
     Args:
-      path: an OpenPose JSON file (`people`), a folder of them (one a frame, in the order of the
-        numbers in their names), a COCO JSON file (`annotations`, or a list of results) or an npz
-        with `keypoints` [N, K, 3] or `points` [N, K, 2] and `confidence` [N, K], and optionally
-        `skeleton`, `frame` and `person`.
-      skeleton: a key of `skeletons.LAYOUTS`. Without it the file's own names count, then the
-        number of keypoints, and between BODY_25 and BODY_25B (both have 25) the layout in which
-        the limbs are short.
+      path: a file of any format in `messages.READ`, or a folder of them (one a frame, in the
+        order of the numbers in their names; it may be one folder deeper).
+      skeleton: a key of `skeletons.LAYOUTS`. Without it the file's own names count, then, among
+        the layouts of this number of keypoints, the one with which the people are by far the
+        likeliest bodies.
+      options: how, with `skeleton` in its place there.
 
     Raises:
       InputError: anything that keeps the file from being used, with its name and the field.
     """
     path = Path(path)
-    if skeleton is not None and skeleton not in skeletons.LAYOUTS:
-        raise InputError(f"unknown skeleton '{skeleton}': expected {known()}")
-    if path.is_dir():
-        paths = openpose.frames(path)
-        return openpose.read(paths, [_parse(frame) for frame in paths], skeleton)
-    if path.suffix.lower() == ".npz":
-        return npz_keypoints.read(path, skeleton)
-    content = _parse(path)
-    if isinstance(content, dict) and "people" in content:
-        return openpose.read([path], [content], skeleton)
-    if isinstance(content, dict) and "annotations" in content:
-        return coco_keypoints.read(path, content["annotations"], content, skeleton)
-    if isinstance(content, list):
-        return coco_keypoints.read(path, content, {}, skeleton)
+    options = options or Options()
+    if skeleton is not None:
+        options = options._replace(skeleton=skeleton)
+    if options.skeleton is not None and options.skeleton not in skeletons.LAYOUTS:
+        raise InputError(f"unknown skeleton '{options.skeleton}': expected {known()}")
+    if not path.is_dir():
+        return assembling.assemble(path, [Part(path, _content(path))], options)
+    parts, passed = _folder(path)
+    return assembling.assemble(path, parts, options, passed)
+
+
+def _folder(folder: Path, deeper: bool = True) -> tuple[list[Part], list[str]]:
+    """The files of a folder that can be read, of the commonest format, and what is passed over."""
+    try:
+        inside = sorted(folder.iterdir(), key=_natural)
+    except OSError as error:
+        raise InputError(f"cannot read {folder}: {error.strerror or error}") from error
+    parts: list[Part] = []
+    passed: list[str] = []
+    for path in inside:
+        if path.is_dir() or path.suffix.lower() in photographs.suffixes():
+            continue
+        if path.name.startswith("."):
+            passed.append(f"{path}: a hidden file")
+            continue
+        try:
+            parts.append(Part(path, _content(path)))
+        except InputError as error:
+            passed.append(str(error).partition("; read are ")[0])
+    if not parts:
+        return _one_deeper(folder, inside, passed, deeper)
+    form = Counter(part.content.form for part in parts if part.content.form).most_common(1)
+    if form:
+        wanted = form[0][0]
+        passed += [
+            f"{part.path}: {part.content.form}, where others are {wanted}"
+            for part in parts
+            if part.content.form not in ("", wanted)
+        ]
+        parts = [part for part in parts if part.content.form in ("", wanted)]
+    return parts, passed
+
+
+def _one_deeper(
+    folder: Path, inside: Sequence[Path], passed: Sequence[str], deeper: bool
+) -> tuple[list[Part], list[str]]:
+    folders = [path for path in inside if path.is_dir() and not path.name.startswith(".")]
+    named = [path for path in folders if path.name.lower() in FOLDERS]
+    if deeper and len(named or folders) == 1:
+        return _folder((named or folders)[0], deeper=False)
+    if passed:
+        raise InputError(passed[0])
+    shown = f"; it has the folders {', '.join(p.name for p in folders[:6])}" if folders else ""
     raise InputError(
-        f"{path}: JSON, but not of keypoints: expected 'people' (OpenPose), 'annotations' (COCO) "
-        f"or a list of COCO results{has(content)}"
+        f"{folder}: no .json file in this folder, nor any other of keypoints; expected one a "
+        f"frame{shown}"
     )
 
 
-def _parse(path: Path) -> Any:
+def _content(path: Path) -> Content:
+    """What a file holds; raises `InputError` that begins with its name."""
     try:
-        return json.loads(read_bytes(path).decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, InputError):
+        return _told(path)
+    except InputError as error:
+        text = str(error)
+        if text.startswith((str(path), "cannot read")):
             raise
-        raise InputError(f"{path}: not JSON ({error})") from error
+        raise InputError(f"{path}: {text}") from error
+
+
+def _told(path: Path) -> Content:
+    data = read_bytes(path)
+    suffix = path.suffix.lower()
+    if data.startswith(_ZIP) or suffix == ".npz":
+        return _npz(path)
+    if data.startswith(_NPY) or suffix == ".npy":
+        return arrays.read({"keypoints": npz.read_npy(path)}, ("keypoints",))
+    if data.startswith(_HDF5):
+        return hdf5.read(path)
+    try:
+        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"not JSON, and no other text ({error}); {refusal()}") from error
+    if suffix == ".json" or text.lstrip()[:1] in ("{", "["):
+        return _json(text)
+    if yolo.matches(text):
+        return yolo.read(text)
+    table = _table(text)
+    for form in _TABLES:
+        if form.matches(table):
+            return form.read(table)
+    raise InputError(f"not of keypoints in a form that is known; {refusal()}")
+
+
+def _npz(path: Path) -> Content:
+    names = tuple(npz.names(path))
+    wanted = (*arrays.KEYS, *arrays.CONFIDENCES, *arrays.OTHERS)
+    found = npz.read(path, names if len(names) == 1 else wanted)
+    return arrays.read(found, names)
+
+
+def _json(text: str) -> Content:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"not JSON ({error})") from error
+    for form in _JSON:
+        if form.matches(content):
+            return form.read(content)
+    if content == [] or content == {}:
+        return Content("", [Frame()], [], [], "it is empty: nobody was detected")
+    raise InputError(
+        "JSON, but not of keypoints: expected 'people' (OpenPose), 'annotations' (COCO), a list of "
+        f"results or another that is known{has(content)}; {refusal()}"
+    )
+
+
+def _table(text: str) -> list[list[str]]:
+    lines = text.splitlines()
+    first = lines[0] if lines else ""
+    delimiter = max(",;\t", key=first.count)
+    try:
+        return list(csv.reader(lines, delimiter=delimiter))
+    except csv.Error as error:
+        raise InputError(f"a table that cannot be read ({error}); {refusal()}") from error
+
+
+def _natural(path: Path) -> tuple[list[Any], str]:
+    """Sorts 2 before 10."""
+    parts = re.split(r"([0-9]+)", path.name)
+    return [int(part[:4000]) if part.isdigit() else part for part in parts], path.name

@@ -1,5 +1,6 @@
 """Keypoints that were detected: arrays over all people of all frames, whatever they came from."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,9 +21,14 @@ class Detections(NamedTuple):
       skeleton: a key of `skeletons.LAYOUTS`, or "of its own" where the file names others.
       evidence: why this skeleton.
       frame: [N] index into the frames.
-      person: [N] the person's place within its frame, in file order.
+      person: [N] the person's place within its frame, in file order. Rows are in file
+        order; where the file says who is who, in that of frames, and within them of `identity`.
       frame_names: F names (file stems, mostly).
       images: F file names of the photographs, None where the file does not say.
+      numbers: F numbers of the frames, each once: the file's own, or else 0, 1, ...
+      identity: [N] number of the person over frames; -1 where the file does not say.
+      fps: frames per second, None where the file does not say.
+      passed_over: of each item that could not be read, where it is and why.
     """
 
     points: np.ndarray
@@ -34,6 +40,10 @@ class Detections(NamedTuple):
     person: np.ndarray
     frame_names: tuple[str, ...]
     images: tuple[str | None, ...]
+    numbers: tuple[int, ...]
+    identity: np.ndarray
+    fps: float | None = None
+    passed_over: tuple[str, ...] = ()
 
 
 class Skipped(NamedTuple):
@@ -82,6 +92,39 @@ def take(found: Detections, rows: np.ndarray) -> Detections:
         confidence=found.confidence[rows],
         frame=found.frame[rows],
         person=found.person[rows],
+        identity=found.identity[rows],
+    )
+
+
+def joined(found: Sequence[Detections]) -> Detections:
+    """Several detections in the same keypoints as one: frames behind frames.
+
+    Numbers of frames stay if they are all different, and people's numbers too.
+
+    Raises:
+      ValueError: the keypoints differ.
+    """
+    if len(found) == 1:
+        return found[0]
+    if any(one.names != found[0].names for one in found):
+        raise ValueError("names: expected the same keypoints in all")
+    starts = np.cumsum([0, *(len(one.frame_names) for one in found)])
+    numbers = tuple(number for one in found for number in one.numbers)
+    rates = {one.fps for one in found}
+    return Detections(
+        points=np.concatenate([one.points for one in found]),
+        confidence=np.concatenate([one.confidence for one in found]),
+        names=found[0].names,
+        skeleton=", ".join(dict.fromkeys(one.skeleton for one in found)),
+        evidence="; ".join(dict.fromkeys(one.evidence for one in found)),
+        frame=np.concatenate([one.frame + at for one, at in zip(found, starts, strict=False)]),
+        person=np.concatenate([one.person for one in found]),
+        frame_names=tuple(name for one in found for name in one.frame_names),
+        images=tuple(image for one in found for image in one.images),
+        numbers=numbers if len(set(numbers)) == len(numbers) else tuple(range(len(numbers))),
+        identity=np.concatenate([one.identity for one in found]),
+        fps=rates.pop() if len(rates) == 1 else None,
+        passed_over=tuple(one for part in found for one in part.passed_over),
     )
 
 

@@ -1,104 +1,86 @@
-"""OpenPose JSON: a file a frame, with its `people`."""
+"""OpenPose JSON: a file a frame with its `people`, or a list of such frames.
 
-import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+Also what writes the same: ControlNet and DWPose (`canvas_width`, null where nothing is found),
+`keypoints.write`, AlphaPose's single files.
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from ief_jax.formats.assembling import assemble, triples
-from ief_jax.formats.detections import Detections
-from ief_jax.formats.messages import has, kind, known
-from ief_jax.geometry import skeletons
+from ief_jax.formats.content import Collector, Content, Frame, number_in, plain_path, size
+from ief_jax.formats.messages import has, kind
 from ief_jax.io.files import InputError
 
-
-def frames(folder: Path) -> list[Path]:
-    """The JSON files of a folder, one a frame, in the order of the numbers in their names.
-
-    Raises:
-      InputError: there is none.
-    """
-    paths = sorted((p for p in folder.iterdir() if p.suffix.lower() == ".json"), key=_natural)
-    if not paths:
-        raise InputError(f"{folder}: no .json file in this folder; expected one a frame")
-    return paths
+# OpenPose before 1.2 had the shorter name.
+_FIELDS = ("pose_keypoints_2d", "pose_keypoints")
+_SIZES = (("canvas_width", "canvas_height"), ("width", "height"), ("image_width", "image_height"))
 
 
-def read(
-    paths: Sequence[Path], contents: Sequence[Mapping[str, Any]], skeleton: str | None
-) -> Detections:
-    """The people of frames.
+def matches(content: Any) -> bool:
+    """Is it a frame, or a list of them?"""
+    if isinstance(content, list):
+        return any(isinstance(frame, dict) and "people" in frame for frame in content)
+    return isinstance(content, dict) and "people" in content
 
-    Args:
-      paths: of the files, one a frame.
-      contents: what is in them.
-      skeleton: a key of `skeletons.LAYOUTS`, or None for what the files themselves say.
+
+def read(content: Any) -> Content:
+    """The people of a frame or of a list of frames.
 
     Raises:
-      InputError: nobody is there, or something is not what was expected; names file and field.
+      InputError: `people` is no list; it names the field.
     """
-    rows: list[np.ndarray] = []
-    places: list[str] = []
-    frame, person = [], []
-    for index, (path, content) in enumerate(zip(paths, contents, strict=True)):
-        if not isinstance(content, dict) or "people" not in content:
-            raise InputError(
-                f"{path}: not an OpenPose frame: expected 'people', as in every file of a "
-                f"folder{has(content)}"
-            )
-        people = content["people"]
-        if not isinstance(people, list):
-            raise InputError(f"{path}: 'people' is {kind(people)}, expected a list")
-        for number, entry in enumerate(people):
-            field = f"people[{number}]"
-            # OpenPose before 1.2 had the shorter name.
-            names = ("pose_keypoints_2d", "pose_keypoints")
-            keys = [name for name in names if isinstance(entry, dict) and name in entry]
-            if not keys:
-                raise InputError(
-                    f"{path}: {field}.pose_keypoints_2d is missing: expected [x, y, confidence, "
-                    f"...]{has(entry)}"
-                )
-            places.append(f"{path}: {field}.{keys[0]}")
-            rows.append(triples(entry[keys[0]], places[-1]))
-            frame.append(index)
-            person.append(number)
-    where = paths[0] if len(paths) == 1 else paths[0].parent
-    if skeleton is None:
-        skeleton = _stated(paths, contents)
-    if not rows:
-        frames = "'people' is empty" if len(paths) == 1 else "'people' is empty in every file"
-        raise InputError(f"{where}: {frames}: nobody was detected")
-    return assemble(
-        where,
-        places,
-        rows,
-        skeleton,
-        None,
-        np.array(frame),
-        np.array(person),
-        tuple(path.stem.removesuffix("_keypoints") for path in paths),
-        (None,) * len(paths),
+    frames = content if isinstance(content, list) else [content]
+    found = Collector()
+    stated = set()
+    for number, frame in enumerate(frames):
+        place = f"[{number}]." if isinstance(content, list) else ""
+        if not isinstance(frame, dict) or "people" not in frame:
+            found.passed_over.append(f"{place or 'it'} is no frame: expected 'people'{has(frame)}")
+            continue
+        name = _name(frame) if isinstance(content, dict) else f"{number:0{len(str(len(frames)))}d}"
+        image = frame.get("image")
+        index = found.frame(
+            number,
+            Frame(
+                name,
+                plain_path(image) if isinstance(image, str) and image else None,
+                number if isinstance(content, list) else number_in(name or ""),
+                next((s for w, h in _SIZES if (s := size(frame.get(w), frame.get(h)))), None),
+            ),
+        )
+        if isinstance(frame.get("skeleton"), str):
+            stated.add(frame["skeleton"])
+        _people(found, index, frame, place)
+    return Content(
+        "OpenPose",
+        found.frames,
+        found.people,
+        found.passed_over,
+        "'people' is empty: nobody was detected",
+        skeleton=", ".join(sorted(stated)) or None,
+        finds=True,
+        usual=("COCO_18", "BODY_25"),
     )
 
 
-def _stated(paths: Sequence[Path], contents: Sequence[Mapping[str, Any]]) -> str | None:
-    """The skeleton that the files themselves name: those of `keypoints.write` do."""
-    stated = {
-        content["skeleton"]: path
-        for path, content in zip(paths, contents, strict=True)
-        if isinstance(content.get("skeleton"), str)
-    }
-    for name, path in stated.items():
-        if name not in skeletons.LAYOUTS or len(stated) > 1:
-            others = "" if len(stated) == 1 else f"; the files name {', '.join(sorted(stated))}"
-            raise InputError(f"{path}: 'skeleton' is '{name}', expected {known()}{others}")
-    return next(iter(stated), None)
+def _name(frame: Mapping[str, Any]) -> str | None:
+    name = frame.get("frame_name")
+    return name if isinstance(name, str) and name else None
 
 
-def _natural(path: Path) -> tuple[list[Any], str]:
-    """Sorts 2 before 10."""
-    parts = re.split(r"([0-9]+)", path.name)
-    return [int(part) if part.isdigit() else part for part in parts], path.name
+def _people(found: Collector, index: int, frame: Mapping[str, Any], place: str) -> None:
+    people = frame["people"]
+    if people is None:
+        return
+    if not isinstance(people, list):
+        raise InputError(f"{place}'people' is {kind(people)}, expected a list")
+    for number, entry in enumerate(people):
+        field = f"{place}people[{number}]"
+        keys = [key for key in _FIELDS if isinstance(entry, dict) and key in entry]
+        if not keys:
+            found.passed_over.append(
+                f"{field}.pose_keypoints_2d is missing: expected [x, y, confidence, ...]"
+                f"{has(entry)}"
+            )
+            continue
+        found.person(f"{field}.{keys[0]}", index, entry[keys[0]], entry.get("person_id"))

@@ -1,53 +1,118 @@
 """Photographs: finding them in folders, and reading whatever kind they are as upright RGB."""
 
+import contextlib
+import functools
+import importlib
 import os
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from ief_jax.formats.content import number_in
 from ief_jax.io.files import InputError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
+HEIC = (".heic", ".heif")
+NOT_READ = frozenset((".pdf", ".eps", ".ps", ".mpg", ".mpeg", ".h5", ".hdf", ".hdf5"))
+"""Types that Pillow knows and that are no photographs, or that it needs other programs for."""
 
 
-def catalogue(folder: str | os.PathLike[str]) -> dict[str, Path]:
-    """The photographs of a folder and the folders in it, by file name and by stem.
+@functools.cache
+def suffixes() -> frozenset[str]:
+    """The endings of every type that Pillow reads here, HEIC with pillow-heif too."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module("pillow_heif").register_heif_opener()
+    known = Image.registered_extensions()
+    return frozenset(end for end, kind in known.items() if kind in Image.OPEN) - NOT_READ
+
+
+MOST_PIXELS = 2**26
+"""An image may have so many pixels,"""
+MOST_GROWTH = 200
+"""or so many for each byte of its file: JPEG packs no more of a photograph into one."""
+
+
+class Album(NamedTuple):
+    """Photographs by what frames may call them.
+
+    Attributes:
+      names: by path within the folder, by file name and by stem.
+      numbers: by the last number in the name, where only one has it.
+      only: the photograph of every frame, if it is a single one.
+    """
+
+    names: Mapping[str, Path]
+    numbers: Mapping[int, Path]
+    only: Path | None = None
+
+
+EMPTY = Album({}, {})
+
+
+def catalogue(path: str | os.PathLike[str]) -> Album:
+    """The photographs of a folder and the folders in it; or one for all frames.
 
     Of several with one name, the one that is nearest to the folder itself counts.
 
     Raises:
-      InputError: there is no such folder, or no photograph in it.
+      InputError: there is no such folder or file, or no photograph in it.
     """
-    folder = Path(folder)
+    folder = Path(path)
+    if folder.is_file():
+        return Album({}, {}, folder)
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder of photographs")
-    paths = [p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
+        raise InputError(f"{folder}: no such folder of photographs, nor a photograph")
+    paths = _within(folder)
     if not paths:
-        raise InputError(f"{folder}: no photographs ({', '.join(SUFFIXES)}) in this folder")
+        raise InputError(f"{folder}: no photographs ({_shown()}) in this folder")
     found: dict[str, Path] = {}
+    numbers: dict[int, list[Path]] = {}
     for path in sorted(paths, key=lambda path: (len(path.parts), path)):
         for key in (path.relative_to(folder).as_posix(), path.name, path.stem):
             found.setdefault(key, path)
-    return found
+        number = number_in(path.stem)
+        if number is not None:
+            numbers.setdefault(number, []).append(path)
+    return Album(found, {number: each[0] for number, each in numbers.items() if len(each) == 1})
 
 
-def find(found: Mapping[str, Path], frame: str, image: str | None) -> Path | None:
+def find(album: Album, frame: str, image: str | None, number: int | None = None) -> Path | None:
     """The photograph of a frame, or None.
 
     Args:
-      found: from `catalogue`.
+      album: from `catalogue`.
       frame: name of the frame; in a list of COCO results this is the image's number.
       image: its file name where the detections say.
+      number: of the frame; counts where no name fits.
     """
-    names = [image, Path(image).name] if image else []
+    if album.only is not None:
+        return album.only
+    names = [image, Path(image).name, Path(image).stem] if image else []
     names += [frame, Path(frame).name, frame.zfill(12)]
-    return next((found[name] for name in names if name in found), None)
+    for name in names:
+        if name in album.names:
+            return album.names[name]
+    return None if number is None else album.numbers.get(number)
 
 
-def listed(path: str | os.PathLike[str]) -> list[Path]:
-    """The photograph `path`, or those directly in the folder `path`, by name.
+def size(path: Path) -> tuple[float, float] | None:
+    """Width and height of a photograph held upright; None if it cannot be read."""
+    try:
+        with _opened(path) as image:
+            width, height = ImageOps.exif_transpose(image).size
+    except Exception:
+        return None
+    return float(width), float(height)
+
+
+def listed(path: str | os.PathLike[str]) -> tuple[list[Path], list[Path]]:
+    """The photograph `path`, or those in the folder `path` and its sub-folders, by name.
+
+    Returns:
+      The photographs, and the files that are passed over.
 
     Raises:
       InputError: there is no such file, or no photograph in the folder.
@@ -56,14 +121,35 @@ def listed(path: str | os.PathLike[str]) -> list[Path]:
     if not path.is_dir():
         if not path.exists():
             raise InputError(f"{path}: no such photograph or folder")
-        return [path]
-    found = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+        return [path], []
+    suffixes()
+    files = sorted(p for p in path.rglob("*") if p.is_file())
+    found = [p for p in files if _is_photograph(p)]
     if not found:
-        raise InputError(f"{path}: no photographs ({', '.join(SUFFIXES)}) in this folder")
-    return found
+        raise InputError(f"{path}: no photographs ({_shown()}) in this folder")
+    return found, [p for p in files if not _is_photograph(p)]
 
 
-def read(path: Path) -> Image.Image:
+def why_not(path: Path) -> str:
+    """What to say of a file that is not read as a photograph."""
+    if path.suffix.lower() in HEIC and path.suffix.lower() not in suffixes():
+        return "HEIC needs the package pillow-heif (pip install pillow-heif)"
+    return "not an image that can be read"
+
+
+def _within(folder: Path) -> list[Path]:
+    return [p for p in folder.rglob("*") if _is_photograph(p) and p.is_file()]
+
+
+def _is_photograph(path: Path) -> bool:
+    return path.suffix.lower() in suffixes() and not path.name.startswith(".")
+
+
+def _shown() -> str:
+    return ".jpg, .png, ... of every type that Pillow reads"
+
+
+def read(path: str | os.PathLike[str]) -> Image.Image:
     """A photograph as RGB, turned upright as its EXIF data say.
 
     Grey becomes RGB, palettes their colours, what is transparent white, and more than 8 bits a
@@ -72,13 +158,32 @@ def read(path: Path) -> Image.Image:
     Raises:
       InputError: the file is no image, or is broken.
     """
+    path = Path(path)
+    suffixes()
     try:
-        with Image.open(path) as image:
+        with _opened(path) as image:
             return _rgb(ImageOps.exif_transpose(image))
     except Exception as error:
         # OSError, ValueError, SyntaxError, struct.error, ...: Pillow raises many kinds on what is
         # broken, and Image.DecompressionBombError on what claims to be enormous.
-        raise InputError(f"{path}: not an image that can be read ({error})") from error
+        raise InputError(f"{path}: {why_not(path)} ({error})") from error
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """An image whose pixels are not decoded yet; one that claims far too many is refused."""
+    with warnings.catch_warnings():
+        # Pillow warns of half of what it refuses; what is allowed here is said below.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with Image.open(path) as image:
+            pixels = image.width * image.height
+            length = path.stat().st_size
+            if pixels > max(MOST_PIXELS, MOST_GROWTH * length):
+                raise ValueError(
+                    f"{image.width} x {image.height} pixels in {length} bytes, expected at most "
+                    f"{MOST_PIXELS} pixels, or {MOST_GROWTH} a byte"
+                )
+            yield image
 
 
 def _rgb(image: Image.Image) -> Image.Image:

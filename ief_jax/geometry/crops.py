@@ -104,12 +104,40 @@ def crop(image: Image.Image, box: Box, size: int) -> np.ndarray:
     """
     checks.count("size", size, least=1)
     # Pillow's coordinates are those of pixel edges: pixel i covers i to i + 1.
-    left, top = box.x + 0.5 - box.side / 2, box.y + 0.5 - box.side / 2
+    start = box.x + 0.5 - box.side / 2, box.y + 0.5 - box.side / 2
+    pixel = box.side / size
+    # Only the part of the result that the image reaches into is resampled: a box can be far
+    # larger than the image.
+    ranges = [
+        _reached(low, pixel, size, length) for low, length in zip(start, image.size, strict=True)
+    ]
+    result = np.zeros((size, size, 3), np.uint8)
+    (left, right), (top, bottom) = ranges
+    if left >= right or top >= bottom:
+        return result
     # The filter reaches a little beyond the box.
-    margin = 1 + round(box.side / size)
-    corner = int(np.floor(left)) - margin, int(np.floor(top)) - margin
-    far = int(np.ceil(left + box.side)) + margin, int(np.ceil(top + box.side)) + margin
-    region = image.crop((*corner, *far))  # black outside the image
-    inside = left - corner[0], top - corner[1]
-    edges = (*inside, inside[0] + box.side, inside[1] + box.side)
-    return np.asarray(region.resize((size, size), Image.Resampling.BILINEAR, box=edges))
+    margin = 1 + round(pixel)
+    edges = [
+        (low + first * pixel, low + last * pixel)
+        for low, (first, last) in zip(start, ranges, strict=True)
+    ]
+    corner = [int(np.floor(low)) - margin for low, _ in edges]
+    far = [int(np.ceil(high)) + margin for _, high in edges]
+    region = image.crop((corner[0], corner[1], far[0], far[1]))  # black outside the image
+    inside = [
+        edge - at
+        for pair in zip(*edges, strict=True)
+        for edge, at in zip(pair, corner, strict=True)
+    ]
+    part = region.resize((right - left, bottom - top), Image.Resampling.BILINEAR, box=tuple(inside))
+    result[top:bottom, left:right] = np.asarray(part)
+    return result
+
+
+def _reached(start: float, pixel: float, size: int, length: int) -> tuple[int, int]:
+    """First and last of the crop's pixels, along one axis, that an image of this length reaches."""
+    # The filter reaches over a pixel of the image or of the crop, whichever is larger.
+    reach = 2 + int(np.ceil(1 / pixel))
+    first = int(np.floor(-start / pixel)) - reach
+    last = int(np.ceil((length - start) / pixel)) + reach
+    return min(max(first, 0), size), min(max(last, 0), size)

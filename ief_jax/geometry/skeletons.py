@@ -8,6 +8,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+
+def _numbered(part: str, count: int) -> tuple[str, ...]:
+    return tuple(f"{part}_{number}" for number in range(count))
+
+
 COCO_17 = (
     "nose",
     "left_eye",
@@ -98,6 +103,154 @@ MPII_16 = (
     *LSP_14[6:12],
 )
 """MPII Human Pose: LSP's joints and two of the torso, ids 0 to 15."""
+COCO_17_NECK = (*COCO_17, "neck")
+"""COCO's 17 with the neck behind them, as tools append it: not OpenPose's order."""
+BODY_19 = BODY_25[:19]
+"""OpenPose's BODY_25 without the feet (BODY_21A and others begin so)."""
+FEET = (
+    "left_big_toe",
+    "left_small_toe",
+    "left_heel",
+    "right_big_toe",
+    "right_small_toe",
+    "right_heel",
+)
+BODY_135 = (
+    *BODY_25B,
+    *_numbered("left_hand", 20),
+    *_numbered("right_hand", 20),
+    *_numbered("face", 70),
+)
+"""OpenPose's whole body: BODY_25B, both hands without their wrists, and the face."""
+MPI_15 = (
+    "head_top",
+    "upper_neck",
+    *COCO_18[2:14],
+    "mpi_chest",
+)
+"""OpenPose's MPI model, trained on MPII: its neck is MPII's upper neck."""
+HALPE_26 = (
+    *COCO_17,
+    "head_top",
+    "neck",
+    "mid_hip",
+    "left_big_toe",
+    "right_big_toe",
+    "left_small_toe",
+    "right_small_toe",
+    "left_heel",
+    "right_heel",
+)
+"""Halpe-FullBody without face and hands: AlphaPose, RTMPose, Sports2D."""
+HALPE_136 = (
+    *HALPE_26,
+    *_numbered("face", 68),
+    *_numbered("left_hand", 21),
+    *_numbered("right_hand", 21),
+)
+WHOLEBODY_133 = (
+    *COCO_17,
+    *FEET,
+    *_numbered("face", 68),
+    *_numbered("left_hand", 21),
+    *_numbered("right_hand", 21),
+)
+"""COCO-WholeBody."""
+MEDIAPIPE_33 = (
+    "nose",
+    "left_eye_inner",
+    "left_eye",
+    "left_eye_outer",
+    "right_eye_inner",
+    "right_eye",
+    "right_eye_outer",
+    "left_ear",
+    "right_ear",
+    "mouth_left",
+    "mouth_right",
+    *COCO_17[5:11],
+    "left_pinky",
+    "right_pinky",
+    "left_index",
+    "right_index",
+    "left_thumb",
+    "right_thumb",
+    *COCO_17[11:],
+    "left_heel",
+    "right_heel",
+    # MediaPipe's "foot index": the tip of the foot.
+    "left_big_toe",
+    "right_big_toe",
+)
+"""MediaPipe Pose (BlazePose)."""
+AIC_14 = (
+    "right_shoulder",
+    "right_elbow",
+    "right_wrist",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "right_hip",
+    "right_knee",
+    "right_ankle",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "head_top",
+    "upper_neck",
+)
+"""AI Challenger: its neck is the upper end."""
+CROWDPOSE_14 = (*COCO_17[5:], "head_top", "crowdpose_neck")
+"""CrowdPose: its neck is labelled between AI Challenger's and the shoulders'."""
+H36M_17 = (
+    "pelvis",
+    "right_hip",
+    "right_knee",
+    "right_ankle",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "h36m_spine",
+    "h36m_neck",
+    "h36m_jaw",
+    "head_top",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "right_shoulder",
+    "right_elbow",
+    "right_wrist",
+)
+"""Human3.6M's 17 of motion capture; its "neck" and "nose" are no other data set's."""
+H36M_16 = (*H36M_17[:9], *H36M_17[10:])
+"""Human3.6M without the nose, as works on lifting take it."""
+SMPL_24 = (
+    "pelvis",
+    "left_hip",
+    "right_hip",
+    "spine1",
+    "left_knee",
+    "right_knee",
+    "spine2",
+    "left_ankle",
+    "right_ankle",
+    "spine3",
+    "left_foot",
+    "right_foot",
+    "smpl_neck",
+    "left_collar",
+    "right_collar",
+    "smpl_head",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hand",
+    "right_hand",
+)
+"""SMPL's joints; neck and head are joints of the spine, not points on the skin."""
 EVALUATION_14 = (
     "left_ankle",
     "left_knee",
@@ -119,11 +272,24 @@ EVALUATION_14 = (
 LAYOUTS: Mapping[str, tuple[str, ...]] = {
     "COCO_17": COCO_17,
     "COCO_18": COCO_18,
+    "COCO_17_NECK": COCO_17_NECK,
+    "BODY_19": BODY_19,
     "BODY_25": BODY_25,
     "BODY_25B": BODY_25B,
     "UNION_27": UNION_27,
-    "LSP_14": LSP_14,
+    "BODY_135": BODY_135,
+    "MPI_15": MPI_15,
+    "HALPE_26": HALPE_26,
+    "HALPE_136": HALPE_136,
+    "WHOLEBODY_133": WHOLEBODY_133,
+    "MEDIAPIPE_33": MEDIAPIPE_33,
     "MPII_16": MPII_16,
+    "LSP_14": LSP_14,
+    "AIC_14": AIC_14,
+    "CROWDPOSE_14": CROWDPOSE_14,
+    "H36M_17": H36M_17,
+    "H36M_16": H36M_16,
+    "SMPL_24": SMPL_24,
 }
 
 COMBINED: Mapping[str, tuple[str, ...]] = {

@@ -17,7 +17,7 @@ import numpy as np
 
 from ief_jax.io.files import InputError
 
-MOST_BYTES = 2**29
+MOST_BYTES = 2**26
 """An archive may unpack to this much,"""
 MOST_GROWTH = 16
 """or to this many times its own size if that is more: trained weights and motion shrink to a half
@@ -101,6 +101,16 @@ def arrays(file: BinaryIO, names: Collection[str] | None = None) -> dict[str, np
             with _opened(archive, name, member) as stream:
                 found[name] = _array(stream, member.file_size)
         return found
+
+
+def is_objects(file: BinaryIO, name: str) -> bool:
+    """Whether NumPy pickled the array of this name; raises `NpzError` as `arrays` does."""
+    with _archive(file) as archive:
+        member = _members(archive).get(name)
+        if member is None:
+            return False
+        with _opened(archive, name, member) as stream:
+            return _header(stream)[1].hasobject
 
 
 def pickled(file: BinaryIO, name: str) -> bytes:

@@ -16,6 +16,8 @@ from typing import Any, ClassVar
 import numpy as np
 import scipy.sparse
 
+from ief_jax.io import pickle_limits
+
 
 class SafePickleError(ValueError):
     """A pickle that names something it should not, or whose contents make no sense."""
@@ -58,12 +60,16 @@ def load(data: bytes) -> object:
       Plain containers, numbers and text, with a `Record` for each other object.
 
     Raises:
-      InertPickleError: the pickle is damaged, or names something that is not on the allow-list.
+      SafePickleError: the pickle is damaged, would build too much, or names something that is not
+        on the allow-list.
     """
     try:
+        pickle_limits.check(data)
         content = _Unpickler(io.BytesIO(data), encoding="latin1").load()
     except SafePickleError:
         raise
+    except pickle_limits.LimitError as error:
+        raise SafePickleError(f"{error}; no such file needs that, it may be hostile") from error
     except Exception as error:  # a damaged pickle can fail in any operation
         raise SafePickleError(f"not a complete pickle ({error or type(error).__name__})") from error
     if isinstance(content, Record) and content.origin.endswith(".OrderedDict"):
@@ -79,7 +85,7 @@ def array(value: object) -> np.ndarray:
         sparse matrix (made dense) or a chumpy `Ch`, `Select` or `Reshape`.
 
     Raises:
-      InertPickleError: it is something else, or inconsistent.
+      SafePickleError: it is something else, or inconsistent.
     """
     try:
         return _array(value)
@@ -93,7 +99,7 @@ def sparse(value: object) -> scipy.sparse.csr_matrix:
     """The numbers of a NumPy array or a SciPy sparse matrix, as a sparse matrix.
 
     Raises:
-      InertPickleError: the value is something else, or inconsistent.
+      SafePickleError: the value is something else, or inconsistent.
     """
     try:
         if isinstance(value, Record) and value.origin.startswith("scipy.sparse"):
@@ -109,7 +115,7 @@ def item(value: object) -> object:
     """The one object that NumPy put into an array without axes to pickle it (`np.savez(x={...})`).
 
     Raises:
-      InertPickleError: the value is something else.
+      SafePickleError: the value is something else.
     """
     if isinstance(value, Record) and value.origin.endswith("multiarray._reconstruct"):
         state = value.state
@@ -148,7 +154,7 @@ _ALLOWED = frozenset(
     }
 )
 _CHUMPY = "chumpy."
-_LARGEST_DENSE = 10**8
+_LARGEST_DENSE = 10**7
 _DTYPE = re.compile(r"[<>=|]([biuf]\d|[SU]\d{1,4})")
 
 

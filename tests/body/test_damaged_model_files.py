@@ -92,7 +92,6 @@ NONSENSE = {
         "'chumpy.ch.MatVecMult' is not a known kind of array",
     ),
     "chumpy without a state": (CHUMPY, "a damaged array"),
-    "chumpy within itself": (CHUMPY + b"p1\n(dS'x'\ng1\nsb", "RecursionError"),
     "selection out of range": (
         OBJECT % b"chumpy.reordering\nSelect" + b"(dS'a'\n(lI1\nasS'idxs'\n(lI9\nasb",
         "index 9 is out of bounds",
@@ -121,6 +120,13 @@ def test_damaged_array_is_an_error_that_names_the_field(tmp_path: Path, case: st
     with pytest.raises(
         BodyFileError, match=rf"smpl\.pkl: 'v_template' cannot be read: .*{message}"
     ):
+        model_files.load(path)
+
+
+def test_an_array_within_itself(tmp_path: Path) -> None:
+    path = tmp_path / "smpl.pkl"
+    path.write_bytes(b"(dS'v_template'\n" + CHUMPY + b"p1\n(dS'x'\ng1\nsbs.")
+    with pytest.raises(BodyFileError, match="an object is in itself"):
         model_files.load(path)
 
 
@@ -303,14 +309,14 @@ def test_file_that_is_not_an_smpl_body(
 def test_npz_with_pickled_objects(tmp_path: Path) -> None:
     fields = {**smpl_fields(), "J_regressor": np.array({"a": 1}, dtype=object)}
     path = write_npz(fields, tmp_path / "a.npz")
-    with pytest.raises(BodyFileError, match="a.npz: 'J_regressor' cannot be read: Object arrays"):
+    with pytest.raises(BodyFileError, match="a.npz: 'J_regressor' cannot be read: dict is"):
         model_files.load(path)
 
 
 def test_missing_and_unreadable_files(tmp_path: Path) -> None:
     with pytest.raises(BodyFileError, match="absent.pkl: cannot be read: No such file"):
         model_files.load(tmp_path / "absent.pkl")
-    with pytest.raises(BodyFileError, match="cannot be read: Is a directory"):
+    with pytest.raises(BodyFileError, match="no SMPL model in it"):
         model_files.load(tmp_path)
     for name, content, message in [
         ("empty.pkl", b"", "not a complete pickle"),

@@ -1,5 +1,6 @@
 """AMASS-style pose files."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -76,3 +77,55 @@ def test_missing_and_not_npz(tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("hello")
     with pytest.raises(InputError, match="text.npz: not an npz"):
         formats_poses.read(tmp_path / "text.npz")
+
+
+SMPL = NUMBERS[:, :72]
+
+
+def pickled(path: Path, content: object) -> Path:
+    path.write_bytes(pickle.dumps(content, protocol=2))
+    return path
+
+
+def romp(tmp_path: Path, content: object) -> Path:
+    return write(tmp_path / "romp.npz", results=np.array(content, dtype=object))
+
+
+@pytest.mark.parametrize("form", ["joints", "smplx", "amass smplx", "aist", "romp", "romp frames"])
+def test_other_forms_of_the_same_poses(tmp_path: Path, form: str) -> None:
+    root, body = SMPL[:, :3], SMPL[:, 3:]
+    frames = {f"{i}.jpg": [{"pose": SMPL[i], "betas": np.ones(10, np.float32)}] for i in range(4)}
+    path = {
+        "joints": lambda: write(tmp_path / "a.npz", poses=NUMBERS.reshape(4, 52, 3)),
+        "smplx": lambda: write(tmp_path / "a.npz", global_orient=root, body_pose=body),
+        "amass smplx": lambda: write(tmp_path / "a.npz", root_orient=root, pose_body=body[:, :63]),
+        "aist": lambda: pickled(tmp_path / "a.pkl", {"smpl_poses": SMPL, "smpl_scaling": [1.0]}),
+        "romp": lambda: romp(tmp_path, {"smpl_thetas": SMPL, "smpl_betas": np.ones((4, 10))}),
+        "romp frames": lambda: romp(tmp_path, frames),
+    }[form]()
+    found = formats_poses.read(path)
+    np.testing.assert_array_equal(found.poses.reshape(4, 72)[:, :66], SMPL[:, :66])
+    if form.startswith("romp"):
+        assert found.betas is not None and found.betas.shape == (4, 10)
+
+
+def test_shapes_beside_motions_are_passed_over(tmp_path: Path) -> None:
+    motion = write(tmp_path / "a.npz", poses=NUMBERS)
+    shapes = [write(tmp_path / n, betas=np.ones(10)) for n in ("shape.npz", "neutral_stagei.npz")]
+    assert len(formats_poses.read_all([motion, *shapes]).poses) == 4
+    with pytest.raises(InputError, match="shape.npz: a subject's shape, not a motion"):
+        formats_poses.read_all(shapes)
+
+
+def test_bad_pickles_of_poses(tmp_path: Path) -> None:
+    for content, message in (
+        ([1], "holds no named arrays"),
+        ({"joints": SMPL}, "no array 'poses'.*it has joints"),
+        ({"smpl_poses": "text"}, "'smpl_poses'"),
+        ({"poses": Path("a")}, "asks for 'pathlib"),
+        ({"global_orient": SMPL[:2, :3], "body_pose": SMPL[:, 3:]}, "different lengths"),
+    ):
+        with pytest.raises(InputError, match=f"a.pkl: .*{message}"):
+            formats_poses.read(pickled(tmp_path / "a.pkl", content))
+    with pytest.raises(InputError, match="romp.npz: 'results'"):
+        formats_poses.read(romp(tmp_path, [1, 2]))

@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, get_args
 
 import jax.numpy as jnp
 import numpy as np
@@ -102,9 +103,10 @@ def test_fit_a_folder_of_frames(
     assert "f1: no photograph of this name" in said
     with np.load(output / "bodies.npz") as file:
         stored = {key: file[key] for key in file.files}
-    assert stored["frame"].tolist() == [0, 0, 2]
+    assert stored["frame"].tolist() == [1, 1, 3], "the numbers in the names"
+    assert stored["frame_numbers"].tolist() == [1, 2, 3]
     assert stored["person"].tolist() == [0, 1, 1]
-    assert stored["skipped_frame"].tolist() == [2]
+    assert stored["skipped_frame"].tolist() == [3]
     # People of the same pose a hundred pixels apart are the same body a hundred pixels apart.
     np.testing.assert_allclose(stored["poses"][0], stored["poses"][1], atol=1e-3)
     apart = (stored["trans"] * stored["scale"][:, None])[1] - (
@@ -159,6 +161,8 @@ def test_bodies_that_nobody_could_see_are_listed(capsys: pytest.CaptureFixture[s
         person=np.arange(4),
         frame_names=("f",),
         images=(None,),
+        numbers=(0,),
+        identity=np.full(4, -1),
     )
     there = jnp.stack([square[0], 0.05 * square[0], square[0], 0.2 * square[0]])
     rest = jnp.zeros((4, 1))
@@ -319,3 +323,98 @@ def test_a_reader_who_stops_reading_is_no_error() -> None:
 def test_help_does_not_wait_for_jax() -> None:
     code = "import sys, ief_jax.cli; sys.exit('jax' in sys.modules or 'matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def fit_to(tmp_path: Path, checkpoint: Path, *arguments: object) -> dict[str, np.ndarray]:
+    output = tmp_path / "fitted"
+    to = ("--output", output, "--checkpoint", checkpoint, "--no-pictures")
+    assert run("fit", *arguments, *to) == 0
+    with np.load(output / "bodies.npz") as file:
+        return {key: file[key] for key in file.files}
+
+
+def test_every_layout_can_be_said() -> None:
+    assert get_args(fit.Skeleton) == tuple(skeletons.LAYOUTS)
+
+
+def test_several_paths(tmp_path: Path, standing: np.ndarray, checkpoint: Path) -> None:
+    one, two = tmp_path / "a5.json", tmp_path / "b7.npz"
+    one.write_text(frame(standing))
+    np.savez(two, keypoints=np.stack([standing, standing + [50, 0, 0]]), id=[3, 2])
+    stored = fit_to(tmp_path, checkpoint, one, two, "--skeleton", "BODY_25")
+    assert stored["poses"].shape == (3, 72)
+    assert stored["frame_names"].tolist() == ["a5", "0", "1"]
+    assert stored["frame"].tolist() == [5, 0, 1]
+    assert stored["id"].tolist() == [-1, 3, 2]
+
+
+def test_one_bad_frame_is_passed_over_or_stops(
+    tmp_path: Path, frames: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (frames / "f2_keypoints.json").write_text('{"people": [')
+    stored = fit_to(tmp_path, checkpoint, frames)
+    assert stored["frame"].tolist() == [1, 1, 3]
+    said = capsys.readouterr().err
+    assert "passed over" in said and "f2_keypoints.json: not JSON" in said
+    assert "1 item passed over" in said
+    assert "f2_keypoints.json" in stored["passed_over"][0]
+    to = ("--output", tmp_path / "strict", "--checkpoint", checkpoint)
+    assert "f2_keypoints.json: not JSON" in failing(capsys, "fit", frames, *to, "--strict")
+    assert not (tmp_path / "strict").exists()
+
+
+def test_shares_of_an_image_need_its_size(
+    tmp_path: Path, standing: np.ndarray, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(tmp_path / "k.npz", keypoints=(standing / [300, 400, 1])[None], skeleton="BODY_25")
+    to = ("--output", tmp_path / "out", "--checkpoint", checkpoint)
+    assert "--image-size WIDTH HEIGHT" in failing(capsys, "fit", tmp_path / "k.npz", *to)
+    photo = tmp_path / "any.png"
+    Image.new("RGB", (300, 400)).save(photo)
+    for how in (("--image-size", 300, 400), ("--images", photo)):
+        stored = fit_to(tmp_path, checkpoint, tmp_path / "k.npz", *how)
+        nose = skeletons.COCO_18.index("nose")
+        np.testing.assert_allclose(stored["points"][0, nose], standing[0, :2], atol=0.1)
+
+
+def test_names_of_ones_own(
+    tmp_path: Path, standing: np.ndarray, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    theirs = [f"p{i}" for i in range(25)]
+    np.savez(tmp_path / "k.npz", keypoints=standing[None], keypoint_names=theirs)
+    to = ("--output", tmp_path / "out", "--checkpoint", checkpoint)
+    assert "--names FILE.json" in failing(capsys, "fit", tmp_path / "k.npz", *to)
+    table = tmp_path / "names.json"
+    table.write_text(json.dumps(dict(zip(theirs, skeletons.BODY_25, strict=True))))
+    stored = fit_to(tmp_path, checkpoint, tmp_path / "k.npz", "--names", table)
+    assert (stored["confidence"] > 0).all()
+    table.write_text("[1]")
+    words = ("fit", tmp_path / "k.npz", *to, "--names", table)
+    assert "expected an object of names" in failing(capsys, *words)
+
+
+def test_a_large_error_is_a_warning_that_names_the_likely_cause(
+    standing: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    points = standing[None, :, :2].astype(np.float32)
+    people = Detections(
+        points,
+        np.ones((1, 25)),
+        skeletons.BODY_25B,
+        "BODY_25B",
+        "as stated",
+        np.array([0]),
+        np.array([0]),
+        ("f",),
+        (None,),
+        (0,),
+        np.array([-1]),
+    )
+    rest: Any = jnp.zeros((1, 1))
+    box = np.ptp(points[0], 0).max()
+    for error, said in ((0.01 * box, ""), (0.2 * box, "20 % of the keypoints' box")):
+        fitted = Bodies(*[rest] * len(Bodies._fields))._replace(error=jnp.array([error]))
+        fit._warn(fitted, people, [people])
+        found = capsys.readouterr().err
+        assert said in found
+        assert ("they look like BODY_25 (--skeleton)" in found) == bool(said)

@@ -22,8 +22,8 @@ def vertices(seed: int) -> np.ndarray:
 
 
 def person(shift: float, confidence: float = 0.8) -> dict[str, list[float]]:
-    """BODY_25's keypoint k at (shift + k, 2 k), with the hands and the face as OpenPose has."""
-    rows = [[shift + k, 2.0 * k, confidence] for k in range(25)]
+    """BODY_25's keypoint k at (shift + k, 2 k + 1), with the hands and the face as OpenPose has."""
+    rows = [[shift + k, 2.0 * k + 1, confidence] for k in range(25)]
     return {"pose_keypoints_2d": sum(rows, []), "face_keypoints_2d": [0.0] * 210}
 
 
@@ -49,7 +49,7 @@ def test_people_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     # The person whom OpenPose was surer of, without BODY_25's mid-hip and feet.
     column = skeletons.BODY_25.index("right_knee")
     row = skeletons.COCO_18.index("right_knee")
-    np.testing.assert_allclose(people.points[2, row], [200 + column, 2 * column])
+    np.testing.assert_allclose(people.points[2, row], [200 + column, 2 * column + 1])
     np.testing.assert_allclose(people.confidence, 0.8)
 
 

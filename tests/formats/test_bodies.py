@@ -27,6 +27,10 @@ def people() -> detections.Detections:
         person=np.array([2, 0]),
         frame_names=("a", "b", "c", "d"),
         images=(None, "b.jpg", None, "d.jpg"),
+        numbers=(0, 5, 10, 15),
+        identity=np.array([4, -1]),
+        fps=25.0,
+        passed_over=("x.json: not JSON",),
     )
 
 
@@ -82,7 +86,7 @@ def test_trans_and_scale_are_the_camera(
 
 
 def test_who_is_who(stored: dict[str, np.ndarray], fitted: fitting.Bodies) -> None:
-    assert stored["frame"].tolist() == [1, 3]
+    assert stored["frame"].tolist() == [5, 15], "their numbers"
     assert stored["person"].tolist() == [2, 0]
     assert stored["frame_names"].tolist() == ["a", "b", "c", "d"]
     assert stored["images"].tolist() == ["", "b.jpg", "", "d.jpg"]

@@ -96,10 +96,11 @@ def test_fractions_and_an_entirely_black_photograph(tmp_path: Path) -> None:
 
 def test_listing_takes_a_file_or_the_photographs_of_a_folder(tmp_path: Path) -> None:
     two, one = make(tmp_path / "b.JPG"), make(tmp_path / "a.png")
-    make(tmp_path / "below" / "c.png")
-    (tmp_path / "a.json").write_text("{}")
-    assert photographs.listed(tmp_path) == [one, two]
-    assert photographs.listed(one) == [one]
+    below = make(tmp_path / "below" / "c.png")
+    other = tmp_path / "a.json"
+    other.write_text("{}")
+    assert photographs.listed(tmp_path) == ([one, two, below], [other])
+    assert photographs.listed(one) == ([one], [])
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"empty: no photographs \(\.jpg"):
         photographs.listed(tmp_path / "empty")
@@ -117,3 +118,46 @@ def test_what_is_no_image_is_named(tmp_path: Path, content: bytes | str) -> None
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"a\.png: not an image"):
         photographs.read(path)
+
+
+def test_photographs_pair_by_number(tmp_path: Path) -> None:
+    one = make(tmp_path / "img-5.png")
+    make(tmp_path / "img-7.png")
+    make(tmp_path / "other-7.png")
+    album = photographs.catalogue(tmp_path)
+    assert photographs.find(album, "v_000005", None, 5) == one
+    assert photographs.find(album, "v_000007", None, 7) is None, "either could be meant"
+    assert photographs.find(album, "v_000005", None) is None
+
+
+def test_one_photograph_of_all_frames(tmp_path: Path) -> None:
+    one = make(tmp_path / "a.png")
+    assert photographs.find(photographs.catalogue(one), "b", "c.jpg", 3) == one
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".gif", ".tga", ".webp", ".JPG", ".ppm"])
+def test_every_type_of_photograph_is_listed(tmp_path: Path, suffix: str) -> None:
+    one = make(tmp_path / f"a{suffix}")
+    make(tmp_path / "b.png").rename(tmp_path / "._a.png")
+    found, others = photographs.listed(tmp_path)
+    assert found == [one]
+    assert others == [tmp_path / "._a.png"]
+    assert photographs.read(one).size == (4, 3)
+
+
+def test_heic_says_what_it_needs(tmp_path: Path) -> None:
+    if ".heic" in photographs.suffixes():
+        pytest.skip("pillow-heif is installed")
+    path = tmp_path / "a.HEIC"
+    path.write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(InputError, match=r"a\.HEIC: HEIC needs the package pillow-heif"):
+        photographs.read(path)
+
+
+def test_the_size_of_a_photograph_is_that_held_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (4, 3)).save(tmp_path / "a.jpg", exif=exif)
+    assert photographs.size(tmp_path / "a.jpg") == (3, 4)
+    (tmp_path / "b.jpg").write_bytes(b"no image")
+    assert photographs.size(tmp_path / "b.jpg") is None

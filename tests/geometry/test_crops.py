@@ -90,3 +90,28 @@ def test_making_it_smaller_does_not_alias() -> None:
     image = Image.fromarray(np.repeat(checkers[..., None], 3, 2).astype(np.uint8))
     found = crops.crop(image, Box(63.5, 63.5, 100), 16)
     np.testing.assert_allclose(found, 127.5, atol=4)
+
+
+@pytest.mark.parametrize("side", [30.0, 300.0, 3000.0])
+@pytest.mark.parametrize("centre", [(10.0, 20.0), (-40.0, 50.0), (70.0, 90.0), (500.0, 0.0)])
+def test_a_crop_is_that_of_the_image_with_black_round_it(
+    side: float, centre: tuple[float, float]
+) -> None:
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(rng.integers(0, 255, (60, 80, 3), dtype=np.uint8))
+    margin = 2000
+    large = Image.new("RGB", (80 + 2 * margin, 60 + 2 * margin))
+    large.paste(image, (margin, margin))
+    inside = crops.Box(centre[0] + margin, centre[1] + margin, side)
+    difference = crops.crop(image, crops.Box(*centre, side), 40).astype(int) - crops.crop(
+        large, inside, 40
+    )
+    assert np.abs(difference).max() <= 1
+
+
+def test_a_box_far_larger_than_a_panorama_takes_no_more_than_the_image() -> None:
+    panorama = Image.new("RGB", (20_000, 10), "white")
+    found = crops.crop(panorama, crops.Box(10_000, 5, 28_000), 224)
+    assert found.shape == (224, 224, 3)
+    # 10 of the 125 pixels that become one
+    assert found[112, 40:180].min() >= 9 and found[0].max() == 0
