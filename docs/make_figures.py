@@ -60,7 +60,7 @@ def keypoints(photograph: Image.Image) -> Image.Image:
 def bodies(photograph: Image.Image) -> Image.Image:
     """LGD: the body after some of its steps, and the last one from the side."""
     body = model_files.embedded()
-    people = detections.to_coco_18(
+    people = detections.to_union(
         detection_files.read(FOLDER / "example" / "photo_keypoints.json", None)
     )
     trained = checkpoints.load("released")

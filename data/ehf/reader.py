@@ -119,7 +119,7 @@ def _beside(mesh: Path, ending: str) -> Path:
 
 def _keypoints(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Points [18, 2] and confidences [18] of the person whom OpenPose was surest of."""
-    found = detections.to_coco_18(detection_files.read(path, "BODY_25"))
+    found = detections.to_union(detection_files.read(path, "BODY_25"))
     best = int(found.confidence.sum(1).argmax())
     seen = int((found.confidence[best] > 0).sum())
     if seen < detections.MINIMUM_SEEN:

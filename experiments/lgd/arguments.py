@@ -86,6 +86,7 @@ class Evaluate:
       poses: AMASS-style npz file (`poses` [N, >= 66]); without one, samples of the pose prior.
       count: poses to take, chosen at random; all by default (1000 of the pose prior).
       steps: learned steps; those of the checkpoint by default.
+      camera: orthographic, or perspective: near, pitched, its lens known to the fits.
       seed: of the choice, cameras, shapes, noise.
       baselines: run the baselines too.
       json: file for the figures.
@@ -97,6 +98,7 @@ class Evaluate:
     poses: Path | None = None
     count: int | None = None
     steps: int | None = None
+    camera: Literal["orthographic", "perspective"] = "orthographic"
     seed: int = 0
     baselines: bool = True
     json: Path | None = None

@@ -22,7 +22,7 @@ from ief_jax import batches
 from ief_jax.body import joints, model_files, pose_prior, smpl
 from ief_jax.formats import poses as formats_poses
 from ief_jax.io.files import InputError, replacing, write_json
-from ief_jax.lgd import build, checkpoints, evaluation, smplify
+from ief_jax.lgd import build, checkpoints, evaluation, smplify, synthetic_views
 from ief_jax.lgd.evaluation import Errors, Estimate, Examples
 from ief_jax.viz import fit_report
 
@@ -139,7 +139,11 @@ def _examples(
     arguments: Evaluate, model: joints.JointModel, prior: pose_prior.PosePrior
 ) -> Examples:
     noise = arguments.keypoint_noise
-    views = jnp.uint32(arguments.seed), noise.noise, noise.drop
+    seen = {
+        "orthographic": synthetic_views.view_body,
+        "perspective": synthetic_views.view_body_in_perspective,
+    }
+    views = jnp.uint32(arguments.seed), noise.noise, noise.drop, seen[arguments.camera]
     if arguments.poses is None:
         number = jnp.arange(arguments.count or 1000)
         return evaluation.examples_of_prior(model, prior, number, *views)

@@ -19,7 +19,7 @@ from experiments.lgd import evaluate as lgd_evaluate
 from experiments.lgd.arguments import Amass, Cmu, Dataset, Ehf, FitOptions, H36m, ThreeDpw
 from ief_jax import batches
 from ief_jax.body import joints, model_files, pose_prior, regressors, smpl
-from ief_jax.geometry import keypoints2d, rotations
+from ief_jax.geometry import keypoints2d, rotations, skeletons
 from ief_jax.io.files import InputError, write_json
 from ief_jax.lgd import build, checkpoints, evaluation, protocols
 from ief_jax.lgd.parameters import Body
@@ -164,12 +164,18 @@ def load(dataset: Dataset, body: smpl.BodyModel) -> TestSet:
             return _motion_capture(dataset, body)
 
 
+def _observed(points: np.ndarray, confidence: np.ndarray) -> keypoints2d.Keypoints2D:
+    """Keypoints in OpenPose's COCO order, [N, 18], as bodies are fitted to them."""
+    points, confidence = skeletons.to_union(points, confidence, skeletons.COCO_18)
+    return keypoints2d.Keypoints2D(jnp.asarray(points), jnp.asarray(confidence))
+
+
 def _threedpw(dataset: ThreeDpw, body: smpl.BodyModel) -> TestSet:
     from data.threedpw import reader as threedpw_reader
 
     people = threedpw_reader.read(dataset.data_dir, dataset.split)
     chosen = _choose(len(people.name), dataset.fit)
-    observed = keypoints2d.Keypoints2D(people.points[chosen], people.confidence[chosen])
+    observed = _observed(people.points[chosen], people.confidence[chosen])
     if dataset.regressors is None:
         names, compared, truth = protocols.SMPL_24, "SMPL's 24 joints", people.joints[chosen]
         points = partial(protocols.points, joints.fold(body), names)
@@ -208,7 +214,7 @@ def _h36m(dataset: H36m, body: smpl.BodyModel) -> TestSet:
     return TestSet(
         protocols.H36M,
         f"14 joints by Human3.6M's regressor; keypoints {detector}",
-        keypoints2d.Keypoints2D(people.points[chosen], people.confidence[chosen]),
+        _observed(people.points[chosen], people.confidence[chosen]),
         people.joints[chosen][:, columns],
         points,
     )
@@ -225,7 +231,7 @@ def _ehf(dataset: Ehf, body: smpl.BodyModel) -> TestSet:
     return TestSet(
         protocols.EHF,
         f"{len(body.template)} vertices",
-        keypoints2d.Keypoints2D(people.points[chosen], people.confidence[chosen]),
+        _observed(people.points[chosen], people.confidence[chosen]),
         np.stack([matrix @ people.vertices[row] for row in chosen]).astype(np.float32),
         lambda fitted: smpl.vertices(body, fitted.local, fitted.betas),
     )

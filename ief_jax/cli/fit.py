@@ -4,7 +4,7 @@ import functools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import tyro
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from ief_jax.body.smpl import BodyModel
+    from ief_jax.geometry.camera import Intrinsics
     from ief_jax.lgd.checkpoints import Checkpoint
     from ief_jax.lgd.fitting import Bodies
 
@@ -72,6 +73,7 @@ def fit(
     skeleton: Skeleton | None = None,
     min_confidence: float | None = None,
     image_size: tuple[float, float] | None = None,
+    focal: float | None = None,
     names: Path | None = None,
     strict: bool = False,
     images: Path | None = None,
@@ -94,6 +96,8 @@ def fit(
       min_confidence: keypoints below it count as not found. Without it, those below a tenth of
         the person's largest, but none of a detector that leaves out what it does not find.
       image_size: width and height in pixels, for files that give shares of the image.
+      focal: focal length of the camera, pixels, its optical axis through the middle of the image;
+        needs --images or --image-size. Without it people are taken to be some metres away.
       names: JSON with the file's names of keypoints and ours, such as {"snout": "nose"}.
       strict: stop at what cannot be read instead of passing over it.
       images: folder with the photographs, to draw over; or one photograph of all.
@@ -108,7 +112,8 @@ def fit(
     model = _load_body(body, gender)
     trained = _load_checkpoint(checkpoint, model)
     files.output_folder(output)
-    fitted = _fit(trained, model, people)
+    lens = _lens(focal, image_size, album, people)
+    fitted = _fit(trained, model, people, lens)
     fitted, people, failed = _sound(fitted, people, keypoints[0])
     _warn(fitted, people, read)
     # The numbers first: whatever happens to pictures and meshes, they are safe.
@@ -153,7 +158,7 @@ def inspect(
     if output.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise InputError(f"{output}: the figure's name must end in .png, .pdf or .svg")
     options = _options(skeleton, min_confidence, image_size, names, False, photographs.EMPTY)
-    found = detections.to_coco_18(_read(keypoints, options))
+    found = detections.to_union(_read(keypoints, options))
     row = _row(found, keypoints, frame, person)
     keep_compilations()
     from ief_jax.body import joints
@@ -230,8 +235,8 @@ def _read(path: Path, options: Options) -> Detections:
 
 
 def _usable(read: Sequence[Detections], paths: Sequence[Path]) -> tuple[Detections, list[Skipped]]:
-    """The people who can be fitted, in COCO_18, and the others, who are also listed."""
-    found = detections.joined([detections.to_coco_18(one) for one in read])
+    """The people who can be fitted, in UNION_27, and the others, who are also listed."""
+    found = detections.joined([detections.to_union(one) for one in read])
     people, skipped = detections.usable(found)
     _list(skipped, found, paths[0])
     return people, skipped
@@ -307,16 +312,61 @@ def _load_checkpoint(name: str, body: "BodyModel") -> "Checkpoint":
 # Fitting
 
 
-def _fit(checkpoint: "Checkpoint", body: "BodyModel", people: Detections) -> "Bodies":
+def _lens(
+    focal: float | None,
+    size: tuple[float, float] | None,
+    album: photographs.Album,
+    people: Detections,
+) -> "Intrinsics | None":
+    """The lens of each person's photograph, pixels; None where no focal length is said."""
+    if focal is None:
+        return None
+    from ief_jax.geometry.camera import Intrinsics
+
+    if not focal > 0:
+        raise InputError(f"--focal {focal:g}: expected pixels, more than 0")
+    sizes: dict[int, tuple[float, float]] = {}
+    for frame in np.unique(people.frame).tolist():
+        found = size
+        if found is None:
+            path = photographs.find(
+                album, people.frame_names[frame], people.images[frame], people.numbers[frame]
+            )
+            found = None if path is None else photographs.size(path)
+        if found is None:
+            raise InputError(
+                f"--focal needs the size of the image {people.frame_names[frame]}: give "
+                "--image-size WIDTH HEIGHT, or its photograph by --images"
+            )
+        sizes[frame] = found
+    import jax.numpy as jnp
+
+    middles = jnp.array([sizes[frame] for frame in people.frame.tolist()]) / 2
+    return Intrinsics(jnp.full(len(middles), 1 / focal), middles)
+
+
+def _fit(
+    checkpoint: "Checkpoint",
+    body: "BodyModel",
+    people: Detections,
+    lens: "Intrinsics | None",
+) -> "Bodies":
     from ief_jax.batches import map_in_chunks
     from ief_jax.body import joints
     from ief_jax.lgd import fitting
 
-    run = functools.partial(fitting.fit, checkpoint, joints.fold(body))
+    model = joints.fold(body)
+
+    def run(points: Any, confidence: Any, *lens: Any) -> "Bodies":
+        return fitting.fit(checkpoint, model, points, confidence, None, *lens)
+
     count = len(people.points)
     size = _batch_size(count, _FIT_BATCH)
     with tqdm(total=count, desc="fitting", unit="person", disable=count == 1) as bar:
-        return map_in_chunks(run, size, people.points, people.confidence, advance=bar.update)
+        given = () if lens is None else (lens,)
+        return map_in_chunks(
+            run, size, people.points, people.confidence, *given, advance=bar.update
+        )
 
 
 def _batch_size(count: int, most: int) -> int:
@@ -334,7 +384,8 @@ def _sound(
     """
     import jax
 
-    finite = np.all([np.isfinite(a).reshape(len(a), -1).all(1) for a in fitted], 0)
+    leaves = jax.tree.leaves(fitted)
+    finite = np.all([np.isfinite(a).reshape(len(a), -1).all(1) for a in leaves], 0)
     there = detections.box_size(people.points, people.confidence)
     speck = detections.box_size(np.asarray(fitted.keypoints), people.confidence) < _SPECK * there
     reasons = np.where(speck, "no body has such keypoints", "")
@@ -383,11 +434,13 @@ def _write_pictures(
     people: Detections,
     album: photographs.Album,
 ) -> None:
+    from ief_jax.geometry.camera import Intrinsics, WeakPerspective
     from ief_jax.viz import fit_picture
 
     faces = np.asarray(body.faces)
     photograph = functools.lru_cache(1)(lambda frame: _photograph(album, people, frame))
     names = _file_names(people)
+    lenses = [Intrinsics(*lens) for lens in zip(*fitted.intrinsics, strict=True)]
     for row, (name, vertices) in enumerate(_each("pictures", names, _vertices(body, fitted))):
         frame, person = int(people.frame[row]), int(people.person[row])
         one = fit_picture.Fit(
@@ -395,8 +448,8 @@ def _write_pictures(
             confidence=people.confidence[row],
             reprojected=np.asarray(fitted.keypoints[row]),
             vertices=vertices,
-            scale=np.asarray(fitted.scale[row]),
-            translation=np.asarray(fitted.translation[row]),
+            view=WeakPerspective(fitted.scale[row], fitted.translation[row]),
+            intrinsics=lenses[row],
             error=np.asarray(fitted.error[row]),
             person=person,
             title=f"{people.frame_names[frame]}, person {person}",

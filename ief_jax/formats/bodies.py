@@ -26,14 +26,17 @@ def write(
 
     The file's arrays, by key:
       poses [N, 72]: axis-angle, radians, root first; betas [N, B]; gender: of the body model.
-      trans [N, 3]: metres. The image shows `scale * (v + trans)[:2] * (1, -1)` of the vertices
-        v of the posed body, pelvis near the origin; along the line of sight, trans is 0, since
-        weak perspective does not say how far away a person is.
-      scale [N]: pixels per metre.
+      trans [N, 3]: metres, where the body's origin, near the pelvis, is from the camera, which
+        looks along -z: the image shows the vertices v of the posed body at `principal +
+        focal * (v + trans)[:2] * (1, -1) / -(v + trans)[2]`.
+      focal [N], principal [N, 2]: of the lens, pixels; assumed for the size of each person where
+        it is not given. An infinite focal length is weak perspective: then trans is 0 along z, and
+        the image shows `scale * (v + trans)[:2] * (1, -1)`.
+      scale [N]: pixels per metre at the body's origin.
       joints [N, 24, 3]: metres, posed, without trans; joint_names.
-      points [N, 18, 2], confidence [N, 18], skeleton: what was fitted to. With them, the file can
+      points [N, 27, 2], confidence [N, 27], skeleton: what was fitted to. With them, the file can
         itself be read as detections.
-      reprojected [N, 18, 2]: pixels, where the body's keypoints are seen; reprojection_error [N]:
+      reprojected [N, 27, 2]: pixels, where the body's keypoints are seen; reprojection_error [N]:
         pixels, mean over the detected keypoints.
       frame [N], person [N]: number of the frame, place within it; id [N]: number of the person over
         frames, -1 where the file says none. Rows are in file order, with ids in that of
@@ -46,17 +49,16 @@ def write(
     Args:
       path: ends in .npz.
       bodies: one a person.
-      people: the same people, in `skeletons.COCO_18`.
+      people: the same people, in `skeletons.UNION_27`.
       skipped: those left out.
       gender: of the body model.
 
     Raises:
       OutputError: the file cannot be written.
     """
-    scale = np.asarray(bodies.scale)
-    # scale * (X * FLIP) + t = scale * FLIP * (X + trans) with trans = FLIP * t / scale
-    trans = np.zeros((len(scale), 3), np.float32)
-    trans[:, :2] = camera.FLIP * np.asarray(bodies.translation) / scale[:, None]
+    inverse_focal, principal = (np.asarray(part) for part in bodies.intrinsics)
+    with np.errstate(divide="ignore"):
+        focal = 1 / inverse_focal
     numbers = np.array(people.numbers, np.int64)
     with replacing(path) as file:
         np.savez_compressed(
@@ -64,14 +66,16 @@ def write(
             poses=np.asarray(bodies.poses),
             betas=np.asarray(bodies.betas),
             gender=np.array(gender),
-            trans=trans,
-            scale=scale,
+            trans=_positions(bodies),
+            scale=np.asarray(bodies.scale),
+            focal=focal,
+            principal=principal,
             joints=np.asarray(bodies.joints),
             joint_names=np.array(smpl.JOINT_NAMES),
             points=people.points,
             confidence=people.confidence,
-            skeleton=np.array("COCO_18"),
-            keypoint_names=np.array(skeletons.COCO_18),
+            skeleton=np.array("UNION_27"),
+            keypoint_names=np.array(skeletons.UNION_27),
             reprojected=np.asarray(bodies.keypoints),
             reprojection_error=np.asarray(bodies.error),
             frame=numbers[people.frame],
@@ -86,3 +90,17 @@ def write(
             passed_over=np.array(people.passed_over, dtype=str),
             fps=np.array(np.nan if people.fps is None else people.fps),
         )
+
+
+def _positions(bodies: "Bodies") -> np.ndarray:
+    """Where each body's origin is from the camera: [N, 3] metres."""
+    scale = np.asarray(bodies.scale)
+    inverse_focal, principal = (np.asarray(part) for part in bodies.intrinsics)
+    perspective = inverse_focal > 0
+    # scale * (X * FLIP) + t = scale * FLIP * (X + trans) with trans = FLIP * t / scale
+    origin = np.where(perspective[:, None], principal, 0)
+    trans = np.zeros((len(scale), 3), np.float32)
+    trans[:, :2] = camera.FLIP * (np.asarray(bodies.translation) - origin) / scale[:, None]
+    # T_z = f / s
+    trans[perspective, 2] = -1 / (scale * inverse_focal)[perspective]
+    return trans

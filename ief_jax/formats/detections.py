@@ -54,19 +54,17 @@ class Skipped(NamedTuple):
     reason: str
 
 
-def to_coco_18(found: Detections) -> Detections:
-    """The same people in the 18 keypoints that bodies are fitted to (`skeletons.COCO_18`)."""
-    points, confidence = skeletons.convert(
-        found.points, found.confidence, found.names, skeletons.COCO_18
-    )
-    return found._replace(points=points, confidence=confidence, names=skeletons.COCO_18)
+def to_union(found: Detections) -> Detections:
+    """The same people in the 27 keypoints that bodies are fitted to (`skeletons.UNION_27`)."""
+    points, confidence = skeletons.to_union(found.points, found.confidence, found.names)
+    return found._replace(points=points, confidence=confidence, names=skeletons.UNION_27)
 
 
 def usable(found: Detections, minimum: int = MINIMUM_SEEN) -> tuple[Detections, list[Skipped]]:
     """Parts the people who can be fitted from those who cannot.
 
     Args:
-      found: detections in the keypoints that will be fitted (`to_coco_18`).
+      found: detections in the keypoints that will be fitted (`to_union`).
       minimum: keypoints that a person must show.
     """
     seen = (found.confidence > 0).sum(1)

@@ -92,7 +92,7 @@ def _named(
             names = names[:count]
         else:
             raise InputError(f"{count} keypoints a person, but {len(names)} names for them")
-    fitted = {n for k in skeletons.COCO_18 for n in skeletons.COMBINED.get(k, (k,))}
+    fitted = {n for k in skeletons.UNION_27 for n in (k, *skeletons.SAME_PLACE.get(k, ()))}
     if len(fitted & set(names)) < MINIMUM_SEEN:
         raise InputError(
             "unknown skeleton: too few of the file's keypoint names "

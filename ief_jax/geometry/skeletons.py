@@ -303,6 +303,13 @@ COMBINED: Mapping[str, tuple[str, ...]] = {
 }
 """Keypoints that are the mean of others, on the body and (where it is not annotated) in files."""
 
+SAME_PLACE: Mapping[str, tuple[str, ...]] = {
+    "neck": ("thorax",),
+    "mid_hip": ("pelvis",),
+    "upper_neck": ("smpl_neck", "smpl_head"),
+}
+"""Keypoints of `UNION_27` that layouts have under other names."""
+
 _SMPL_ALIASES = {"smpl_neck": "neck", "smpl_head": "head"}
 
 
@@ -345,8 +352,23 @@ def selection(layout: Sequence[str], points: Sequence[str]) -> np.ndarray:
     return matrix
 
 
+def to_union(
+    keypoints: np.ndarray, confidence: np.ndarray, source: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """`convert` to `UNION_27`, the keypoints that bodies are fitted to.
+
+    What was detected under another name is taken over (`SAME_PLACE`); nothing is made up from
+    keypoints that are there themselves.
+    """
+    return convert(keypoints, confidence, source, UNION_27, SAME_PLACE)
+
+
 def convert(
-    keypoints: np.ndarray, confidence: np.ndarray, source: Sequence[str], target: Sequence[str]
+    keypoints: np.ndarray,
+    confidence: np.ndarray,
+    source: Sequence[str],
+    target: Sequence[str],
+    combined: Mapping[str, tuple[str, ...]] = COMBINED,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rearranges detections from one layout to another.
 
@@ -355,10 +377,11 @@ def convert(
       confidence: [..., len(source)].
       source: the detections' keypoint names.
       target: those of the result.
+      combined: keypoints that are the mean of others.
 
     Returns:
       ([..., len(target), 2], [..., len(target)]); a keypoint that the source lacks is the mean of
-      the ones that it is defined by (`COMBINED`) with the least of their confidences, or else
+      the ones that it is defined by (`combined`) with the least of their confidences, or else
       zero with confidence zero.
 
     Raises:
@@ -377,8 +400,8 @@ def convert(
         if name in index:
             points[..., i, :] = keypoints[..., index[name], :]
             certain[..., i] = confidence[..., index[name]]
-        elif name in COMBINED and all(member in index for member in COMBINED[name]):
-            members = [index[member] for member in COMBINED[name]]
+        elif name in combined and all(member in index for member in combined[name]):
+            members = [index[member] for member in combined[name]]
             points[..., i, :] = keypoints[..., members, :].mean(-2)
             certain[..., i] = confidence[..., members].min(-1)
     return points, certain

@@ -11,20 +11,23 @@ from ief_jax.viz import raster
 from ief_jax.viz.colours import INK, PAPER, Colour, side_colour
 
 LIMBS = (
-    *(("neck", f"{side}_shoulder") for side in ("left", "right")),
+    ("right_shoulder", "left_shoulder"),
     *((f"{side}_shoulder", f"{side}_elbow") for side in ("left", "right")),
     *((f"{side}_elbow", f"{side}_wrist") for side in ("left", "right")),
-    *(("neck", f"{side}_hip") for side in ("left", "right")),
+    *((f"{side}_shoulder", f"{side}_hip") for side in ("left", "right")),
+    ("right_hip", "left_hip"),
     *((f"{side}_hip", f"{side}_knee") for side in ("left", "right")),
     *((f"{side}_knee", f"{side}_ankle") for side in ("left", "right")),
-    ("neck", "nose"),
+    *((f"{side}_ankle", f"{side}_heel") for side in ("left", "right")),
+    *((f"{side}_ankle", f"{side}_big_toe") for side in ("left", "right")),
+    ("upper_neck", "head_top"),
     *(("nose", f"{side}_eye") for side in ("left", "right")),
     *((f"{side}_eye", f"{side}_ear") for side in ("left", "right")),
 )
-"""Pairs of COCO_18 keypoints to join with a line."""
+"""Pairs of UNION_27's keypoints to join with a line."""
 
-LIMB_ROWS = np.array([[skeletons.COCO_18.index(name) for name in limb] for limb in LIMBS])
-"""`LIMBS` as rows of COCO_18: [17, 2]."""
+LIMB_ROWS = np.array([[skeletons.UNION_27.index(name) for name in limb] for limb in LIMBS])
+"""`LIMBS` as rows of UNION_27: [21, 2]."""
 
 _CANVAS: Colour = (244, 244, 242)
 _OUTSIDE: Colour = (60, 60, 60)
@@ -45,12 +48,12 @@ class Fit(NamedTuple):
     """One person to be drawn.
 
     Attributes:
-      points: [18, 2] COCO_18 keypoints found, pixels.
-      confidence: [18], 0 where not found.
-      reprojected: [18, 2] the body's keypoints, pixels.
+      points: [27, 2] UNION_27 keypoints found, pixels.
+      confidence: [27], 0 where not found.
+      reprojected: [27, 2] the body's keypoints, pixels.
       vertices: [V, 3] of the posed body, metres.
-      scale: [] pixels per metre.
-      translation: [2] pixels.
+      view: how the camera sees it: `camera.project(view, vertices, intrinsics)`, pixels.
+      intrinsics: of the lens.
       error: [] mean reprojection error, pixels.
       person: index within the frame; chooses the colour.
       title: what to call it.
@@ -60,8 +63,8 @@ class Fit(NamedTuple):
     confidence: np.ndarray
     reprojected: np.ndarray
     vertices: np.ndarray
-    scale: np.ndarray
-    translation: np.ndarray
+    view: camera.WeakPerspective
+    intrinsics: camera.Intrinsics
     error: np.ndarray
     person: int
     title: str
@@ -91,11 +94,13 @@ def picture(
       photograph: what the keypoints were found in; None for a plain canvas.
       height: of the panels, pixels.
     """
-    projected = camera.FLIP * fit.vertices[:, :2] * fit.scale + fit.translation
+    projected = np.asarray(camera.project(fit.view, fit.vertices, fit.intrinsics))
     crop = _crop(fit, projected, height)
     backdrop = _backdrop(photograph, crop)
     # Depth in pixels too; a larger z is nearer.
-    place = np.concatenate([crop.panel(projected), fit.vertices[:, 2:] * fit.scale * crop.zoom], 1)
+    place = np.concatenate(
+        [crop.panel(projected), fit.vertices[:, 2:] * float(fit.view.scale) * crop.zoom], 1
+    )
     opacity = 1.0 if photograph is None else _OVER_PHOTOGRAPH
     panels = [
         _keypoints(backdrop, crop, fit),
@@ -163,7 +168,7 @@ def _keypoints(backdrop: Image.Image, crop: _Crop, fit: Fit) -> Image.Image:
     for point in body:
         _dot(pen, point, 13, outline=PAPER, width=6)
         _dot(pen, point, 11.5, outline=INK, width=3)
-    for name, point, visible in zip(skeletons.COCO_18, found, seen, strict=True):
+    for name, point, visible in zip(skeletons.UNION_27, found, seen, strict=True):
         if visible:
             _dot(pen, point, 7, fill=side_colour(name), outline=PAPER, width=2)
     return _reduced(image, crop)

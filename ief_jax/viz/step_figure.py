@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ief_jax.geometry.skeletons import COCO_18
+from ief_jax.geometry.skeletons import UNION_27
 from ief_jax.io.files import replacing
 from ief_jax.viz import fit_picture, plots
 
@@ -46,8 +46,8 @@ def figure(
 
     Args:
       trace: of N people.
-      points: [N, 18, 2] COCO_18 keypoints found, pixels.
-      confidence: [N, 18].
+      points: [N, 27, 2] UNION_27 keypoints found, pixels.
+      confidence: [N, 27].
       title: above the figure.
       person: which of the N.
     """
@@ -132,7 +132,7 @@ def _curve(
 
 
 def _skeletons(axes: Axes, found: np.ndarray, seen: np.ndarray, body: np.ndarray) -> None:
-    plots.skeleton(axes, found, seen, COCO_18, fit_picture.LIMB_ROWS, 3, 18)
+    plots.skeleton(axes, found, seen, UNION_27, fit_picture.LIMB_ROWS, 3, 18)
     for limb in fit_picture.LIMB_ROWS:
         axes.plot(*body[limb].T, color="0.1", linewidth=1)
     axes.scatter(

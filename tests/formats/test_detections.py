@@ -108,7 +108,7 @@ def test_the_users_word_counts_before_the_limbs(tmp_path: Path) -> None:
 @pytest.mark.parametrize("layout", ["COCO_17", "COCO_18", "BODY_25", "BODY_25B"])
 def test_every_layout_gives_the_same_18_keypoints(tmp_path: Path, layout: str) -> None:
     path = write(tmp_path / "f.json", openpose(person(layout)))
-    found = detections.to_coco_18(detection_files.read(path))
+    found = detections.to_union(detection_files.read(path))
     expected = [STANDING[name] for name in skeletons.COCO_18]
     np.testing.assert_allclose(found.points[0], expected, atol=1e-4)
     np.testing.assert_allclose(found.confidence, 0.9, rtol=1e-6)
@@ -136,7 +136,7 @@ def test_a_person_without_body_keypoints_keeps_its_place(tmp_path: Path) -> None
     path = write(tmp_path / "f.json", openpose([], person("BODY_25")))
     found = detection_files.read(path)
     assert found.person.tolist() == [0, 1]
-    people, skipped = detections.usable(detections.to_coco_18(found))
+    people, skipped = detections.usable(detections.to_union(found))
     assert people.person.tolist() == [1]
     assert skipped == [detections.Skipped(0, 0, "0 of 18 keypoints seen, 6 needed")]
 
@@ -162,7 +162,7 @@ def test_coco_keypoints_go_by_their_names(tmp_path: Path) -> None:
     numbers = [number for row in rows for number in row]
     category = {"id": 1, "name": "person", "keypoints": names}
     path = write(tmp_path / "c.json", coco(numbers, categories=[category]))
-    found = detections.to_coco_18(detection_files.read(path))
+    found = detections.to_union(detection_files.read(path))
     assert found.skeleton == "of its own"
     np.testing.assert_allclose(found.points[0], [STANDING[name] for name in skeletons.COCO_18])
     assert found.confidence.min() == 1

@@ -226,7 +226,7 @@ def test_json(tmp_path: Path, content: Any, skeleton: str) -> None:
     found = detection_files.read(files.write(tmp_path / "a.json", content))
     assert found.skeleton == skeleton
     assert_the_person(found)
-    assert_the_person(detections.to_coco_18(found))
+    assert_the_person(detections.to_union(found))
 
 
 def test_bom_and_line_ends(tmp_path: Path) -> None:
@@ -576,7 +576,7 @@ def test_windows_paths(tmp_path: Path) -> None:
 def test_several_files_are_one(tmp_path: Path) -> None:
     one = detection_files.read(files.write(tmp_path / "3.json", openpose(layout("BODY_25"))))
     two = detection_files.read(files.write(tmp_path / "8.json", [results(layout("COCO_17"))]))
-    found = detections.joined([detections.to_coco_18(part) for part in (one, two)])
+    found = detections.joined([detections.to_union(part) for part in (one, two)])
     assert found.frame.tolist() == [0, 1]
     assert found.numbers == (3, 1)
     assert found.skeleton == "BODY_25, COCO_17"
