@@ -18,6 +18,8 @@ LARGEST = 1e6
 """Pixel coordinates beyond this are taken for a broken file."""
 UNLIKELY = 0.1
 """Of a person's largest confidence: less is unseen, where a detector places every keypoint."""
+_PILE = 5
+_LARGE = 50.0
 _SHARE = 3.0
 """Coordinates and boxes below this are shares of an image."""
 
@@ -195,11 +197,13 @@ def _seen(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Points [N, K, 2] and confidences [N, K] in [0, 1]; both 0 where a keypoint is missing.
 
-    Missing is what is not finite, at (0, 0) or (-1, -1), or has no or too small a confidence.
+    Missing is what is not finite, at (0, 0), at (-1, -1) or, with four others, at one place, or
+    has no or too small a confidence.
     """
     points, confidence = stacked[..., :2], stacked[..., 2]
     missing = ~np.isfinite(points).all(-1) | ~(confidence > 0)
     missing |= (points == 0).all(-1) | (points == -1).all(-1)
+    missing |= _piled_up(points, missing)
     confidence = np.where(missing, 0, confidence)
     if minimum is None:
         least = UNLIKELY * np.minimum(confidence, 1).max(1, initial=0)
@@ -211,6 +215,20 @@ def _seen(
         np.where(missing[..., None], 0, points),
         np.where(missing, 0, np.clip(confidence, 0, 1)),
     )
+
+
+def _piled_up(points: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """[N, K] bool: keypoints at a place that several of a person share to the last digit.
+
+    Tools fill in what they have not (the feet of a body detector) with one place or another.
+    People so small that keypoints fall onto one pixel are left as they are.
+    """
+    found = np.zeros(missing.shape, bool)
+    large = box_size(np.where(missing[..., None], 0, points), (~missing).astype(float)) >= _LARGE
+    for row in np.flatnonzero(large):
+        _, place, count = np.unique(points[row], axis=0, return_inverse=True, return_counts=True)
+        found[row] = ~missing[row] & (count[place.reshape(-1)] >= _PILE)
+    return found
 
 
 def _in_pixels(

@@ -408,6 +408,17 @@ def test_marks_of_a_missing_keypoint(tmp_path: Path, mark: tuple[float, float, f
         assert missing(one) == {"right_ear", "right_wrist"}
 
 
+def test_keypoints_that_were_filled_in_with_one_place(tmp_path: Path) -> None:
+    keypoints = files.array(skeletons.WHOLEBODY_133)
+    keypoints[17:, :2] = 300, 300
+    path = files.write(tmp_path / "a.json", [results(keypoints.reshape(-1).tolist())])
+    assert missing(path) == set(skeletons.WHOLEBODY_133[17:])
+    # Of somebody very small, several can be in one pixel.
+    keypoints[:, :2] = (keypoints[:, :2] / 40).round()
+    path = files.write(tmp_path / "a.json", [results(keypoints.reshape(-1).tolist())])
+    assert missing(path) == set()
+
+
 def test_null_is_missing(tmp_path: Path) -> None:
     keypoints: list[Any] = layout("COCO_18")
     keypoints[9:12] = [None] * 3
