@@ -224,6 +224,8 @@ def _piled_up(points: np.ndarray, missing: np.ndarray) -> np.ndarray:
     People so small that keypoints fall onto one pixel are left as they are.
     """
     found = np.zeros(missing.shape, bool)
+    if missing.shape[1] < _PILE:
+        return found
     large = box_size(np.where(missing[..., None], 0, points), (~missing).astype(float)) >= _LARGE
     for row in np.flatnonzero(large):
         _, place, count = np.unique(points[row], axis=0, return_inverse=True, return_counts=True)
