@@ -70,8 +70,8 @@ def _ours(body: smpl.BodyModel, name: str) -> timing.Fit:
 
 def _detections(people: int) -> tuple[jax.Array, jax.Array]:
     rng = np.random.default_rng(0)
-    points = rng.uniform(100, 400, (people, 18, 2))
-    return jnp.asarray(points, jnp.float32), jnp.ones((people, 18), jnp.float32)
+    points = rng.uniform(100, 400, (people, 27, 2))
+    return jnp.asarray(points, jnp.float32), jnp.ones((people, 27), jnp.float32)
 
 
 def _has_peers() -> bool:

@@ -113,8 +113,12 @@ def mixed(first: Draw, second: Draw, share: float) -> Draw:
     return draw
 
 
-STRAIGHTENED = ("left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle")
-STRAIGHTENED += ("left_foot", "right_foot", "spine1", "spine2", "spine3", "neck", "head")
+STRAIGHTENED = (
+    "pelvis",
+    *(f"{side}_{part}" for part in ("hip", "knee", "ankle", "foot") for side in ("left", "right")),
+    *("spine1", "spine2", "spine3", "neck", "head"),
+)
+"""Joints that are less bent in people who stand straighter."""
 
 
 def straightened(first: Draw, share: float) -> Draw:
@@ -123,7 +127,7 @@ def straightened(first: Draw, share: float) -> Draw:
     Motion capture moves and photographs stand still: legs, trunk and tilt are bent by a uniform
     share of what they were, the arms as before.
     """
-    rows = np.isin(smpl.JOINT_NAMES, ("pelvis", *STRAIGHTENED))[:, None]
+    rows = np.isin(smpl.JOINT_NAMES, STRAIGHTENED)[:, None]
 
     def draw(key: jax.Array, item: Any) -> PoseAndShape:
         choice, first_key = jax.random.split(key)

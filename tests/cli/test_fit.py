@@ -19,6 +19,7 @@ from ief_jax import cli
 from ief_jax.body import joints, smpl
 from ief_jax.formats.detections import Detections
 from ief_jax.geometry import rotations, skeletons
+from ief_jax.geometry.camera import Intrinsics
 from ief_jax.lgd.fitting import Bodies
 from tests.helpers import tiny
 
@@ -99,7 +100,7 @@ def test_fit_a_folder_of_frames(
     ]
     said = capsys.readouterr().err
     assert "4 people in 3 frames, skeleton BODY_25" in said
-    assert "skipped f3, person 0: 4 of 18 keypoints seen, 6 needed" in said
+    assert "skipped f3, person 0: 4 of 27 keypoints seen, 6 needed" in said
     assert "f1: no photograph of this name" in said
     with np.load(output / "bodies.npz") as file:
         stored = {key: file[key] for key in file.files}
@@ -167,7 +168,7 @@ def test_bodies_that_nobody_could_see_are_listed(capsys: pytest.CaptureFixture[s
     there = jnp.stack([square[0], 0.05 * square[0], square[0], 0.2 * square[0]])
     rest = jnp.zeros((4, 1))
     scale = jnp.array([1, 1, jnp.nan, 1.0])
-    fitted = Bodies(rest, rest, scale, rest, rest, there, rest)
+    fitted = Bodies(rest, rest, scale, rest, Intrinsics(scale, rest), rest, there, rest)
     kept, left, failed = fit._sound(fitted, people, Path("x.json"))
     assert left.person.tolist() == [0, 3] and len(kept.keypoints) == 2
     assert [(one.person, one.reason) for one in failed] == [
@@ -233,7 +234,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     to = ("--output", output)
     trained = ("--checkpoint", checkpoint)
     assert "none.json: No such file" in failing(capsys, "fit", tmp_path / "none.json", *to)
-    assert "of 1 person, none can be fitted: 4 of 18" in failing(capsys, "fit", bad, *to)
+    assert "of 1 person, none can be fitted: 4 of 27" in failing(capsys, "fit", bad, *to)
     assert "no such folder of photographs" in failing(
         capsys, "fit", good, *to, "--images", tmp_path / "none"
     )
@@ -248,7 +249,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert "no person 7 in frame 0: it has 0" in failing(
         capsys, "inspect", good, "--person", 7, *figure
     )
-    assert "person 0 of frame 0: 4 of 18 keypoints" in failing(capsys, "inspect", bad, *figure)
+    assert "person 0 of frame 0: 4 of 27 keypoints" in failing(capsys, "inspect", bad, *figure)
     assert not output.exists()
 
 
@@ -373,7 +374,7 @@ def test_shares_of_an_image_need_its_size(
     Image.new("RGB", (300, 400)).save(photo)
     for how in (("--image-size", 300, 400), ("--images", photo)):
         stored = fit_to(tmp_path, checkpoint, tmp_path / "k.npz", *how)
-        nose = skeletons.COCO_18.index("nose")
+        nose = skeletons.UNION_27.index("nose")
         np.testing.assert_allclose(stored["points"][0, nose], standing[0, :2], atol=0.1)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from ief_jax.body import smpl
 from ief_jax.formats import bodies, detection_files, detections
-from ief_jax.geometry import rotations, skeletons
+from ief_jax.geometry import camera, rotations, skeletons
 from ief_jax.lgd import fitting
 
 
@@ -18,9 +18,9 @@ def people() -> detections.Detections:
     """Two people of the frames 1 and 3."""
     rng = np.random.default_rng(0)
     return detections.Detections(
-        points=rng.uniform(0, 300, (2, 18, 2)).astype(np.float32),
-        confidence=rng.uniform(0.1, 1, (2, 18)).astype(np.float32),
-        names=skeletons.COCO_18,
+        points=rng.uniform(0, 300, (2, 27, 2)).astype(np.float32),
+        confidence=rng.uniform(0.1, 1, (2, 27)).astype(np.float32),
+        names=skeletons.UNION_27,
         skeleton="BODY_25",
         evidence="",
         frame=np.array([1, 3]),
@@ -49,8 +49,10 @@ def fitted(body: smpl.BodyModel) -> fitting.Bodies:
         betas=betas,
         scale=jnp.array([120.0, 80.0]),
         translation=jnp.array([[400.0, 300.0], [20.0, 700.0]]),
+        # The first by a pinhole camera, the second by weak perspective
+        intrinsics=camera.Intrinsics(jnp.array([1e-3, 0.0]), jnp.array([[320.0, 240.0], [0, 0]])),
         joints=jax.vmap(joints)(poses, betas),
-        keypoints=jnp.asarray(rng.uniform(0, 300, (2, 18, 2)), jnp.float32),
+        keypoints=jnp.asarray(rng.uniform(0, 300, (2, 27, 2)), jnp.float32),
         error=jnp.array([3.0, 4.0]),
     )
 
@@ -77,12 +79,15 @@ def test_trans_and_scale_are_the_camera(
 ) -> None:
     # As the docstring has it, against the camera that the fit came with.
     placed = np.asarray(fitted.joints) + stored["trans"][:, None]
-    seen = stored["scale"][:, None, None] * placed[..., :2] * [1, -1]
-    joints = np.asarray(fitted.joints)
+    near = placed[0, :, :2] * [1, -1] / -placed[0, :, 2:]
+    assert stored["focal"].tolist() == pytest.approx([1000, np.inf])
+    far = stored["scale"][1] * placed[1, :, :2] * [1, -1]
+    seen = [stored["principal"][0] + stored["focal"][0] * near, far]
     for person in range(2):
-        x = fitted.scale[person] * joints[person, :, 0] + fitted.translation[person, 0]
-        y = fitted.scale[person] * -joints[person, :, 1] + fitted.translation[person, 1]
-        np.testing.assert_allclose(seen[person], np.stack([x, y], -1), atol=1e-3)
+        view = camera.WeakPerspective(fitted.scale[person], fitted.translation[person])
+        lens = camera.Intrinsics(*(part[person] for part in fitted.intrinsics))
+        expected = camera.project(view, fitted.joints[person], lens)
+        np.testing.assert_allclose(seen[person], expected, rtol=1e-4, atol=1e-3)
 
 
 def test_who_is_who(stored: dict[str, np.ndarray], fitted: fitting.Bodies) -> None:
@@ -112,7 +117,7 @@ def test_the_file_can_be_read_as_detections(
 ) -> None:
     del stored
     again = detection_files.read(tmp_path / "bodies.npz")
-    assert again.names == skeletons.COCO_18
+    assert again.names == skeletons.UNION_27
     np.testing.assert_array_equal(again.points, people.points)
     np.testing.assert_array_equal(again.confidence, people.confidence)
     np.testing.assert_array_equal(again.frame, people.frame)

@@ -1,5 +1,6 @@
 """What geometry refuses, by name."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -97,7 +98,7 @@ BORDERS = {
     ),
     "normalise": Border(
         lambda points, confidence, centre, half: keypoints2d.normalise(
-            Keypoints2D(points, confidence), Square(centre, half)
+            Keypoints2D(points, confidence), Square(centre, half, jnp.zeros(()))
         ),
         {"points": (18, 2), "confidence": (18,), "centre": (2,), "half": ()},
         (
@@ -107,19 +108,6 @@ BORDERS = {
         ),
     ),
 }
-for _name in ("camera_to_square", "camera_to_pixels"):
-    BORDERS[_name] = Border(
-        lambda scale, translation, centre, half, name=_name: getattr(keypoints2d, name)(
-            WeakPerspective(scale, translation), Square(centre, half)
-        ),
-        {"scale": (), "translation": (2,), "centre": (2,), "half": ()},
-        (
-            ("scale", (2,), "camera.scale"),
-            ("translation", (), "camera.translation"),
-            ("centre", (3,), "square.centre"),
-            ("half", (2,), "square.half"),
-        ),
-    )
 
 
 @pytest.mark.parametrize("name", BORDERS)

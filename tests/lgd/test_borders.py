@@ -32,19 +32,19 @@ from tests.helpers import borders, tiny
 from tests.helpers.borders import Border
 
 BOOL, INT = np.bool_, np.int32
-SEEN = {"points": (18, 2), "confidence": (18,)}
+SEEN = {"points": (27, 2), "confidence": (27,)}
 WRONG_SEEN = (
     ("points", (17, 2), "observed.points"),
-    ("points", (18, 3), "observed.points"),
+    ("points", (27, 3), "observed.points"),
     ("confidence", (17,), "observed.confidence"),
-    ("confidence", ((18,), BOOL), "observed.confidence"),
+    ("confidence", ((27,), BOOL), "observed.confidence"),
 )
-BATCH = {"points": (4, 18, 2), "confidence": (4, 18)}
+BATCH = {"points": (4, 27, 2), "confidence": (4, 27)}
 WRONG_BATCH = (
     ("points", (4, 17, 2), "observed.points"),
-    ("points", (18, 2), "observed.points"),
-    ("confidence", (3, 18), "observed.confidence"),
-    ("confidence", ((4, 18), BOOL), "observed.confidence"),
+    ("points", (27, 2), "observed.points"),
+    ("confidence", (3, 27), "observed.confidence"),
+    ("confidence", ((4, 27), BOOL), "observed.confidence"),
 )
 
 BORDERS = {
@@ -88,22 +88,22 @@ BORDERS = {
     ),
     "random_camera": Border(
         lambda points: synthetic_views.random_camera(jax.random.key(0), points),
-        {"points": (18, 3)},
-        (("points", (18, 2)), ("points", (2, 18, 3))),
+        {"points": (27, 3)},
+        (("points", (27, 2)), ("points", (2, 27, 3))),
     ),
     "box_side": Border(
-        synthetic_views.box_side, SEEN, (("points", (18, 3)), ("confidence", (17,)))
+        synthetic_views.box_side, SEEN, (("points", (27, 3)), ("confidence", (17,)))
     ),
     "add_keypoint_noise": Border(
         lambda points, confidence, noise, drop: synthetic_views.add_keypoint_noise(
             points, confidence, jax.random.key(0), noise, drop
         ),
         {**SEEN, "noise": (), "drop": ()},
-        (("points", (18, 3)), ("confidence", (17,)), ("noise", (18,)), ("drop", (18,))),
+        (("points", (27, 3)), ("confidence", (17,)), ("noise", (27,)), ("drop", (27,))),
     ),
     "mirror_keypoints": Border(
         lambda points, confidence: iteration.mirror_keypoints(
-            Keypoints2D(points, confidence), np.arange(18)
+            Keypoints2D(points, confidence), np.arange(27)
         ),
         SEEN,
         WRONG_SEEN,
@@ -112,13 +112,15 @@ BORDERS = {
         lambda estimate, points, confidence: reprojection.robust_error(
             estimate, Keypoints2D(points, confidence)
         ),
-        {"estimate": (18, 2), **SEEN},
-        (("estimate", (18, 3)), *WRONG_SEEN),
+        {"estimate": (27, 2), **SEEN},
+        (("estimate", (27, 3)), *WRONG_SEEN),
     ),
     "gaussian_prior": Border(
-        lambda local, betas, logits: gauss_newton.gaussian_prior(Body(local, betas), logits),
-        {"local": (24, 3, 3), "betas": (10,), "logits": (82,)},
-        (("local", (23, 3, 3), "body.local"), ("logits", (72,)), ("logits", (2, 82))),
+        lambda local, betas, outputs: gauss_newton.gaussian_prior(
+            Body(local, betas), gauss_newton.uncertainty(outputs, 10)
+        ),
+        {"local": (24, 3, 3), "betas": (10,), "outputs": (109,)},
+        (("local", (23, 3, 3), "body.local"), ("outputs", (2, 109))),
     ),
     "from_poses": Border(
         lambda poses, betas: jnp.zeros(training.from_poses(poses, betas, np.ones(5)) is None),
@@ -164,14 +166,14 @@ def test_errors_and_gradients_refuse_other_states_and_keypoints(task: reprojecti
         borders.check(Border(call, {**groups, **SEEN}, (*wrong, *WRONG_SEEN)))
     with pytest.raises(ValueError, match="^theta: expected the groups of the parameterisation"):
         reprojection.reproject(
-            task, {"pose": jnp.zeros(69)}, Keypoints2D(jnp.zeros((18, 2)), jnp.zeros(18))
+            task, {"pose": jnp.zeros(69)}, Keypoints2D(jnp.zeros((27, 2)), jnp.zeros(27))
         )
     short = task._replace(selection=task.selection[:, :-1])
     with pytest.raises(ValueError, match=r"^problem.selection: expected \[K, P\]"):
         reprojection.reproject(
             short,
             task.parameterisation.start(10),
-            Keypoints2D(jnp.zeros((18, 2)), jnp.zeros(18)),
+            Keypoints2D(jnp.zeros((27, 2)), jnp.zeros(27)),
         )
 
 
@@ -194,7 +196,7 @@ def test_steps_refuse_other_keypoints(task: reprojection.Problem) -> None:
 
     for function in functions:
         borders.check(Border(partial(call, function=function), BATCH, WRONG_BATCH))
-    seen = Keypoints2D(jnp.zeros((4, 18, 2)), jnp.ones((4, 18)))
+    seen = Keypoints2D(jnp.zeros((4, 27, 2)), jnp.ones((4, 27)))
     with pytest.raises(ValueError, match=r"^rate: expected \[\], got float32 \(2,\)"):
         iteration.gradient_descent(task, seen, jnp.zeros(2))
     with pytest.raises(ValueError, match="^steps: expected an integer, 0 or more, got -1"):
@@ -216,11 +218,15 @@ def test_a_whole_run_refuses_other_keypoints(joint_model: joints.JointModel) -> 
     trained = tiny.checkpoint(joint_model)
     run = partial(inference.infer, trained.configuration, 2, trained.weights, joint_model)
     borders.check(
-        Border(lambda points, confidence: run(points, confidence).states, BATCH, WRONG_BATCH)
+        Border(
+            lambda points, confidence: run(Keypoints2D(points, confidence)).states,
+            BATCH,
+            WRONG_BATCH,
+        )
     )
-    points, confidence = jnp.zeros((4, 18, 2)), jnp.ones((4, 18))
+    pixels = Keypoints2D(jnp.zeros((4, 27, 2)), jnp.ones((4, 27)))
     with pytest.raises(ValueError, match="^steps: expected an integer, 0 or more, got -1"):
-        inference.infer(trained.configuration, -1, trained.weights, joint_model, points, confidence)
+        inference.infer(trained.configuration, -1, trained.weights, joint_model, pixels)
 
 
 def test_losses_refuse_another_truth(task: reprojection.Problem) -> None:
@@ -231,7 +237,7 @@ def test_losses_refuse_another_truth(task: reprojection.Problem) -> None:
         "places": (points, 3),
         "scale": (),
         "move": (2,),
-        "right": (18, 2),
+        "right": (27, 2),
     }
     wrong = (
         ("local", (24, 3), "truth.body.local"),
@@ -273,7 +279,7 @@ def test_second_order_steps_refuse_what_does_not_belong(joint_model: joints.Join
     count = len(model.names)
     right = {
         **SEEN,
-        "selection": (18, count),
+        "selection": (27, count),
         "local": (24, 3, 3),
         "betas": (10,),
         "turns": (24, 3),
@@ -281,7 +287,7 @@ def test_second_order_steps_refuse_what_does_not_belong(joint_model: joints.Join
     }
     wrong = (
         *WRONG_SEEN,
-        ("selection", (18, count + 1)),
+        ("selection", (27, count + 1)),
         ("local", (24, 9), "prior.body.local"),
         ("betas", (9,), "prior.body.betas"),
         ("turns", (72,), "prior.turn_deviation"),
@@ -294,7 +300,7 @@ def test_second_order_steps_refuse_what_does_not_belong(joint_model: joints.Join
         seen = Keypoints2D(given["points"], given["confidence"])
         body = Body(given["local"], given["betas"])
         return (
-            gauss_newton.Measurement(model, given["selection"], seen),
+            gauss_newton.Measurement(model, given["selection"], seen, jnp.ones(27)),
             gauss_newton.GaussianPrior(body, given["turns"], given["spreads"]),
         )
 
@@ -337,8 +343,8 @@ def test_smplify_refuses_what_does_not_belong(joint_model: joints.JointModel) ->
         seen = Keypoints2D(given["points"], given["confidence"])
         return smplify.Problem(model, given["selection"], prior, seen)
 
-    right = {**SEEN, "selection": (18, count)}
-    wrong = (*WRONG_SEEN, ("selection", (18, count - 1), "problem.selection"))
+    right = {**SEEN, "selection": (27, count)}
+    wrong = (*WRONG_SEEN, ("selection", (27, count - 1), "problem.selection"))
     settings = smplify.Settings(steps=2)
     borders.check(
         Border(lambda **given: smplify.fit(problem(given), settings, (0.0,)), right, wrong)
@@ -366,8 +372,8 @@ def test_smplify_refuses_what_does_not_belong(joint_model: joints.JointModel) ->
 
 def test_views_refuse_what_is_not_of_the_body(joint_model: joints.JointModel) -> None:
     count, key = len(joint_model.names), jax.random.key(0)
-    right = {"selection": (18, count), "pose": (24, 3), "betas": (10,)}
-    wrong = (("selection", (18, count - 1)), ("pose", (72,)), ("pose", (2, 24, 3)))
+    right = {"selection": (27, count), "pose": (24, 3), "betas": (10,)}
+    wrong = (("selection", (27, count - 1)), ("pose", (72,)), ("pose", (2, 24, 3)))
     borders.check(
         Border(
             lambda selection, pose, betas: synthetic_views.view_body(
@@ -444,7 +450,7 @@ def test_evaluation_refuses_what_does_not_belong(
     borders.check(
         Border(
             errors,
-            {**posed, "keypoints": (18, 2)},
+            {**posed, "keypoints": (27, 2)},
             (
                 ("local", (24, 3), "estimate.body.local"),
                 ("betas", (9,), "estimate.body.betas"),

@@ -32,8 +32,8 @@ def checkpoint(joint_model: joints.JointModel) -> checkpoints.Checkpoint:
 def detections() -> tuple[jax.Array, jax.Array]:
     """Random keypoints of a few people, two of them hidden."""
     rng = np.random.default_rng(0)
-    points = jnp.asarray(rng.uniform(100, 400, (PEOPLE, 18, 2)), jnp.float32)
-    confidence = np.ones((PEOPLE, 18), np.float32)
+    points = jnp.asarray(rng.uniform(100, 400, (PEOPLE, 27, 2)), jnp.float32)
+    confidence = np.ones((PEOPLE, 27), np.float32)
     confidence[0, [3, 16]] = 0
     return points, jnp.asarray(confidence)
 
@@ -60,7 +60,7 @@ def test_fit_says_one_body_throughout(
 ) -> None:
     points, confidence = detections
     assert float(jnp.abs(fitted.poses).max()) > 0.01  # the network moved it
-    matrix = skeletons.selection(skeletons.COCO_18, joint_model.names)
+    matrix = skeletons.selection(skeletons.UNION_27, joint_model.names)
     for i in range(PEOPLE):
         local = rotations.axis_angle_to_matrix(fitted.poses[i].reshape(24, 3))
         posed = joints.positions(joint_model, local, fitted.betas[i])
@@ -96,7 +96,7 @@ def test_jit_and_vmap(
     def fit_pairs(points: jax.Array, confidence: jax.Array) -> fitting.Bodies:
         return fitting.fit(checkpoint, joint_model, points, confidence)
 
-    pairs = fit_pairs(points.reshape(2, 2, 18, 2), confidence.reshape(2, 2, 18))
+    pairs = fit_pairs(points.reshape(2, 2, 27, 2), confidence.reshape(2, 2, 27))
     assert_same(jax.tree.map(lambda a: a.reshape(PEOPLE, *a.shape[2:]), pairs), fitted)
 
 

@@ -105,7 +105,7 @@ def estimates(examples: Examples) -> Estimate:
     turned = Rotation.from_rotvec(rng.normal(0, 0.3, (24, 3))).as_matrix()
     local = jnp.stack([truth.local, jnp.asarray(np.asarray(truth.local) @ turned, jnp.float32)])
     betas = jnp.stack([truth.betas, truth.betas + 1])
-    moved = truth.points + jnp.asarray(rng.normal(0, 5, (18, 2)), jnp.float32)
+    moved = truth.points + jnp.asarray(rng.normal(0, 5, (27, 2)), jnp.float32)
     return Estimate(Body(local, betas), jnp.stack([truth.points, moved]))
 
 
@@ -191,7 +191,14 @@ def test_the_path_ends_where_fitting_does(
     checkpoint = tiny.checkpoint(joint_model)
     path = evaluation.path(checkpoint, joint_model, 2, examples.observed)
     assert path.body.local.shape == (6, 3, 24, 3, 3)
-    fitted = fitting.fit(checkpoint, joint_model, *examples.observed, 2)
+    fitted = fitting.fit(
+        checkpoint,
+        joint_model,
+        examples.observed.points,
+        examples.observed.confidence,
+        2,
+        examples.observed.intrinsics,
+    )
     learned = evaluation.learned(checkpoint, joint_model, 2, examples.observed)
     for found in (path.keypoints[:, -1], learned.keypoints):
         np.testing.assert_allclose(found, fitted.keypoints, atol=0.05)

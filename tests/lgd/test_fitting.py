@@ -83,11 +83,11 @@ def test_weights_of_another_configuration_are_refused(
     [
         (
             {"points": lambda a: a[:, :17]},
-            r"points: expected \[N, 18, 2\] keypoints in skeletons.COCO_18's order.* \(3, 17, 2\)$",
+            r"points: expected \[N, 27, 2\] .* skeletons.UNION_27's order.* \(3, 17, 2\)$",
         ),
-        ({"points": lambda a: a[0]}, r"points: .* got float32 \(18, 2\)$"),
+        ({"points": lambda a: a[0]}, r"points: .* got float32 \(27, 2\)$"),
         ({"confidence": lambda a: a[:, :17]}, r"confidence: .*\(N = 3\), got float32 \(3, 17\)$"),
-        ({"confidence": lambda a: a[:2]}, r"confidence: .*\(N = 3\), got float32 \(2, 18\)$"),
+        ({"confidence": lambda a: a[:2]}, r"confidence: .*\(N = 3\), got float32 \(2, 27\)$"),
         ({"confidence": lambda a: a > 0}, "confidence: expected real numbers .* got bool"),
         ({"confidence": lambda a: 100 * a}, "confidence: expected 0 to 1, got 100 to 100"),
         ({"confidence": lambda a: -a}, "confidence: expected 0 to 1, got -1 to -1"),

@@ -33,7 +33,7 @@ def measurement(
     task: reprojection.Problem, person: synthetic_views.Example, noise: float
 ) -> Measurement:
     seen = noisy(Keypoints2D(person.points, person.confidence), noise)
-    return Measurement(task.model, task.selection, seen)
+    return Measurement(task.model, task.selection, seen, jnp.full(27, 0.01))
 
 
 @jax.jit
@@ -166,7 +166,7 @@ def test_no_keypoints_leave_the_belief_alone(
     task: reprojection.Problem, person: synthetic_views.Example
 ) -> None:
     look = measurement(task, person, 0.0)
-    nothing = look.observed._replace(confidence=jnp.zeros(18))
+    nothing = look.observed._replace(confidence=jnp.zeros(27))
     end = map_estimate(look._replace(observed=nothing), near(person), 2)
     np.testing.assert_allclose(end.local[-1], near(person).body.local, atol=1e-5)
 
@@ -181,7 +181,7 @@ def test_dimensions_that_hold_nothing_are_hidden_or_the_cameras(
     look = look._replace(observed=look.observed._replace(confidence=confidence))
     linear = gauss_newton.linearise(look, near(person), zero())
     root = jnp.sqrt(confidence)[:, None]
-    anywhere = jax.random.normal(jax.random.key(5), (18, 2))
+    anywhere = jax.random.normal(jax.random.key(5), (27, 2))
     free = gauss_newton._camera_directions(anywhere, root)
     motions = jax.random.normal(jax.random.key(6), (36, 82)) * jnp.repeat(root, 2, 0)
     rank = np.linalg.matrix_rank(np.asarray(gauss_newton._without(free, motions)), rtol=1e-4)

@@ -1,6 +1,7 @@
 """Learned gradient descent: its error, its gradient, its features, its steps."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import jax
@@ -215,7 +216,8 @@ def test_symmetric_steps_treat_left_and_right_alike(
         jax.random.key(0)
     )
     propose = iteration.mirror_averaged(
-        build.proposal(configuration, task, weights), gauss_newton.mirror_logits
+        build.proposal(configuration, task, weights),
+        partial(gauss_newton.mirror_outputs, opposite=task.opposite),
     )
     if not configuration.second_order_steps:
         propose = iteration.mirror_averaged(

@@ -31,12 +31,12 @@ def seen(
     model: joints.JointModel, prior: pose_prior.PosePrior, truth: smplify.Variables
 ) -> smplify.Problem:
     """Keypoints of a body that faces YAW, without fault."""
-    selection = jnp.asarray(skeletons.selection(skeletons.COCO_18, model.names))
+    selection = jnp.asarray(skeletons.selection(skeletons.UNION_27, model.names))
     points = selection @ points_of(model, smplify.body(truth, YAW), truth.betas)
     pixels = camera.project_weak(
         camera.WeakPerspective(jnp.float32(150.0), jnp.array([320.0, 240.0])), points
     )
-    observed = keypoints2d.Keypoints2D(pixels, jnp.ones(18))
+    observed = keypoints2d.Keypoints2D(pixels, jnp.ones(27))
     return smplify.Problem(
         model,
         selection,
@@ -93,7 +93,7 @@ def test_the_data_term_is_geman_and_mcclures(
 ) -> None:
     # One keypoint far off, of small weight, barely moves the camera: by hand with that camera.
     moved = problem.observed.points.at[4].add(jnp.array([0.4, 0.3]))
-    confidence = jnp.full(18, 0.6).at[4].set(0.2)
+    confidence = jnp.full(27, 0.6).at[4].set(0.2)
     other = problem._replace(observed=keypoints2d.Keypoints2D(moved, confidence))
     points = problem.selection @ joints.positions(
         problem.model, smplify.body(truth, YAW), truth.betas
@@ -151,7 +151,7 @@ def test_the_derivative_is_finite_at_the_start_and_with_nothing_seen(
     problem: smplify.Problem,
 ) -> None:
     start = smplify.Variables(jnp.zeros(63), jnp.zeros(3), jnp.zeros(problem.model.betas))
-    blind = problem._replace(observed=keypoints2d.Keypoints2D(jnp.zeros((18, 2)), jnp.zeros(18)))
+    blind = problem._replace(observed=keypoints2d.Keypoints2D(jnp.zeros((27, 2)), jnp.zeros(27)))
     slope = jax.jit(jax.grad(value, argnums=1))
     for task in (problem, blind):
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(slope(task, start)))

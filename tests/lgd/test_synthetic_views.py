@@ -16,7 +16,7 @@ COUNT = 64
 
 @pytest.fixture(scope="module")
 def selection(joint_model: joints.JointModel) -> jax.Array:
-    return jnp.asarray(skeletons.selection(skeletons.COCO_18, joint_model.names))
+    return jnp.asarray(skeletons.selection(skeletons.UNION_27, joint_model.names))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_keypoints_are_those_of_the_mesh(
     examples: synthetic_views.Example, body: smpl.BodyModel, joint_model: joints.JointModel
 ) -> None:
     mesh = smpl.vertices(body, examples.local[0], examples.betas[0])
-    names = skeletons.COCO_18
+    names = skeletons.UNION_27
     scale, translation = examples.camera.scale[0], examples.camera.translation[0]
     for name in ("nose", "left_eye", "right_ear"):
         vertex = mesh[body.landmarks[body.landmark_names.index(name)]]
@@ -104,18 +104,18 @@ def test_an_example_follows_from_its_key(
 
 
 def test_the_random_camera_sees_what_its_numbers_say() -> None:
-    points = jnp.asarray(np.random.default_rng(1).normal(size=(18, 3)))
+    points = jnp.asarray(np.random.default_rng(1).normal(size=(27, 3)))
     view = synthetic_views.random_camera(jax.random.key(2), points)
     seen = camera.project_weak(view, points)
     flat = np.asarray(points)[:, :2] * [1, -1]
     side = np.ptp(flat, axis=0).max() * float(view.scale)
     assert synthetic_views.BOX[0] <= side <= synthetic_views.BOX[1]
-    np.testing.assert_allclose(synthetic_views.box_side(seen, jnp.ones(18)), side, rtol=1e-5)
+    np.testing.assert_allclose(synthetic_views.box_side(seen, jnp.ones(27)), side, rtol=1e-5)
 
 
 # Spoiling
 
-POINTS = np.random.default_rng(4).uniform(0, 300, (18, 2)).astype(np.float32)
+POINTS = np.random.default_rng(4).uniform(0, 300, (27, 2)).astype(np.float32)
 
 
 @jax.jit
@@ -136,29 +136,29 @@ def spoil(
 
 
 def test_nothing_is_spoiled_without_noise_and_drop() -> None:
-    points, confidence = spoil(np.linspace(0.1, 1, 18), 0.0, 0.0, 3)
+    points, confidence = spoil(np.linspace(0.1, 1, 27), 0.0, 0.0, 3)
     np.testing.assert_array_equal(points, np.stack([POINTS] * 3))
-    np.testing.assert_allclose(confidence, np.stack([np.linspace(0.1, 1, 18)] * 3), rtol=1e-6)
+    np.testing.assert_allclose(confidence, np.stack([np.linspace(0.1, 1, 27)] * 3), rtol=1e-6)
 
 
 def test_noise_is_a_share_of_the_box() -> None:
-    points, _ = spoil(np.ones(18), 0.02, 0.0)
+    points, _ = spoil(np.ones(27), 0.02, 0.0)
     moved = (points - POINTS) / np.ptp(POINTS, axis=0).max()
     assert kstest(moved.reshape(-1) / 0.02, "norm").pvalue > 1e-3
 
 
 def test_the_box_is_that_of_the_seen_keypoints() -> None:
-    confidence = np.zeros(18)
+    confidence = np.zeros(27)
     confidence[:8] = 1
     points, _ = spoil(confidence, 0.02, 0.0)
     moved = (points - POINTS)[:, :8] / np.ptp(POINTS[:8], axis=0).max()
     np.testing.assert_allclose(moved.std(), 0.02, rtol=0.02)
     np.testing.assert_array_equal(points[:, 8:], 0)
-    assert synthetic_views.box_side(jnp.asarray(POINTS), jnp.zeros(18)) == 0
+    assert synthetic_views.box_side(jnp.asarray(POINTS), jnp.zeros(27)) == 0
 
 
 def test_each_keypoint_is_hidden_as_often_as_asked() -> None:
-    points, confidence = spoil(np.ones(18), 0.01, 0.2)
+    points, confidence = spoil(np.ones(27), 0.01, 0.2)
     hidden = confidence == 0
     np.testing.assert_allclose(hidden.mean(0), 0.2, atol=0.04)
     np.testing.assert_array_equal(points[hidden], 0)
@@ -167,14 +167,14 @@ def test_each_keypoint_is_hidden_as_often_as_asked() -> None:
 
 
 def test_six_keypoints_always_stay() -> None:
-    _, confidence = spoil(np.ones(18), 0.0, 1.0, 200)
+    _, confidence = spoil(np.ones(27), 0.0, 1.0, 200)
     np.testing.assert_array_equal((confidence > 0).sum(1), synthetic_views.FEWEST)
     # Which ones is chance.
     assert (confidence > 0).any(0).all()
 
 
 def test_missing_keypoints_stay_missing_and_do_not_count_among_the_six() -> None:
-    given = np.ones(18)
+    given = np.ones(27)
     given[::2] = 0
     _, confidence = spoil(given, 0.0, 0.95, 200)
     np.testing.assert_array_equal(confidence[:, ::2], 0)

@@ -19,15 +19,15 @@ def standing(body: smpl.BodyModel, joint_model: joints.JointModel) -> fit_pictur
     """The body in its T-pose, its own keypoints as the ones found: a perfect fit."""
     rest = jnp.broadcast_to(jnp.eye(3), (24, 3, 3))
     points = np.asarray(joints.positions(joint_model, rest, jnp.zeros(10)))
-    keypoints = skeletons.selection(skeletons.COCO_18, joint_model.names) @ points
+    keypoints = skeletons.selection(skeletons.UNION_27, joint_model.names) @ points
     seen = keypoints[:, :2] * camera.FLIP * SCALE + TRANSLATION
     return fit_picture.Fit(
         points=seen,
-        confidence=np.ones(18),
+        confidence=np.ones(27),
         reprojected=seen,
         vertices=np.asarray(body.template),
-        scale=np.array(SCALE),
-        translation=TRANSLATION,
+        view=camera.WeakPerspective(jnp.array(SCALE), jnp.asarray(TRANSLATION)),
+        intrinsics=camera.Intrinsics(jnp.zeros(()), jnp.zeros(2)),
         error=np.array(0.0),
         person=0,
         title="a person",
@@ -68,7 +68,7 @@ def test_left_is_blue_and_on_the_viewers_right(
 
 
 def test_keypoints_not_found_are_not_drawn(standing: fit_picture.Fit, body: smpl.BodyModel) -> None:
-    left = [name.startswith("left") for name in skeletons.COCO_18]
+    left = [name.startswith("left") for name in skeletons.UNION_27]
     fit = standing._replace(
         confidence=np.where(left, 0.0, 1.0), reprojected=standing.reprojected + 1e4
     )
@@ -94,7 +94,7 @@ def test_from_the_side_the_whole_body_is_seen(
     standing: fit_picture.Fit, body: smpl.BodyModel
 ) -> None:
     # Only the head was found: the other panels show no more than that, and a little.
-    head = [name in ("nose", "left_eye", "right_eye", "neck") for name in skeletons.COCO_18]
+    head = [name in ("nose", "left_eye", "right_eye", "neck") for name in skeletons.UNION_27]
     fit = standing._replace(confidence=np.where(head, 1.0, 0.0))
     _, mesh, side = panels(fit_picture.picture(fit, np.asarray(body.faces), None))
     assert drawn(mesh)[-1].any(), "the body goes on below"

@@ -18,16 +18,16 @@ from tests.helpers import tiny
 
 @pytest.fixture(scope="module")
 def points() -> np.ndarray:
-    return np.random.default_rng(0).uniform(0, 500, (2, 18, 2)).astype(np.float32)
+    return np.random.default_rng(0).uniform(0, 500, (2, 27, 2)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
 def trace(joint_model: joints.JointModel, points: np.ndarray) -> fitting.Trace:
-    return fitting.trace(tiny.checkpoint(joint_model), joint_model, points, np.ones((2, 18)))
+    return fitting.trace(tiny.checkpoint(joint_model), joint_model, points, np.ones((2, 27)))
 
 
 def test_the_curves_are_the_traces(trace: fitting.Trace, points: np.ndarray) -> None:
-    page = step_figure.figure(trace, points, np.ones((2, 18)), "a person", person=1)
+    page = step_figure.figure(trace, points, np.ones((2, 27)), "a person", person=1)
     axes = {a.get_title(): a for f in page.subfigs for a in f.axes}
     (error,) = axes["reprojection error (px)"].lines
     assert np.asarray(error.get_xdata()).tolist() == [0, 1, 2, 3]
@@ -48,7 +48,7 @@ def test_the_curves_are_the_traces(trace: fitting.Trace, points: np.ndarray) -> 
 
 
 def test_a_skeleton_a_step(trace: fitting.Trace, points: np.ndarray) -> None:
-    confidence = np.ones((2, 18))
+    confidence = np.ones((2, 27))
     confidence[0, 3] = 0
     page = step_figure.figure(trace, points, confidence)
     panels = page.subfigs[1].axes
@@ -72,7 +72,7 @@ def test_of_many_steps_a_few_are_drawn(trace: fitting.Trace, points: np.ndarray)
         ),
         error=jnp.ones((2, 31)),
     )
-    page = step_figure.figure(long, points, np.ones((2, 18)))
+    page = step_figure.figure(long, points, np.ones((2, 27)))
     titles = [panel.get_title() for panel in page.subfigs[1].axes]
     assert len(titles) == step_figure.MOST_SKELETONS
     assert titles[0] == "start: 0.0 px"
@@ -86,7 +86,7 @@ def test_of_many_steps_a_few_are_drawn(trace: fitting.Trace, points: np.ndarray)
 def test_figures_are_written(
     trace: fitting.Trace, points: np.ndarray, tmp_path: Path, suffix: str
 ) -> None:
-    page = step_figure.figure(trace, points, np.ones((2, 18)), "a person")
+    page = step_figure.figure(trace, points, np.ones((2, 27)), "a person")
     path = tmp_path / f"figure.{suffix}"
     step_figure.write(path, page)
     content = path.read_bytes()
@@ -100,6 +100,6 @@ def test_figures_are_written(
 def test_a_folder_that_is_not_there(
     trace: fitting.Trace, points: np.ndarray, tmp_path: Path
 ) -> None:
-    page = step_figure.figure(trace, points, np.ones((2, 18)))
+    page = step_figure.figure(trace, points, np.ones((2, 27)))
     with pytest.raises(OutputError, match=r"cannot write .*figure\.png"):
         step_figure.write(tmp_path / "none" / "figure.png", page)
