@@ -15,12 +15,15 @@ class RunOptions:
     Attributes:
       workdir: folder for all that is written; a run in it that was interrupted goes on.
       log_every: steps between two lines of metrics.
-      save_every: steps between two checkpoints.
+      save_minutes: minutes between two checkpoints; there is one at the end too, and when the run
+        is interrupted (Ctrl-C, SIGTERM).
+      save_every: steps between two checkpoints, beside those.
     """
 
     workdir: Path
     log_every: int = 50
-    save_every: int = 500
+    save_minutes: float = 3.0
+    save_every: int | None = None
 
 
 def settings(arguments: Any, free: Collection[str] = ()) -> dict[str, Any]:
