@@ -4,9 +4,10 @@ What is read must have the checksum that was written with it: a file that is cut
 changed is told from a whole one, and the checkpoint before it is taken.
 """
 
+import os
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,11 +15,14 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from ief_jax.io.files import InputError, OutputError
+from ief_jax.io.files import InputError, OutputError, output_folder
 from ief_jax.training.state import TrainState
 
 KEPT = 2
 """Checkpoints that are kept: the last, and one to fall back to."""
+
+MORE = 2**16
+"""Bytes of a checkpoint beside the numbers."""
 
 
 class Saved(NamedTuple):
@@ -35,9 +39,15 @@ class Saved(NamedTuple):
 
 @contextmanager
 def opened(workdir: Path) -> Iterator[ocp.CheckpointManager]:
-    """The checkpoints in a run's folder."""
-    options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, create=True)
-    with ocp.CheckpointManager((workdir / "checkpoints").absolute(), options=options) as manager:
+    """The checkpoints in a run's folder.
+
+    Raises:
+      OutputError: it cannot be written to.
+    """
+    # Written before the run goes on: an error is raised where it can be told, and not in a thread.
+    options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, enable_async_checkpointing=False)
+    folder = output_folder((workdir / "checkpoints").absolute())
+    with ocp.CheckpointManager(folder, options=options) as manager:
         yield manager
 
 
@@ -48,6 +58,8 @@ def write(manager: ocp.CheckpointManager, saved: Saved) -> None:
       OutputError: it cannot be written.
     """
     number = int(saved.state.step)
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(saved.state))
+    _check_room(manager.directory, size + MORE)
     about = {"losses": saved.losses, "checksum": _checksum(saved.state)}
     try:
         manager.save(
@@ -56,7 +68,6 @@ def write(manager: ocp.CheckpointManager, saved: Saved) -> None:
                 state=ocp.args.StandardSave(saved.state), about=ocp.args.JsonSave(about)
             ),
         )
-        manager.wait_until_finished()
     except Exception as error:  # Orbax, TensorStore and the system each have their own
         raise OutputError(
             f"cannot write checkpoint {number} to {manager.directory}: {_reason(error)}"
@@ -103,6 +114,20 @@ def _read(manager: ocp.CheckpointManager, number: int, like: TrainState) -> Save
     if _checksum(found.state) != found.about["checksum"]:
         raise ValueError("its checksum is another")
     return Saved(found.state, list(found.about["losses"]))
+
+
+def _check_room(folder: os.PathLike[str], size: int) -> None:
+    """Sees that so many bytes can be written; what Orbax says where they cannot fills pages."""
+    probe = Path(folder).parent / f".{os.getpid()}.room"
+    try:
+        with open(probe, "wb") as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        raise OutputError(f"cannot write {size} bytes to {folder}: {error.strerror}") from error
+    finally:
+        with suppress(OSError):
+            probe.unlink()
 
 
 def _checksum(state: TrainState) -> int:
