@@ -3,6 +3,7 @@
 python -m tests.helpers.tiny_run WORKDIR [--iterations 40] [--save-every 5] [--nan-at 23] ...
 """
 
+import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ class Options:
       seconds: that an item takes to make.
       nan_at: step whose item is not a number.
       huge_at: step after which the weights are not finite, though the loss is.
+      largest_file: bytes that a file may have, as on a disk that is nearly full.
       ema: decay of the weights' moving average.
     """
 
@@ -41,6 +43,7 @@ class Options:
     seconds: float = 0.0
     nan_at: int = 0
     huge_at: int = 0
+    largest_file: int = 0
     ema: float = 0.9
     run: RunOptions = field(default_factory=lambda: RunOptions(Path("runs/tiny"), log_every=4))
 
@@ -68,11 +71,15 @@ def publish(workdir: Path, weights: Any) -> None:
 
 def train(options: Options) -> None:
     """Trains to the end."""
+    if options.largest_file:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (options.largest_file,) * 2)
     devices = mesh.device_mesh()
     optimiser = optimisers.optimiser("adam", 0.03, 99, schedule="constant")
     average = state.moving_average(options.ema)
     run_loop.claim(
-        options.run.workdir, run_options.settings(options, ("run", "seconds")), Nothing()
+        options.run.workdir,
+        run_options.settings(options, ("run", "seconds", "largest_file")),
+        Nothing(),
     )
     advance = step.fused_steps(example, objective, optimiser, BATCH, devices, average)
 

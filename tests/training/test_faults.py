@@ -25,7 +25,7 @@ LIMIT = 240.0
 STEPS = 40
 
 
-def start(work: Path, *more: str, **settings: object) -> subprocess.Popen[str]:
+def start(work: Path, *more: str) -> subprocess.Popen[str]:
     words = ["--workdir", str(work), "--iterations", str(STEPS), *more]
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "tests.helpers.tiny_run", *words],
@@ -34,13 +34,12 @@ def start(work: Path, *more: str, **settings: object) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        **settings,  # type: ignore[call-overload]
     )
 
 
-def run(work: Path, *more: str, **settings: object) -> tuple[int, str]:
+def run(work: Path, *more: str) -> tuple[int, str]:
     """The exit status, and what was said."""
-    process = start(work, *more, **settings)
+    process = start(work, *more)
     _, said = process.communicate(timeout=LIMIT)
     assert "Traceback" not in said, said
     return process.returncode, said
@@ -249,13 +248,8 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_a_clear_error(tmp_path: Path) -> None:
     """As the system says it of files that may not become larger."""
-    import resource
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2**15, 2**15))
-
     work = tmp_path / "run"
-    code, said = run(work, "--save-every", "5", preexec_fn=limit)
+    code, said = run(work, "--save-every", "5", "--largest-file", str(2**15))
     assert code == 2, said
     assert f"bytes to {work}/checkpoints: File too large" in said
     assert steps_saved(work) == []
