@@ -3,6 +3,7 @@
 python -m tests.helpers.tiny_run WORKDIR [--iterations 40] [--save-every 5] [--nan-at 23] ...
 """
 
+import dataclasses
 import resource
 import sys
 import time
@@ -73,14 +74,12 @@ def train(options: Options) -> None:
     """Trains to the end."""
     if options.largest_file:
         resource.setrlimit(resource.RLIMIT_FSIZE, (options.largest_file,) * 2)
+    mesh.join(options.run.hosts)
     devices = mesh.device_mesh()
     optimiser = optimisers.optimiser("adam", 0.03, 99, schedule="constant")
     average = state.moving_average(options.ema)
-    run_loop.claim(
-        options.run.workdir,
-        run_options.settings(options, ("run", "seconds", "largest_file")),
-        Nothing(),
-    )
+    fixed = run_options.settings(options, ("run", "seconds", "largest_file"))
+    run_loop.claim(options.run.workdir, fixed, Nothing())
     advance = step.fused_steps(example, objective, optimiser, BATCH, devices, average)
 
     def spoilt(here: state.TrainState, items: Any) -> Any:
@@ -88,7 +87,7 @@ def train(options: Options) -> None:
         after, losses = advance(here, items)
         if options.huge_at and int(after.step) >= options.huge_at:
             weights = jax.tree.map(lambda w: w.at[0].set(jnp.inf), after.weights)
-            after = after.replace(weights=weights)
+            after = dataclasses.replace(after, weights=weights)
         return after, losses
 
     run_loop.run(
