@@ -22,8 +22,19 @@ ROOT = Path(__file__).parents[2]
 LIMIT = 500.0
 """Seconds that all may take."""
 TINY = ("-m", "tests.helpers.tiny_run")
-LGD = ("train.py", "lgd", "--configuration", "paper", "--width", "32", "--steps", "2")
-LGD += ("--batch-size", "16", "--iterations", "50", "--log-every", "5", "--evaluate", "0")
+LGD: tuple[str, ...] = ("train.py", "lgd", "--configuration", "paper", "--width", "32")
+LGD += (
+    "--steps",
+    "2",
+    "--batch-size",
+    "16",
+    "--iterations",
+    "50",
+    "--log-every",
+    "5",
+    "--evaluate",
+    "0",
+)
 
 pytestmark = pytest.mark.slow
 
@@ -103,3 +114,10 @@ def test_all_stop_when_one_is_asked_to(tmp_path: Path) -> None:
 def test_others_that_cannot_be_found_are_an_error(tmp_path: Path) -> None:
     (said,) = finish(start(TINY, tmp_path / "run", 1, 1, "--distributed"), 2)
     assert "--distributed finds no other processes" in said
+
+
+@pytest.mark.parametrize(("size", "near"), [(30, "28 or 32"), (3, "4"), (0, "4"), (-5, "4")])
+def test_a_batch_that_the_devices_do_not_divide(size: int, near: str, tmp_path: Path) -> None:
+    more = ("--batch-size", str(size))
+    (said,) = finish(start(("train.py", "lgd"), tmp_path / "run", 1, 4, *more), 2)
+    assert f"--batch-size {size} does not divide over 4 devices; {near} would" in said
