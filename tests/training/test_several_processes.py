@@ -23,18 +23,8 @@ LIMIT = 500.0
 """Seconds that all may take."""
 TINY = ("-m", "tests.helpers.tiny_run")
 LGD: tuple[str, ...] = ("train.py", "lgd", "--configuration", "paper", "--width", "32")
-LGD += (
-    "--steps",
-    "2",
-    "--batch-size",
-    "16",
-    "--iterations",
-    "50",
-    "--log-every",
-    "5",
-    "--evaluate",
-    "0",
-)
+LGD += ("--steps", "2", "--batch-size", "16", "--iterations", "50", "--log-every", "5")
+LGD += ("--evaluate", "0")
 
 pytestmark = pytest.mark.slow
 
