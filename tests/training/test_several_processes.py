@@ -25,6 +25,9 @@ TINY = ("-m", "tests.helpers.tiny_run")
 LGD: tuple[str, ...] = ("train.py", "lgd", "--configuration", "paper", "--width", "32")
 LGD += ("--steps", "2", "--batch-size", "16", "--iterations", "50", "--log-every", "5")
 LGD += ("--evaluate", "0")
+IEF: tuple[str, ...] = ("train.py", "ief", "--dataset", "figures", "--backbone", "small")
+IEF += ("--no-pretrained", "--size", "48", "--heatmap-stage", "0", "--method", "ief")
+IEF += ("--batch-size", "16", "--epochs", "0.081", "--log-every", "5", "--evaluate", "0")
 
 pytestmark = pytest.mark.slow
 
@@ -71,8 +74,10 @@ def losses(work: Path) -> np.ndarray:
     return np.array([(line["step"], line["loss"]) for line in lines])
 
 
-@pytest.mark.parametrize("program", [TINY, LGD], ids=["fed", "lgd"])
+@pytest.mark.parametrize("program", [TINY, LGD, IEF], ids=["tiny", "lgd", "ief"])
 def test_losses_are_those_of_one_device(program: tuple[str, ...], tmp_path: Path) -> None:
+    if program is IEF:
+        program += ("--data-dir", str(tmp_path / "data"))  # the first run makes the figures
     for name, processes, devices in (("one", 1, 1), ("eight", 1, 8), ("two", 2, 4)):
         finish(start(program, tmp_path / name, processes, devices))
     expected = losses(tmp_path / "one")
