@@ -44,9 +44,13 @@ def test_a_case_that_fails_or_is_late_counts_as_not_computed(
     def fail() -> accelerator.First:
         raise MemoryError("too little")
 
+    def sleep() -> accelerator.First:
+        time.sleep(0.5)
+        return first(0)
+
     with ThreadPoolExecutor(1) as pool:
         assert accelerator._result(pool.submit(fail), time.perf_counter() + 9) is None
-        late = pool.submit(lambda: (time.sleep(0.5), first(0))[1])
+        late = pool.submit(sleep)
         assert accelerator._result(late, time.perf_counter()) is None
     assert "failed: MemoryError: too little" in capsys.readouterr().out
 

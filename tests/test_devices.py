@@ -27,7 +27,7 @@ from ief_jax.ief import checkpoints as ief_checkpoints
 from ief_jax.ief import fpc, on_policy, prediction, training_data, training_methods
 from ief_jax.lgd import build as lgd_build
 from ief_jax.lgd import checkpoints as lgd_checkpoints
-from ief_jax.lgd import fitting, training
+from ief_jax.lgd import detector_errors, fitting, training
 from ief_jax.lgd.config import RELEASED
 from ief_jax.training import mesh as training_mesh
 from ief_jax.training import state as training_state
@@ -99,7 +99,7 @@ def fit(name: str) -> None:
     poses = rng.normal(0, 0.2, (DEVICES * PER_DEVICE, 24, 3)).astype(np.float32)
     local = rotations.axis_angle_to_matrix(jnp.asarray(poses))
     place = jax.jit(jax.vmap(partial(joints.positions, model), (0, None)))
-    selection = skeletons.selection(skeletons.COCO_18, model.names)
+    selection = skeletons.selection(skeletons.UNION_27, model.names)
     seen = selection @ np.asarray(place(local, jnp.zeros(model.betas)))
     points = (100 * seen[..., :2] * [1, -1] + 250).astype(np.float32)
     confidence = rng.uniform(0.5, 1, points.shape[:2]).astype(np.float32)
@@ -159,7 +159,13 @@ def lgd() -> None:
     configuration = dataclasses.replace(RELEASED, width=16, steps=2)
     task = lgd_build.problem(configuration, model)
     draw = training.from_prior(pose_prior.embedded(), model.betas)
-    make = partial(training.example, draw=draw, task=task, keypoint_noise=training.KeypointNoise())
+    make = partial(
+        training.example,
+        draw=draw,
+        task=task,
+        rates=detector_errors.Rates(),
+        cameras=training.Cameras(),
+    )
     weights = lgd_build.initial_weights(configuration, task, jax.random.key(0))
     train(make, training.loss(configuration, task), weights, None)
 
