@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+import optax
 import scipy.ndimage
 from jax.sharding import AxisType
 
@@ -75,16 +76,24 @@ def keypoints(people: int) -> Case:
     return on
 
 
-def gradient(task: str, examples: int) -> Case:
-    """The loss and its gradient by the weights."""
+def steps(task: str, examples: int, count: int) -> Case:
+    """Training steps from the start: the losses, and the gradient of the first."""
 
     def on(device: jax.Device) -> Call:
+        # Its memory after one step is the gradient.
+        optimiser = optax.sgd(1e-5, momentum=0.9)
         given = TASKS[task]()
-        keys = _cpu(lambda: jax.random.split(jax.random.key(1), examples))
-        made = _cpu(lambda: jax.jit(jax.vmap(given.make))(keys, given.items(examples)))
-        arguments = jax.device_put((given.weights, *made), device)
-        compiled = jax.jit(jax.value_and_grad(given.objective))
-        return lambda: compiled(*arguments)
+        advance, first, items = _training(
+            given, optimiser, examples, device, given.items(1) is None
+        )
+
+        def call() -> tuple[Any, jax.Array, jax.Array]:
+            one, loss = advance(first(), [items])
+            gradient = jax.device_get(optax.tree.get(one.optimiser, "trace"))
+            _, others = advance(one, [items] * (count - 1))
+            return gradient, loss[:1], others[: count - 1]
+
+        return call
 
     return on
 
@@ -93,22 +102,34 @@ def train(task: str, examples: int, steps: int, fused: bool) -> Case:
     """Training steps, one after the other: their losses."""
 
     def on(device: jax.Device) -> Call:
-        given = TASKS[task]()
-        devices = jax.make_mesh((1,), ("batch",), axis_types=(AxisType.Auto,), devices=[device])
         optimiser = optimisers.optimiser("adam", 1e-4, 1000, schedule="constant")
-        parts: Any = (given.make, given.objective, optimiser, examples, devices)
-        advance = step.fused_steps(*parts) if fused else step.one_by_one(step.training_step(*parts))
-        here = mesh.replicate(state.initial_state(given.weights, optimiser, 0), devices)
-        items = [jax.device_put(given.items(examples), device)] * steps
+        advance, first, items = _training(TASKS[task](), optimiser, examples, device, fused)
+        here = first()
 
         def call() -> jax.Array:
             nonlocal here
-            here, losses = advance(here, items)
+            here, losses = advance(here, [items] * steps)
             return losses[:steps]
 
         return call
 
     return on
+
+
+def _training(
+    given: Task,
+    optimiser: optax.GradientTransformation,
+    examples: int,
+    device: jax.Device,
+    fused: bool,
+) -> tuple[step.Steps, Callable[[], state.TrainState], Any]:
+    """The steps, what makes a first state, and the items of a step."""
+    devices = jax.make_mesh((1,), ("batch",), axis_types=(AxisType.Auto,), devices=[device])
+    parts: Any = (given.make, given.objective, optimiser, examples, devices)
+    advance = step.fused_steps(*parts) if fused else step.one_by_one(step.training_step(*parts))
+    first = state.initial_state(given.weights, optimiser, 0)
+    items = jax.device_put(given.items(examples), device)
+    return advance, lambda: mesh.replicate(first, devices), items
 
 
 def operations(task: str) -> float | None:

@@ -46,6 +46,10 @@ def device_mesh(batch_size: int) -> Mesh:
       InputError: it does not divide over them.
     """
     mesh = training_mesh.device_mesh()
-    if batch_size % mesh.size:
-        raise InputError(f"--batch-size {batch_size} does not divide over {mesh.size} devices")
+    if batch_size < 1 or batch_size % mesh.size:
+        least = max(batch_size, 0) // mesh.size * mesh.size
+        near = " or ".join(str(size) for size in (least, least + mesh.size) if size)
+        raise InputError(
+            f"--batch-size {batch_size} does not divide over {mesh.size} devices; {near} would"
+        )
     return mesh

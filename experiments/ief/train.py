@@ -91,7 +91,7 @@ def run(arguments: Train) -> None:
         decay=decay,
     )
     run_loop.say(f"trained in {time.perf_counter() - began:.0f} s: {arguments.run.workdir}")
-    if arguments.evaluate:
+    if arguments.evaluate and run_loop.is_first_process():
         _evaluate(arguments)
 
 

@@ -70,7 +70,7 @@ def run(arguments: Train) -> None:
         decay=arguments.optimiser.ema,
     )
     run_loop.say(f"trained in {time.perf_counter() - began:.0f} s: {workdir}")
-    if arguments.evaluate:
+    if arguments.evaluate and run_loop.is_first_process():
         _evaluate(arguments)
 
 

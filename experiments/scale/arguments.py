@@ -32,7 +32,7 @@ class Train:
     seed: int = 0
     threads: int = 2
     evaluate: int = 300
-    run: RunOptions = RunOptions(Path("runs/scale"), save_every=1000)
+    run: RunOptions = RunOptions(Path("runs/scale"))
     adam: AdamOptions = AdamOptions(6000, 64, 1e-3)
 
 

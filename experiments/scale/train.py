@@ -59,7 +59,7 @@ def run(arguments: Train) -> None:
         batch_size=options.batch_size,
     )
     run_loop.say(f"trained in {time.perf_counter() - began:.0f} s: {workdir}")
-    if arguments.evaluate:
+    if arguments.evaluate and run_loop.is_first_process():
         evaluate.run(
             Evaluate(
                 checkpoint=str(workdir),

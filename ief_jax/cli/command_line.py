@@ -73,7 +73,8 @@ def guarded(program: str, action: Callable[[], object], interrupted: str = "inte
 
     Returns:
       The exit status: 0, 2 if the input or the output was no good or a package is not installed,
-      130 if interrupted, 141 if nobody reads on what is printed (`... | head`).
+      1 if numbers were no longer finite, 130 if interrupted, 141 if nobody reads on what is
+      printed (`... | head`).
     """
     try:
         action()
@@ -91,6 +92,9 @@ def guarded(program: str, action: Callable[[], object], interrupted: str = "inte
             flush=True,
         )
         return 2
+    except FloatingPointError as error:
+        print(f"{program}: error: {error}", file=sys.stderr, flush=True)
+        return 1
     except KeyboardInterrupt:
         print(f"{program}: {interrupted}", file=sys.stderr, flush=True)
         return 130

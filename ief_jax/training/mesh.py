@@ -1,9 +1,45 @@
-"""The devices that a step runs on."""
+"""The devices that a step runs on: of one process, or of several that train together."""
+
+from typing import Any
 
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from ief_jax.io.files import InputError
+from ief_jax.training.run_options import Hosts
 from ief_jax.training.state import TrainState
+
+
+def join(hosts: Hosts) -> None:
+    """Makes this process one of several, if that is wanted; before any device is used.
+
+    Raises:
+      InputError: the others are not said, and cannot be found.
+    """
+    if not (hosts.distributed or hosts.coordinator):
+        return
+    try:
+        jax.distributed.initialize(hosts.coordinator, hosts.processes, hosts.process)
+    except ValueError as error:
+        raise InputError(
+            f"--distributed finds no other processes ({error}); give --coordinator HOST:PORT, "
+            "--processes and --process"
+        ) from error
+
+
+def spread(items: Any, sharding: NamedSharding) -> Any:
+    """Host arrays as jit takes them; where several processes train, each keeps its devices' part.
+
+    Args:
+      items: a tree of arrays, the same in every process.
+      sharding: of each.
+    """
+    if jax.process_count() == 1:
+        return items
+    return jax.tree.map(
+        lambda leaf: jax.make_array_from_callback(leaf.shape, sharding, lambda index: leaf[index]),
+        items,
+    )
 
 
 def replicate(state: TrainState, mesh: Mesh) -> TrainState:
@@ -11,10 +47,13 @@ def replicate(state: TrainState, mesh: Mesh) -> TrainState:
 
     A step that is first given a state from elsewhere compiles once for it and once for its own.
     """
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    if jax.process_count() > 1:
+        return spread(jax.device_get(state), everywhere)
     # A copy first: over several devices `may_alias` is not heeded, and a step would give up the
     # caller's arrays.
     copy = jax.device_put(state, mesh.devices.flat[0], may_alias=False)
-    return jax.device_put(copy, NamedSharding(mesh, PartitionSpec()))
+    return jax.device_put(copy, everywhere)
 
 
 def device_mesh() -> Mesh:

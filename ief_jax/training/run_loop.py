@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,12 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from filelock import FileLock, Timeout
-from tensorboardX import SummaryWriter
+from jax.experimental import multihost_utils
 from tqdm import tqdm
 
 from ief_jax.io.files import InputError, output_folder, replacing
 from ief_jax.io.json_config import JsonConfig
-from ief_jax.training import step
+from ief_jax.training import history, interruption, saving, step
 from ief_jax.training.run_options import RunOptions
 from ief_jax.training.state import TrainState, averaged_weights
 
@@ -43,6 +43,8 @@ def claim(workdir: Path, arguments: Mapping[str, Any], configuration: JsonConfig
       InputError: the folder holds another run; names the first value that differs.
       OutputError: the folder cannot be written.
     """
+    if not is_first_process():
+        return
     output_folder(workdir)
     path = workdir / "config.json"
     # As it comes back from the file: tuples are lists.
@@ -92,27 +94,48 @@ def run(
       decay: of the weights' moving average, which is what is published; 0 for the weights.
 
     Raises:
-      InputError: another process trains in the folder.
-      FloatingPointError: the loss is no longer finite; the last checkpoint stays.
+      InputError: another process trains in the folder; no checkpoint in it is whole; an interval
+        makes no sense.
+      OutputError: the folder cannot be written to, or no longer.
+      FloatingPointError: the loss or a weight is no longer finite; the last checkpoint stays.
+      KeyboardInterrupt: after Ctrl-C, when the step is made and saved.
+      SystemExit: with status 143 after SIGTERM, likewise.
     """
+    _check(options)
     with (
         _alone(options.workdir),
-        ocp.CheckpointManager(
-            (options.workdir / "checkpoints").absolute(),
-            options=ocp.CheckpointManagerOptions(max_to_keep=2, create=True),
-        ) as manager,
-        SummaryWriter(str(options.workdir)) as events,
-        open(options.workdir / "metrics.jsonl", "a", encoding="utf-8") as metrics,
+        saving.opened(options.workdir) as manager,
+        interruption.deferred() as interrupted,
     ):
-        if manager.latest_step() is not None:
-            state = manager.restore(manager.latest_step(), args=ocp.args.StandardRestore(state))
+        waiting: list[float] = []
+
+        def save() -> None:
+            here = jax.device_get(state)
+            _check_weights(here, manager)
+            saving.write(manager, saving.Saved(here, waiting))
+            if is_first_process():
+                publish(averaged_weights(here, decay))
+
+        found = saving.read_last(manager, state, say)
+        if found is not None:
+            state, waiting = found
+            if is_first_process():  # it may have been cut off just before this
+                publish(averaged_weights(jax.device_get(state), decay))
             say(f"going on from step {int(state.step)} of {options.workdir}")
         done = int(state.step)
         items = feed(done)
-        waiting: list[float] = []
-        since = time.perf_counter()
-        block = _Block(options.log_every, options.save_every, iterations)
-        with tqdm(total=iterations, initial=done, unit="step", desc=name) as bar:
+        block = _Block(options, iterations)
+        since = saved = time.perf_counter()
+        with (
+            _history(options.workdir, done) as record,
+            tqdm(
+                total=iterations,
+                initial=done,
+                unit="step",
+                desc=name,
+                disable=not is_first_process(),
+            ) as bar,
+        ):
             upcoming = list(itertools.islice(items, block.length(done)))
             while upcoming:
                 count, began = len(upcoming), time.perf_counter()
@@ -120,49 +143,105 @@ def run(
                 done += count
                 # Prepared while the devices work.
                 upcoming = list(itertools.islice(items, block.length(done)))
-                waiting += np.asarray(losses)[:count].tolist()
-                block.took(count, time.perf_counter() - began)
+                values = np.asarray(losses)[:count].tolist()
+                _check_losses(values, done - count, manager)
+                waiting = waiting + values
+                now = time.perf_counter()
+                block.took(count, now - began)
+                signals, late, block.most = _agreed(
+                    interrupted.received, now - saved >= 60 * options.save_minutes, block.most
+                )
                 last = done == iterations
+                bar.update(count)
                 if done % options.log_every == 0 or last:
-                    mean, now = float(np.mean(waiting)), time.perf_counter()
-                    if not np.isfinite(mean):
-                        raise FloatingPointError(f"the loss at step {done} is {mean}")
+                    mean = float(np.mean(waiting))
                     rate = len(waiting) * batch_size / (now - since)
-                    line = {"step": done, "loss": mean, "examples_per_second": rate}
-                    metrics.write(json.dumps(line) + "\n")
-                    metrics.flush()
-                    events.add_scalar("loss", mean, done)
-                    events.add_scalar("examples_per_second", rate, done)
-                    bar.update(len(waiting))
+                    record({"step": done, "loss": mean, "examples_per_second": rate})
                     bar.set_postfix(loss=f"{mean:.4g}", examples=f"{rate:.0f}/s")
                     waiting, since = [], now
-                if done % options.save_every == 0 or last:
-                    here = jax.device_get(state)
-                    manager.save(done, args=ocp.args.StandardSave(here))
-                    manager.wait_until_finished()
-                    publish(averaged_weights(here, decay))
+                by_count = options.save_every is not None and done % options.save_every == 0
+                if signals or late or by_count or last:
+                    save()
+                    saved = time.perf_counter()
+                    since += saved - now
+                if signals:
+                    interrupted.received = signals
+                    say(f"stopped after step {done}; saved, the same command goes on from there")
+                    interrupted.leave()
     return state
+
+
+def is_first_process() -> bool:
+    """Whether this is the process that writes, of those that train together."""
+    return jax.process_index() == 0
+
+
+def _agreed(interrupted: int, late: bool, most: int) -> tuple[int, bool, int]:
+    """What all processes do: stop if one is asked to, else as the first one says."""
+    if jax.process_count() == 1:
+        return interrupted, late, most
+    everybody = multihost_utils.process_allgather(np.array([interrupted, late, most]))
+    return int(everybody[:, 0].max()), bool(everybody[0, 1]), int(everybody[0, 2])
+
+
+def _check(options: RunOptions) -> None:
+    for name, value in (("log-every", options.log_every), ("save-every", options.save_every)):
+        if value is not None and value < 1:
+            raise InputError(f"--{name} is {value}, expected 1 or more")
+    if not options.save_minutes > 0:
+        raise InputError(f"--save-minutes is {options.save_minutes}, expected more than 0")
+
+
+def _check_losses(values: list[float], before: int, manager: ocp.CheckpointManager) -> None:
+    for number, value in enumerate(values, before + 1):
+        if not np.isfinite(value):
+            raise FloatingPointError(
+                f"the loss of step {number}, on batch {number}, is {value}; {_kept(manager)}"
+            )
+
+
+def _check_weights(state: TrainState, manager: ocp.CheckpointManager) -> None:
+    for path, leaf in jax.tree_util.tree_leaves_with_path(state):
+        if np.issubdtype(leaf.dtype, np.floating) and not np.isfinite(leaf).all():
+            raise FloatingPointError(
+                f"after step {int(state.step)}, {jax.tree_util.keystr(path)} has values that are "
+                f"not finite; {_kept(manager)}"
+            )
+
+
+def _kept(manager: ocp.CheckpointManager) -> str:
+    last = manager.latest_step()
+    if last is None:
+        return "nothing had been saved"
+    return f"the state after step {last} stays in {manager.directory.parent}"
+
+
+def _history(workdir: Path, done: int) -> AbstractContextManager[history.Record]:
+    return history.opened(workdir, done) if is_first_process() else nullcontext(lambda line: None)
 
 
 class _Block:
     """How many steps the next call makes: about `BLOCK_SECONDS` long, up to the next line."""
 
-    def __init__(self, *marks: int) -> None:
-        self._marks, self._most = marks, 1
+    def __init__(self, options: RunOptions, iterations: int) -> None:
+        every = (options.log_every, options.save_every)
+        self._marks, self._end = [mark for mark in every if mark], iterations
+        self.most = 1
 
     def length(self, done: int) -> int:
-        """Steps until the next multiple of a mark; none behind the last mark, the end."""
-        *every, end = self._marks
-        return min(self._most, end - done, *(mark - done % mark for mark in every))
+        """Steps until the next line or checkpoint, or the end; `most` of them at most."""
+        return min(self.most, self._end - done, *(mark - done % mark for mark in self._marks))
 
     def took(self, count: int, seconds: float) -> None:
         """Takes note of how long so many steps took."""
         wanted = int(BLOCK_SECONDS * count / seconds)
-        self._most = max(1, min(wanted, 4 * self._most, step.FUSED))
+        self.most = max(1, min(wanted, 4 * self.most, step.FUSED))
 
 
 def _alone(workdir: Path) -> AbstractContextManager[Any]:
     """Keeps other processes out of the folder; the lock goes with the process, however it ends."""
+    if not is_first_process():
+        return nullcontext()
     try:
         return FileLock(workdir / "lock").acquire(timeout=0)
     except Timeout as error:
@@ -171,7 +250,8 @@ def _alone(workdir: Path) -> AbstractContextManager[Any]:
 
 def say(text: str) -> None:
     """A line beside the progress bar."""
-    tqdm.write(text, file=sys.stderr)
+    if is_first_process():
+        tqdm.write(text, file=sys.stderr)
 
 
 def _commit() -> str | None:

@@ -9,18 +9,40 @@ from typing import Any
 
 
 @dataclass(frozen=True)
+class Hosts:
+    """The processes that train together, each with devices of its own; by default this one alone.
+
+    Attributes:
+      distributed: there are others, and JAX finds them: on a TPU pod, under Slurm or Open MPI.
+      coordinator: address and port of the first process, which all others reach, where it does not.
+      processes: how many there are.
+      process: which one this is, from 0.
+    """
+
+    distributed: bool = False
+    coordinator: str | None = None
+    processes: int | None = None
+    process: int | None = None
+
+
+@dataclass(frozen=True)
 class RunOptions:
     """Where a run is kept and what it writes; may change when it goes on.
 
     Attributes:
       workdir: folder for all that is written; a run in it that was interrupted goes on.
       log_every: steps between two lines of metrics.
-      save_every: steps between two checkpoints.
+      save_minutes: minutes between two checkpoints; there is one at the end too, and when the run
+        is interrupted (Ctrl-C, SIGTERM).
+      save_every: steps between two checkpoints, beside those.
+      hosts: that train together.
     """
 
     workdir: Path
     log_every: int = 50
-    save_every: int = 500
+    save_minutes: float = 3.0
+    save_every: int | None = None
+    hosts: Hosts = Hosts()
 
 
 def settings(arguments: Any, free: Collection[str] = ()) -> dict[str, Any]:

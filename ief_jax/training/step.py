@@ -12,6 +12,7 @@ import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from ief_jax.training.mesh import spread
 from ief_jax.training.state import TrainState
 
 MakeExample = Callable[[jax.Array, Any], tuple[Any, ...]]
@@ -46,12 +47,13 @@ def training_step(
     `average`, of `state.moving_average`, the state keeps that of the weights.
     """
     split, everywhere = _shardings(mesh)
-    return jax.jit(
+    compiled = jax.jit(
         _advance(make, objective, optimiser, batch_size, mesh, average),
         donate_argnums=0,
         in_shardings=(everywhere, split),
         out_shardings=everywhere,
     )
+    return lambda state, items: compiled(state, spread(items, split))
 
 
 def fused_steps(
@@ -93,7 +95,7 @@ def fused_steps(
         # All calls have the same shape: what is beyond the count is not looked at.
         padded = [*items, *[items[-1]] * (most - len(items))]
         stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *padded)
-        return compiled(state, stacked, np.int32(len(items)))
+        return compiled(state, spread(stacked, of_steps), np.int32(len(items)))
 
     return call
 

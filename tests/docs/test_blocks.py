@@ -29,7 +29,7 @@ SUBCOMMANDS = {
     ("python", "-m", "data.prepare"): 1,
 }
 """Words after the program that choose what it does."""
-TOOLS = {"pytest", "ruff", "mypy", "pre-commit", "mkdocs"}
+TOOLS = {"pytest", "ruff", "mypy", "pre-commit", "mkdocs", "srun", "gcloud"}
 """Programs of others."""
 
 

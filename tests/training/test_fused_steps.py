@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,9 @@ def objective(weights: jax.Array, seen: jax.Array, wanted: jax.Array) -> jax.Arr
 ITEMS = np.random.default_rng(0).normal(size=(7, BATCH, 5)).astype(np.float32)
 
 
-def parts(average: optax.GradientTransformation | None = None) -> Any:
+def parts(
+    average: optax.GradientTransformation | None = None,
+) -> tuple[dict[str, Any], Callable[[], state.TrainState]]:
     """What steps are made of, and a function to a new first state."""
     optimiser = optimisers.adam(0.03, 50)
     devices = mesh.device_mesh()
@@ -43,7 +46,15 @@ def parts(average: optax.GradientTransformation | None = None) -> Any:
     def first() -> state.TrainState:
         return mesh.replicate(state.initial_state(jnp.eye(5), optimiser, 3, average), devices)
 
-    return (example, objective, optimiser, BATCH, devices, average), first
+    given = {
+        "make": example,
+        "objective": objective,
+        "optimiser": optimiser,
+        "batch_size": BATCH,
+        "mesh": devices,
+        "average": average,
+    }
+    return given, first
 
 
 def cut(
@@ -59,8 +70,8 @@ def cut(
 
 def test_fused_steps_are_the_single_ones() -> None:
     given, first = parts()
-    alone, end = cut(step.one_by_one(step.training_step(*given)), first(), (7,))
-    fused = step.fused_steps(*given, most=5)
+    alone, end = cut(step.one_by_one(step.training_step(**given)), first(), (7,))
+    fused = step.fused_steps(**given, most=5)
     assert len({*alone}) == 7
     ends = []
     for lengths in ((1, 1, 5), (3, 4), (5, 2)):
@@ -108,7 +119,7 @@ def test_the_moving_average_of_the_weights() -> None:
     decay = 0.8
     given, first = parts(state.moving_average(decay))
     path, here = [], first()
-    advance = step.fused_steps(*given, most=2)
+    advance = step.fused_steps(**given, most=2)
     for item in ITEMS:
         here, _ = advance(here, [item])
         path.append(np.asarray(here.weights))

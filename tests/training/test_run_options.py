@@ -29,5 +29,10 @@ def test_groups_are_flat_and_what_is_free_is_left_out() -> None:
         "name": "x",
         "threads": 2,
         "log_every": 50,
-        "save_every": 500,
+        "save_minutes": 3.0,
+        "save_every": None,
+        "distributed": False,
+        "coordinator": None,
+        "processes": None,
+        "process": None,
     }

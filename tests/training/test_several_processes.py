@@ -1,0 +1,118 @@
+"""Several processes train one run together: its history is that of one process.
+
+Two processes with four virtual devices each, eight devices of one process, and one device: the same
+global batches, the same losses. `slow`, for each process compiles for itself.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.helpers import tiny_run
+
+ROOT = Path(__file__).parents[2]
+LIMIT = 500.0
+"""Seconds that all may take."""
+TINY = ("-m", "tests.helpers.tiny_run")
+LGD: tuple[str, ...] = ("train.py", "lgd", "--configuration", "paper", "--width", "32")
+LGD += ("--steps", "2", "--batch-size", "16", "--iterations", "50", "--log-every", "5")
+LGD += ("--evaluate", "0")
+IEF: tuple[str, ...] = ("train.py", "ief", "--dataset", "figures", "--backbone", "small")
+IEF += ("--no-pretrained", "--size", "48", "--heatmap-stage", "0", "--method", "ief")
+IEF += ("--batch-size", "16", "--epochs", "0.081", "--log-every", "5", "--evaluate", "0")
+
+pytestmark = pytest.mark.slow
+
+
+def start(
+    program: tuple[str, ...], work: Path, processes: int, devices: int, *more: str
+) -> list[subprocess.Popen[str]]:
+    """So many processes of so many devices each."""
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        port = found.getsockname()[1]
+    words = [sys.executable, *program, "--workdir", str(work), *more]
+    if processes > 1:
+        words += ["--coordinator", f"localhost:{port}", "--processes", str(processes)]
+    environment = {
+        **os.environ,
+        "JAX_PLATFORMS": "cpu",
+        "PYTHONPATH": str(ROOT),
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+    }
+    return [
+        subprocess.Popen(
+            [*words, *(["--process", str(number)] if processes > 1 else [])],
+            env=environment,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for number in range(processes)
+    ]
+
+
+def finish(running: list[subprocess.Popen[str]], status: int = 0) -> list[str]:
+    said = [process.communicate(timeout=LIMIT)[0] for process in running]
+    for process, text in zip(running, said, strict=True):
+        assert process.returncode == status, text[-3000:]
+    return said
+
+
+def losses(work: Path) -> np.ndarray:
+    """Step and loss of each line."""
+    lines = [json.loads(line) for line in (work / "metrics.jsonl").read_text().splitlines()]
+    return np.array([(line["step"], line["loss"]) for line in lines])
+
+
+@pytest.mark.parametrize("program", [TINY, LGD, IEF], ids=["tiny", "lgd", "ief"])
+def test_losses_are_those_of_one_device(program: tuple[str, ...], tmp_path: Path) -> None:
+    if program is IEF:
+        program += ("--data-dir", str(tmp_path / "data"))  # the first run makes the figures
+    for name, processes, devices in (("one", 1, 1), ("eight", 1, 8), ("two", 2, 4)):
+        finish(start(program, tmp_path / name, processes, devices))
+    expected = losses(tmp_path / "one")
+    assert len({*expected[:, 1]}) == len(expected) >= 10
+    for name in ("eight", "two"):
+        np.testing.assert_allclose(losses(tmp_path / name), expected, rtol=1e-5)
+
+
+def test_all_stop_when_one_is_asked_to(tmp_path: Path) -> None:
+    whole, work = tmp_path / "whole", tmp_path / "run"
+    finish(start(TINY, whole, 1, 8))
+    running = start(TINY, work, 2, 4, "--seconds", "0.2")
+    until = time.monotonic() + LIMIT
+    while not ((work / "metrics.jsonl").exists() and len(losses(work))):
+        assert time.monotonic() < until
+        assert all(process.poll() is None for process in running)
+        time.sleep(0.05)
+    running[1].send_signal(signal.SIGTERM)
+    said = finish(running, 143)
+    assert "stopped after step" in said[0]
+    said = finish(start(TINY, work, 2, 4))
+    assert "going on from step" in said[0]
+    np.testing.assert_allclose(losses(work), losses(whole), rtol=1e-5)
+    np.testing.assert_allclose(
+        np.load(work / tiny_run.PUBLISHED), np.load(whole / tiny_run.PUBLISHED), atol=1e-5
+    )
+
+
+def test_others_that_cannot_be_found_are_an_error(tmp_path: Path) -> None:
+    (said,) = finish(start(TINY, tmp_path / "run", 1, 1, "--distributed"), 2)
+    assert "--distributed finds no other processes" in said
+
+
+@pytest.mark.parametrize(("size", "near"), [(30, "28 or 32"), (3, "4"), (0, "4"), (-5, "4")])
+def test_a_batch_that_the_devices_do_not_divide(size: int, near: str, tmp_path: Path) -> None:
+    more = ("--batch-size", str(size))
+    (said,) = finish(start(("train.py", "lgd"), tmp_path / "run", 1, 4, *more), 2)
+    assert f"--batch-size {size} does not divide over 4 devices; {near} would" in said
