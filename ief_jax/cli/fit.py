@@ -440,7 +440,6 @@ def _write_pictures(
     faces = np.asarray(body.faces)
     photograph = functools.lru_cache(1)(lambda frame: _photograph(album, people, frame))
     names = _file_names(people)
-    lenses = [Intrinsics(*lens) for lens in zip(*fitted.intrinsics, strict=True)]
     for row, (name, vertices) in enumerate(_each("pictures", names, _vertices(body, fitted))):
         frame, person = int(people.frame[row]), int(people.person[row])
         one = fit_picture.Fit(
@@ -449,7 +448,7 @@ def _write_pictures(
             reprojected=np.asarray(fitted.keypoints[row]),
             vertices=vertices,
             view=WeakPerspective(fitted.scale[row], fitted.translation[row]),
-            intrinsics=lenses[row],
+            intrinsics=Intrinsics(fitted.inverse_focal[row], fitted.principal[row]),
             error=np.asarray(fitted.error[row]),
             person=person,
             title=f"{people.frame_names[frame]}, person {person}",

@@ -25,8 +25,8 @@ class Bodies(NamedTuple):
       betas: [..., B].
       scale: [...] pixels per metre, at the depth of the body's origin.
       translation: [..., 2] pixels, where the body's origin is seen.
-      intrinsics: of the lens, pixels, [...] and [..., 2]: a point is seen at
-        `camera.project(WeakPerspective(scale, translation), point, intrinsics)`.
+      inverse_focal: [...] of the lens, 1 / pixels; 0 for weak perspective.
+      principal: [..., 2] of the lens, pixels.
       joints: [..., 24, 3] metres.
       keypoints: [..., 27, 2] where the body's own keypoints are seen, pixels.
       error: [...] mean distance of the seen keypoints from these, pixels.
@@ -36,10 +36,21 @@ class Bodies(NamedTuple):
     betas: jax.Array
     scale: jax.Array
     translation: jax.Array
-    intrinsics: camera.Intrinsics
+    inverse_focal: jax.Array
+    principal: jax.Array
     joints: jax.Array
     keypoints: jax.Array
     error: jax.Array
+
+    @property
+    def view(self) -> camera.WeakPerspective:
+        """With `intrinsics`, the camera: points are seen at `camera.project`."""
+        return camera.WeakPerspective(self.scale, self.translation)
+
+    @property
+    def intrinsics(self) -> camera.Intrinsics:
+        """Of the lens, pixels."""
+        return camera.Intrinsics(self.inverse_focal, self.principal)
 
 
 class Trace(NamedTuple):
@@ -210,7 +221,8 @@ def _bodies(
         body.betas,
         view.scale,
         view.translation,
-        lens,
+        lens.inverse_focal,
+        lens.centre,
         points[: len(task.model.parents)],
         camera.project(view, task.selection @ points, lens),
         error * square.half,

@@ -19,7 +19,6 @@ from ief_jax import cli
 from ief_jax.body import joints, smpl
 from ief_jax.formats.detections import Detections
 from ief_jax.geometry import rotations, skeletons
-from ief_jax.geometry.camera import Intrinsics
 from ief_jax.lgd.fitting import Bodies
 from tests.helpers import tiny
 
@@ -168,7 +167,7 @@ def test_bodies_that_nobody_could_see_are_listed(capsys: pytest.CaptureFixture[s
     there = jnp.stack([square[0], 0.05 * square[0], square[0], 0.2 * square[0]])
     rest = jnp.zeros((4, 1))
     scale = jnp.array([1, 1, jnp.nan, 1.0])
-    fitted = Bodies(rest, rest, scale, rest, Intrinsics(scale, rest), rest, there, rest)
+    fitted = Bodies(rest, rest, scale, rest, scale, rest, rest, there, rest)
     kept, left, failed = fit._sound(fitted, people, Path("x.json"))
     assert left.person.tolist() == [0, 3] and len(kept.keypoints) == 2
     assert [(one.person, one.reason) for one in failed] == [

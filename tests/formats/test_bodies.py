@@ -50,7 +50,8 @@ def fitted(body: smpl.BodyModel) -> fitting.Bodies:
         scale=jnp.array([120.0, 80.0]),
         translation=jnp.array([[400.0, 300.0], [20.0, 700.0]]),
         # The first by a pinhole camera, the second by weak perspective
-        intrinsics=camera.Intrinsics(jnp.array([1e-3, 0.0]), jnp.array([[320.0, 240.0], [0, 0]])),
+        inverse_focal=jnp.array([1e-3, 0.0]),
+        principal=jnp.array([[320.0, 240.0], [0.0, 0.0]]),
         joints=jax.vmap(joints)(poses, betas),
         keypoints=jnp.asarray(rng.uniform(0, 300, (2, 27, 2)), jnp.float32),
         error=jnp.array([3.0, 4.0]),

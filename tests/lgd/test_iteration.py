@@ -53,9 +53,9 @@ def one(tree: Tree, index: int) -> Tree:
 
 def test_paper_network_has_its_4_3_million_parameters(task: reprojection.Problem) -> None:
     weights = jax.eval_shape(lambda: build.initial_weights(PAPER, task, jax.random.key(0)))
-    # (85 + 85 + 54) inputs, width 1000, two blocks of two layers, 85 outputs, with biases
-    expected = (224 + 1) * 1000 + 4 * 1001 * 1000 + 1001 * 85
-    assert sum(leaf.size for leaf in jax.tree.leaves(weights)) == expected == 4_314_085
+    # (85 + 85 + 3 * 27 + 3) inputs, width 1000, two blocks of two layers, 85 outputs, with biases
+    expected = (254 + 1) * 1000 + 4 * 1001 * 1000 + 1001 * 85
+    assert sum(leaf.size for leaf in jax.tree.leaves(weights)) == expected == 4_344_085
 
 
 @pytest.mark.parametrize("parameterisation", [parameters.AXIS_ANGLE, parameters.SIX_D])
@@ -160,7 +160,7 @@ def test_a_step_adds_what_the_network_says(task: reprojection.Problem) -> None:
     seen, _ = observed(task, 3)
 
     def network(shown: jax.Array) -> jax.Array:
-        assert shown.shape == (3, 2 * iteration.theta_size(task) + 54)
+        assert shown.shape == (3, 2 * iteration.theta_size(task) + 84)
         return jnp.full((3, iteration.theta_size(task)), 0.01)
 
     states, record = jax.jit(lambda o: iteration.unroll(task, iteration.proposal(network), o, 2))(

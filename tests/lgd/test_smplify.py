@@ -98,16 +98,16 @@ def test_the_data_term_is_geman_and_mcclures(
     points = problem.selection @ joints.positions(
         problem.model, smplify.body(truth, YAW), truth.betas
     )
-    view = camera.solve_weak(points, moved, confidence)
+    view = camera.solve_weak(points, moved, confidence**2)
     distance = np.linalg.norm(camera.project_weak(view, points) - moved, axis=-1)
     expected = sum(
-        c * r**2 / (1 + r**2 / 0.1**2) / (2 * 0.05**2)
+        c**2 * r**2 / (1 + r**2 / 0.1**2) / (2 * 0.05**2)
         for c, r in zip(np.asarray(confidence), distance, strict=True)
     )
     np.testing.assert_allclose(value(other, truth, 0.0), expected, rtol=1e-3)
-    # However far it goes, it costs no more than c rho_0^2 / (2 sigma^2) itself.
+    # However far it goes, it costs no more than c^2 rho_0^2 / (2 sigma^2) itself.
     assert distance[4] > 0.4
-    assert expected < 2 * 0.2 * 0.1**2 / (2 * 0.05**2)
+    assert expected < 2 * 0.2**2 * 0.1**2 / (2 * 0.05**2)
 
 
 def test_the_gradient_is_that_of_finite_differences(
