@@ -77,11 +77,11 @@ def keypoints(
 
 def _load(checkpoint: str, selector: str) -> "Estimator":
     keep_compilations()
-    from ief_jax.ief import augmentation, confidence, estimation
+    from ief_jax.ief import confidence, estimation
 
     estimator = estimation.load(checkpoint, selector)
     configuration = estimator.checkpoint.configuration
-    augmentations = augmentation.scales_and_mirror(configuration.joints)
+    augmentations = estimation.default_augmentations(configuration)
     if not confidence.calibration_for(configuration, augmentations):
         say(
             f"{checkpoint} has no calibration: confidences are not estimated, all are written as 1 "

@@ -37,7 +37,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
         "refine_box",
         lambda selector, image, marked: Box(float(marked[0]), float(marked[1]), side),
     )
-    monkeypatch.setattr(prediction, "predict", dots.predict)
+    monkeypatch.setattr(prediction, "predict_with_presence", dots.predict)
     monkeypatch.setattr(build, "check_checkpoint", lambda checkpoint, source: None)
     monkeypatch.setattr(ief_checkpoints, "load", lambda name: dots.CHECKPOINT)
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")

@@ -27,7 +27,7 @@ def test_regression_gives_back_the_probabilities() -> None:
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     """What data sets are asked for: each has twelve people, of whom one joint is not found."""
-    monkeypatch.setattr(prediction, "predict", dots.predict)
+    monkeypatch.setattr(prediction, "predict_with_presence", dots.predict)
     asked: list[tuple[object, ...]] = []
 
     def load(*words: object) -> tuple[list[Person], tuple[str, ...]]:
