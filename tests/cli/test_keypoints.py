@@ -222,7 +222,7 @@ def test_what_is_written_is_fitted(
     assert run(tmp_path / "photo.jpg", "--output", output, "--point", 150, 120) == 0
     arguments = ("--output", fits, "--checkpoint", trained, "--no-pictures")
     assert cli.main(["fit", *map(str, (output, *arguments))]) == 0
-    assert "1 person in 1 frame, skeleton BODY_25 (as stated)" in capsys.readouterr().err
+    assert "1 person in 1 frame, skeleton LSP_14 (names in the file)" in capsys.readouterr().err
     found = detection_files.read(output)
     wrist = found.names.index("left_wrist")
     expected = [dots.pose(ONE, HEIGHT)[LSP_14.index("left_wrist")]]
