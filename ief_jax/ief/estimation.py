@@ -66,7 +66,7 @@ def load(name: str | Path = "released", selector: str | Path = "released") -> Es
     """A checkpoint and a scale selector, each shipped or written by `train.py`.
 
     Args:
-      name: `released`; or a folder that `train.py ief` wrote, or the file in it.
+      name: `released` or `lsp`; or a folder that `train.py ief` wrote, or the file in it.
       selector: `released`; or a folder that `train.py scale` wrote, or the file in it.
 
     Raises:

@@ -183,10 +183,15 @@ def test_presence_comes_out_of_the_mirror(
     np.testing.assert_array_equal(presence[1], rising[opposite(LSP_14)])
 
 
-def test_the_shipped_checkpoint_brings_its_calibration() -> None:
+def test_the_shipped_checkpoints_bring_their_calibration() -> None:
     configuration = ief_checkpoints.load("released").configuration
+    assert configuration.calibration == (-6.67, -0.99, -0.33, -0.42)
+    assert estimation.default_augmentations(configuration) == SEVERAL[:2]
+    assert confidence.calibration_for(configuration, SEVERAL[:2]) == configuration.calibration
+    assert confidence.calibration_for(configuration, SEVERAL) == ()
+    configuration = ief_checkpoints.load("lsp").configuration
     assert configuration.calibration == (-5.68, -1.25, -0.25)
-    assert configuration.calibrated_for == "scales_and_mirror"
+    assert estimation.default_augmentations(configuration) == SEVERAL
     assert confidence.calibration_for(configuration, SEVERAL) == CALIBRATION
 
 
