@@ -106,7 +106,7 @@ def test_an_estimate_without_confidence_is_still_there(
     path = tmp_path / "photo_keypoints.json"
     keypoints.write(path, people[0], 0 * people[1], skeletons.LSP_14, MARKED, "photo.jpg")
     found = detections.usable(detections.to_union(detection_files.read(path)))[0]
-    assert (found.confidence > 0).sum(1).tolist() == [13, 13]
+    assert (found.confidence > 0).sum(1).tolist() == [14, 14]
     assert json.loads(path.read_text())["confidence_estimated"] is True
 
 
