@@ -84,7 +84,7 @@ def test_labels_follow_a_random_crop_and_change_sides_in_the_mirror(person: Pict
         # The spot of a row's own colour, or in the mirror of the other side's; without a turn
         # it is the left one that lies on the left.
         for order in (np.arange(3), np.asarray(MIRROR)):
-            spots = np.stack([peak(np.asarray(image), channel) for channel in order])
+            spots = np.stack([peak(np.asarray(image), int(channel)) for channel in order])
             close = np.linalg.norm(spots - found.points, axis=-1) < 4
             if inside.all() and close.all():
                 seen.add(tuple(order.tolist()))
