@@ -43,7 +43,7 @@ def main() -> None:
 
 def keypoints(photograph: Image.Image) -> Image.Image:
     """IEF: the pose after some of its corrections."""
-    estimator = estimation.load("released")
+    estimator = estimation.load("lsp")
     marked = (np.array(photograph.size) - 1) / 2
     found = estimation.estimate(estimator, photograph, marked)
     names = estimator.checkpoint.configuration.joints

@@ -21,6 +21,8 @@ Backbone = Literal[
     "small",
 ]
 """`ief_jax.ief.backbones.NAMED`."""
+Augment = Literal["none", "mirror", "scales_and_mirror"]
+"""`ief_jax.ief.augmentation.NAMED`."""
 Variant = Literal[
     "ief",
     "direct",
@@ -142,7 +144,7 @@ class Evaluate:
       box: selector for the one that the scale selector arrives at, nine for the one
         of the paper's nine that it prefers, truth for 1.2 times the person's true height.
       augment: test-time augmentation, of which the median is taken: none as in the paper, or
-        scales_and_mirror as ief-jax keypoints does.
+        mirror or scales_and_mirror as ief-jax keypoints does.
       selector: the scale selector: released, or a folder that train.py scale wrote.
       box_refinements: how often the box is replaced by the one that fits the keypoints found in it.
         0 in the paper; by default 1, if the network knows the whole body.
@@ -158,7 +160,7 @@ class Evaluate:
     checkpoint: str = "released"
     steps: int | None = None
     box: Literal["selector", "nine", "truth"] = "selector"
-    augment: Literal["none", "scales_and_mirror"] = "none"
+    augment: Augment = "none"
     box_refinements: int | None = None
     selector: str = "released"
     count: int | None = None
@@ -220,6 +222,7 @@ class Calibrate:
       dataset: data sets whose validation people are taken.
       data_dir: the folder that holds lsp/, lspet/, ... as they were released.
       count: people of each data set, chosen at random.
+      augment: the test-time augmentation that it holds for, with which ief-jax keypoints will run.
     """
 
     checkpoint: str
@@ -227,6 +230,7 @@ class Calibrate:
     dataset: tuple[KeypointSet, ...] = ("lsp", "lspet")
     data_dir: Path = Path("downloads")
     count: int = 100
+    augment: Literal["mirror", "scales_and_mirror"] = "scales_and_mirror"
 
 
 @dataclass(frozen=True)

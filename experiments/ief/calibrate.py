@@ -2,7 +2,8 @@
 
 Fits the logistic regression of `confidence.joint_confidence` to validation people in boxes of their
 true size, writes it into the checkpoint, and prints it with how well it ranks and how well it is
-calibrated.
+calibrated. With a network that says what can be seen, joints that are not annotated count as well:
+they are not there, so nothing is right.
 """
 
 import dataclasses
@@ -21,8 +22,6 @@ from ief_jax.ief.checkpoints import Checkpoint
 from ief_jax.io.files import InputError, output_folder
 from ief_jax.viz import keypoint_report
 
-AUGMENTATION = "scales_and_mirror"
-"""What the calibration is fitted with, and holds for: `ief-jax keypoints` augments so."""
 FEWEST = 10
 """Right joints, and wrong ones, without which nothing is fitted."""
 
@@ -45,7 +44,7 @@ def run(arguments: Calibrate) -> None:
         people, names = sets.load(name, arguments.data_dir, "validation")
         rows = np.random.default_rng(0).permutation(len(people))[: arguments.count]
         for row in tqdm(np.sort(rows), desc=name, unit="person"):
-            found = _predict(checkpoint, people[row], names)
+            found = _predict(checkpoint, people[row], names, arguments.augment)
             doubts.append(found[0])
             hits.append(found[1])
     x, hit = np.concatenate(doubts), np.concatenate(hits)
@@ -58,7 +57,7 @@ def run(arguments: Calibrate) -> None:
     calibrated = dataclasses.replace(
         checkpoint.configuration,
         calibration=tuple(float(weight) for weight in weights),
-        calibrated_for=AUGMENTATION,
+        calibrated_for=arguments.augment,
     )
     written = checkpoints.reconfigure(arguments.checkpoint, calibrated, arguments.output)
     print(f"{written}: calibration {', '.join(f'{weight:.2f}' for weight in weights)}")
@@ -79,26 +78,27 @@ def regression(x: np.ndarray, hit: np.ndarray) -> np.ndarray:
 
 
 def _predict(
-    checkpoint: Checkpoint, person: Person, names: tuple[str, ...]
+    checkpoint: Checkpoint, person: Person, names: tuple[str, ...], augment: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What speaks against each annotated joint [M, 2], and whether it is right [M]."""
+    """What speaks against each joint that counts [M, 2 or 3], and whether it is right [M]."""
     configuration = checkpoint.configuration
     x, y = person.marked.tolist()
     box = Box(x, y, crops.PERSON * person.height)
-    augmentations = augmentation.NAMED[AUGMENTATION](configuration.joints)
+    augmentations = augmentation.NAMED[augment](configuration.joints)
     photograph = decode(person.image, person.name)
     augmented = augmentation.person_crops(
         photograph, person.marked, box, augmentations, configuration.size
     )
-    (paths,) = augmentation.predict_paths(checkpoint, [augmented], None, len(augmentations))
+    (looked,) = augmentation.predict_paths(checkpoint, [augmented], None, len(augmentations))
     common = [joint for joint in configuration.joints if joint in names]
     own = metrics.rows(common, configuration.joints)
     true = metrics.rows(common, names)
     torso = metrics.torso_diameter(person.points, person.annotated, names)
-    counted = person.annotated[true] & np.isfinite(torso)
-    hits = metrics.within(
-        confidence.combine(paths, box.side, ()).path[-1, own],
+    annotated = person.annotated[true]
+    counted = (annotated | (looked.presence is not None)) & np.isfinite(torso)
+    hits = annotated & metrics.within(
+        confidence.combine(looked, box.side, ()).path[-1, own],
         person.points[true],
         metrics.PCK_SHARE * torso,
     )
-    return confidence.disagreement(paths, box.side)[own][counted], hits[counted]
+    return confidence.disagreement(looked, box.side)[own][counted], hits[counted]

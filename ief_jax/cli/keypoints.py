@@ -43,7 +43,8 @@ def keypoints(
       output: folder for the results; made if missing.
       point: x and y in pixels of a point on the person, from the upper left corner of the
         photograph held upright; once for each person. Without it, the middle of the photograph.
-      checkpoint: released, or a folder that train.py ief wrote.
+      checkpoint: released; lsp, smaller and trained on sportsmen alone; or a folder that train.py
+        ief wrote.
       selector: of the part of the photograph that fits the person: released, or a folder that
         train.py scale wrote.
       pictures: draw the keypoints over the photographs.
@@ -77,11 +78,11 @@ def keypoints(
 
 def _load(checkpoint: str, selector: str) -> "Estimator":
     keep_compilations()
-    from ief_jax.ief import augmentation, confidence, estimation
+    from ief_jax.ief import confidence, estimation
 
     estimator = estimation.load(checkpoint, selector)
     configuration = estimator.checkpoint.configuration
-    augmentations = augmentation.scales_and_mirror(configuration.joints)
+    augmentations = estimation.default_augmentations(configuration)
     if not confidence.calibration_for(configuration, augmentations):
         say(
             f"{checkpoint} has no calibration: confidences are not estimated, all are written as 1 "

@@ -23,7 +23,7 @@ def write(
     marked: np.ndarray,
     image: str,
 ) -> None:
-    """Writes the people of one photograph, so that OpenPose's readers (and `detections`) read them.
+    """Writes the people of one photograph, so that OpenPose's readers read them.
 
     The JSON object holds, beside OpenPose's own fields:
       skeleton: the layout of `pose_keypoints_2d`.
@@ -31,7 +31,7 @@ def write(
       keypoint_names: as given.
       confidence_estimated: false where no confidence was given; all are 1 then.
       people[i].keypoints_2d: x, y, confidence of each of `keypoint_names`, those too that
-        BODY_25 has not.
+        BODY_25 has not. `detection_files` reads these.
       people[i].marked_point: x, y.
 
     A keypoint of BODY_25 that is not among `names` is the mean of those that OpenPose defines it

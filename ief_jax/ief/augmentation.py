@@ -12,6 +12,7 @@ from ief_jax.geometry import crops, skeletons
 from ief_jax.geometry.crops import Box
 from ief_jax.ief import prediction
 from ief_jax.ief.checkpoints import Checkpoint
+from ief_jax.ief.prediction import Prediction
 
 
 class Augmentation(NamedTuple):
@@ -44,19 +45,22 @@ class PersonCrops(NamedTuple):
     augmentations: tuple[Augmentation, ...]
 
 
-def scales_and_mirror(joints: Sequence[str]) -> tuple[Augmentation, ...]:
+def scales_and_mirror(
+    joints: Sequence[str], scales: Sequence[float] = SCALES
+) -> tuple[Augmentation, ...]:
     """Boxes a little smaller and larger, each as it is and, if left and right can change places
     (a network may know the left knee alone), mirrored."""
     other = {"left": "right", "right": "left"}
     split = [joint.partition("_") for joint in joints]
     paired = all(side not in other or f"{other[side]}_{part}" in joints for side, _, part in split)
     return tuple(
-        Augmentation(size, flip) for size in SCALES for flip in ((False, True)[: 1 + paired])
+        Augmentation(size, flip) for size in scales for flip in ((False, True)[: 1 + paired])
     )
 
 
 NAMED: Mapping[str, Callable[[Sequence[str]], tuple[Augmentation, ...]]] = {
     "none": lambda joints: IDENTITY,
+    "mirror": lambda joints: scales_and_mirror(joints, (1.0,)),
     "scales_and_mirror": scales_and_mirror,
 }
 """Augmentations of networks with given joints, by name."""
@@ -91,7 +95,7 @@ def person_crops(
 
 def predict_paths(
     checkpoint: Checkpoint, crops_of_people: Sequence[PersonCrops], steps: int | None, batch: int
-) -> list[np.ndarray]:
+) -> list[Prediction]:
     """y_0 .. y_T of each augmented crop of each person.
 
     Args:
@@ -101,7 +105,7 @@ def predict_paths(
       batch: crops to compute at a time; each number is compiled once.
 
     Returns:
-      [V, T + 1, K, 2] a person, pixels of the photograph.
+      A person's paths [V, T + 1, K, 2] in pixels of the photograph, and presence [V, K].
 
     Raises:
       KeyError: a crop is mirrored, and the network has a joint of one side only.
@@ -110,12 +114,13 @@ def predict_paths(
     images = np.concatenate([one.images for one in crops_of_people])
     marked = np.concatenate([one.marked for one in crops_of_people])
 
-    def predict(images: np.ndarray, marked: np.ndarray) -> jax.Array:
-        return prediction.predict(checkpoint, images, marked, steps)
+    def predict(images: np.ndarray, marked: np.ndarray) -> Prediction:
+        return prediction.predict_with_presence(checkpoint, images, marked, steps)
 
-    found = np.asarray(batches.map_in_chunks(predict, batch, images, marked))
+    found = batches.map_in_chunks(predict, batch, images, marked)
     ends = np.cumsum([len(one.augmentations) for one in crops_of_people])
-    each = np.split(found, ends[:-1])
+    rows = map(slice, [0, *ends[:-1]], ends)
+    each = [jax.tree.map(lambda part, r=r: part[r], found) for r in rows]
     size, names = checkpoint.configuration.size, checkpoint.configuration.joints
     return [
         _to_photograph(one, mine, size, names)
@@ -124,16 +129,20 @@ def predict_paths(
 
 
 def _to_photograph(
-    one: PersonCrops, found: np.ndarray, size: int, names: Sequence[str]
-) -> np.ndarray:
+    one: PersonCrops, found: Prediction, size: int, names: Sequence[str]
+) -> Prediction:
     """Takes [V, T + 1, K, 2] from pixels of the crops to the photograph's, out of the mirror."""
     paths = []
-    each = zip(one.augmentations, one.boxes, found.astype(np.float64), strict=True)
-    for augmentation, window, path in each:
+    presence = None if found.presence is None else np.array(found.presence, np.float64)
+    each = zip(one.augmentations, one.boxes, np.asarray(found.path, np.float64), strict=True)
+    for row, (augmentation, window, path) in enumerate(each):
         if augmentation.mirrored:
-            path = _mirror(path, size)[:, skeletons.opposite(names)]
+            order = skeletons.opposite(names)
+            path = _mirror(path, size)[:, order]
+            if presence is not None:
+                presence[row] = presence[row, order]
         paths.append(crops.to_image(path, window, size))
-    return np.stack(paths)
+    return Prediction(np.stack(paths), presence)
 
 
 def _mirror(points: np.ndarray, size: int) -> np.ndarray:

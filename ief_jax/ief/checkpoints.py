@@ -6,7 +6,7 @@ from ief_jax.ief.config import IEFConfig
 from ief_jax.io.checkpoint_files import CheckpointFormat, Weights
 
 FORMAT = "ief_jax-ief-1"
-SHIPPED = {"released": "keypoints.npz"}
+SHIPPED = {"released": "keypoints.npz", "lsp": "keypoints_lsp.npz"}
 """Names of the shipped checkpoints, and their files in the package's assets."""
 
 

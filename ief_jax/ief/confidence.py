@@ -15,6 +15,7 @@ from ief_jax import checks
 from ief_jax.ief import augmentation
 from ief_jax.ief.augmentation import Augmentation
 from ief_jax.ief.config import IEFConfig
+from ief_jax.ief.prediction import Prediction
 
 
 class Estimate(NamedTuple):
@@ -22,8 +23,8 @@ class Estimate(NamedTuple):
 
     Attributes:
       path: [T + 1, K, 2] pixels of the photograph: y_0 .. y_T.
-      confidence: [K] in [0, 1], how likely y_T is to be right; None where it is not known: the
-        checkpoint is not calibrated for the augmentations, or nothing was corrected (T = 0).
+      confidence: [K] in [0, 1], how likely y_T is to be there and right; None where that is not
+        known: the checkpoint is not calibrated for the augmentations, or nothing was corrected.
     """
 
     path: np.ndarray
@@ -40,26 +41,26 @@ def calibration_for(
     return configuration.calibration
 
 
-def combine(paths: np.ndarray, side: float, calibration: Sequence[float]) -> Estimate:
+def combine(found: Prediction, side: float, calibration: Sequence[float]) -> Estimate:
     """One estimate of several, and how sure it is.
 
     Args:
-      paths: [V, T + 1, K, 2] pixels.
+      found: paths [V, T + 1, K, 2] in pixels, and presence [V, K].
       side: of the box that fits the person, pixels.
       calibration: from `calibration_for`; empty for no confidence.
     """
-    checks.arrays(("paths", paths, "[V, steps, K, 2] pixels of the photograph"))
-    path = np.median(paths, 0)
+    checks.arrays(("paths", found.path, "[V, steps, K, 2] pixels of the photograph"))
+    path = np.median(found.path, 0)
     if not calibration or len(path) < 2:
         return Estimate(path, None)
-    return Estimate(path, joint_confidence(paths, side, calibration))
+    return Estimate(path, joint_confidence(found, side, calibration))
 
 
-def joint_confidence(paths: np.ndarray, side: float, calibration: Sequence[float]) -> np.ndarray:
-    """How likely each joint is to be right, from `disagreement`.
+def joint_confidence(found: Prediction, side: float, calibration: Sequence[float]) -> np.ndarray:
+    """How likely each joint is to be there and right, from `disagreement`.
 
     Args:
-      paths: [V, T + 1, K, 2] pixels; T at least 1.
+      found: paths [V, T + 1, K, 2] in pixels, T at least 1; presence [V, K].
       side: of the box that fits the person, pixels.
       calibration: constant and weights of the logistic regression.
 
@@ -68,26 +69,31 @@ def joint_confidence(paths: np.ndarray, side: float, calibration: Sequence[float
     """
     constant, *weights = calibration
     # P(right) = 1 / (1 + exp(-(w_0 + d w)))
-    return 1 / (1 + np.exp(-(constant + disagreement(paths, side) @ np.array(weights))))
+    return 1 / (1 + np.exp(-(constant + disagreement(found, side) @ np.array(weights))))
 
 
-def disagreement(paths: np.ndarray, side: float) -> np.ndarray:
+def disagreement(found: Prediction, side: float) -> np.ndarray:
     """What speaks against each joint: [K, 2], the more, the worse.
 
     The first is how far the augmented estimates are apart, the second how far the last correction
     still went (corrections die out where the network sees that the joint is in its place):
-    logarithms of root mean squares over the augmentations, in sides of the box.
+    logarithms of root mean squares over the augmentations, in sides of the box. [K, 3] where the
+    network says what can be seen: the third is the mean logit of that, its sign changed.
 
     Args:
-      paths: [V, T + 1, K, 2] pixels; T at least 1.
+      found: paths [V, T + 1, K, 2] in pixels, T at least 1; presence [V, K].
       side: of the box that fits the person, pixels.
     """
+    paths = np.asarray(found.path)
     checks.arrays(("paths", paths, "[V, steps, K, 2] pixels of the photograph"))
     checks.count("paths: states of each", paths.shape[1], least=2)
     last = paths[:, -1]
     apart = np.square(last - last.mean(0)).sum(-1).mean(0)
     moving = np.square(last - paths[:, -2]).sum(-1).mean(0)
-    return 0.5 * np.log(np.stack([apart, moving], -1) / side**2 + _RESOLUTION**2)
+    doubts = 0.5 * np.log(np.stack([apart, moving], -1) / side**2 + _RESOLUTION**2)
+    if found.presence is None:
+        return doubts
+    return np.concatenate([doubts, -np.asarray(found.presence).mean(0)[:, None]], -1)
 
 
 _RESOLUTION = 1e-3

@@ -10,7 +10,7 @@ from ief_jax.io.json_config import JsonConfig, require_between, require_names
 
 MAX_CORRECTION = 20 / 224
 """L, as a share of the crop's side."""
-CALIBRATION_SIZE = 3
+CALIBRATION_SIZES = (3, 4)
 """The constant, and a weight for each column of `confidence.disagreement`."""
 
 
@@ -61,10 +61,10 @@ class IEFConfig(JsonConfig):
         require_between("steps", self.steps, 0, 1000)
         require_between("heatmap_stage", self.heatmap_stage, 0, 1000)
         require_between("pool_size", self.pool_size, 1, 1000)
-        if len(self.calibration) not in (0, CALIBRATION_SIZE):
+        if len(self.calibration) not in (0, *CALIBRATION_SIZES):
             raise ValueError(
                 f"configuration field 'calibration' is {self.calibration}, expected nothing or "
-                f"{CALIBRATION_SIZE} numbers"
+                f"{' or '.join(map(str, CALIBRATION_SIZES))} numbers"
             )
 
 

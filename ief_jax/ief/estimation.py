@@ -25,6 +25,8 @@ from ief_jax.ief import checkpoints as ief_checkpoints
 from ief_jax.ief.augmentation import IDENTITY, Augmentation
 from ief_jax.ief.checkpoints import Checkpoint
 from ief_jax.ief.confidence import Estimate
+from ief_jax.ief.config import IEFConfig
+from ief_jax.ief.prediction import Prediction
 from ief_jax.ief.scale_selector import checkpoints as scale_selector_checkpoints
 from ief_jax.ief.scale_selector import selection
 from ief_jax.ief.scale_selector.checkpoints import Selector
@@ -54,11 +56,17 @@ def box_refinements(joints: Sequence[str]) -> int:
     return BOX_REFINEMENTS if set(joints) >= _EXTREMITIES else 0
 
 
+def default_augmentations(configuration: IEFConfig) -> tuple[Augmentation, ...]:
+    """Those that the checkpoint is calibrated for, or `augmentation.scales_and_mirror`."""
+    name = configuration.calibrated_for or "scales_and_mirror"
+    return augmentation.NAMED[name](configuration.joints)
+
+
 def load(name: str | Path = "released", selector: str | Path = "released") -> Estimator:
     """A checkpoint and a scale selector, each shipped or written by `train.py`.
 
     Args:
-      name: `released`; or a folder that `train.py ief` wrote, or the file in it.
+      name: `released` or `lsp`; or a folder that `train.py ief` wrote, or the file in it.
       selector: `released`; or a folder that `train.py scale` wrote, or the file in it.
 
     Raises:
@@ -85,7 +93,7 @@ def estimate(
       estimator: from `load`.
       photograph: in RGB.
       marked: [2] pixels, a point on the person.
-      augmentations: of which the median is taken; `augmentation.scales_and_mirror` by default.
+      augmentations: of which the median is taken; `default_augmentations` by default.
       steps: T; the checkpoint's own number by default.
 
     Returns:
@@ -99,7 +107,7 @@ def estimate(
         raise ValueError(f"marked: expected finite pixels, got {marked}")
     configuration = estimator.checkpoint.configuration
     joints = configuration.joints
-    augmentations = augmentations or augmentation.scales_and_mirror(joints)
+    augmentations = augmentations or default_augmentations(configuration)
     box = selection.refine_box(estimator.selector, photograph, marked)
     (found,), (box,) = estimate_paths(
         estimator.checkpoint,
@@ -122,7 +130,7 @@ def estimate_paths(
     refinements: int,
     steps: int | None,
     batch: int,
-) -> tuple[list[np.ndarray], list[Box]]:
+) -> tuple[list[Prediction], list[Box]]:
     """Every correction of the keypoints of several people, and the boxes they were found in.
 
     Args:
@@ -135,12 +143,12 @@ def estimate_paths(
       batch: crops to compute at a time; each number is compiled once.
 
     Returns:
-      y_0 .. y_T of each augmentation in the last box, [V, T + 1, K, 2] pixels of the photograph for
-      each person; the last boxes.
+      Of each person y_0 .. y_T with each augmentation in the last box, [V, T + 1, K, 2] pixels of
+      the photograph, and presence [V, K]; the last boxes.
     """
     configuration = checkpoint.configuration
 
-    def found(boxes: Sequence[Box], augmentations: Sequence[Augmentation]) -> list[np.ndarray]:
+    def found(boxes: Sequence[Box], augmentations: Sequence[Augmentation]) -> list[Prediction]:
         crops_of_people = [
             augmentation.person_crops(
                 photograph, np.array([box.x, box.y]), box, augmentations, configuration.size
@@ -151,7 +159,8 @@ def estimate_paths(
 
     boxes = list(boxes)
     for _ in range(refinements):
-        pairs = zip(boxes, found(boxes, IDENTITY), strict=True)
+        paths = [np.asarray(one.path) for one in found(boxes, IDENTITY)]
+        pairs = zip(boxes, paths, strict=True)
         boxes = [refine_box(box, path[0, -1], configuration.joints) for box, path in pairs]
     return found(boxes, augmentations), boxes
 

@@ -62,10 +62,22 @@ def correction(
     As in the paper nothing bounds it: the network is trained on corrections that are bounded.
     `apply_bound` bounds it where the configuration says so.
     """
+    correct = correction_and_presence(configuration, weights, features)
+    return lambda y, step: correct(y, step)[0]
+
+
+def correction_and_presence(
+    configuration: IEFConfig, weights: Weights, features: ImageFeatures
+) -> Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array | None]]:
+    """As `correction`, to be run by `loop.refine_traced`.
+
+    Beside e_t it gives logits [N, K] of whether each keypoint can be seen, of backbones that put
+    them out (`Backbone.presence`), or else None.
+    """
     module = build.network(configuration)
     size = (configuration.size, configuration.size)
 
-    def correct(y: jax.Array, step: jax.Array) -> jax.Array:
+    def correct(y: jax.Array, step: jax.Array) -> tuple[jax.Array, jax.Array | None]:
         del step
         checks.arrays(
             ("y", y, "[N, K, 2] keypoints, pixels of the crops"),
@@ -80,7 +92,8 @@ def correction(
             weights, features.encoded, factors.rows, factors.columns, method="correct"
         )
         numbers = jnp.asarray(found)
-        return module.corrections(numbers, y, configuration.size, configuration.max_correction)
+        e = module.corrections(numbers, y, configuration.size, configuration.max_correction)
+        return e, module.presence(numbers)
 
     return correct
 

@@ -1,6 +1,7 @@
 """Keypoints of people in square crops: all corrections, compiled."""
 
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,19 @@ from ief_jax.ief import iteration
 from ief_jax.ief.checkpoints import Checkpoint
 from ief_jax.ief.config import IEFConfig
 from ief_jax.io.checkpoint_files import Weights
+
+
+class Prediction(NamedTuple):
+    """Keypoints of N people.
+
+    Attributes:
+      path: [N, T + 1, K, 2] y_0 .. y_T, pixels of the crops.
+      presence: [N, K] logits of whether each keypoint can be seen, as the last step saw it; None
+        where the network does not say, or no step was made.
+    """
+
+    path: jax.Array | np.ndarray
+    presence: jax.Array | np.ndarray | None
 
 
 def predict(
@@ -32,6 +46,13 @@ def predict(
       ValueError: an argument has another shape or dtype; or, where values are there (not while
         tracing), images are in 0 to 1 or anything is not finite.
     """
+    return jnp.asarray(predict_with_presence(checkpoint, images, marked, steps).path)
+
+
+def predict_with_presence(
+    checkpoint: Checkpoint, images: ArrayLike, marked: ArrayLike, steps: int | None = None
+) -> Prediction:
+    """As `predict`, and whether each keypoint can be seen."""
     configuration = checkpoint.configuration
     count = configuration.steps if steps is None else steps
     checks.count("steps", count)
@@ -65,11 +86,15 @@ def _predict(
     weights: Weights,
     images: jax.Array,
     marked: jax.Array,
-) -> jax.Array:
+) -> Prediction:
     features = iteration.encode_image(configuration, weights["network"], images, marked)
     start = jnp.broadcast_to(weights["start"], (len(images), *weights["start"].shape))
-    correct = iteration.correction(configuration, weights["network"], features)
-    path = loop.refine(
-        lambda y, t: iteration.apply_bound(configuration, correct(y, t)), start, steps
-    )
-    return jnp.moveaxis(path, 0, 1)
+    correct = iteration.correction_and_presence(configuration, weights["network"], features)
+
+    def bounded(y: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+        e, presence = correct(y, t)
+        return iteration.apply_bound(configuration, e), presence
+
+    path, presence = loop.refine_traced(bounded, start, steps)
+    last = None if presence is None or not steps else presence[-1]
+    return Prediction(jnp.moveaxis(path, 0, 1), last)

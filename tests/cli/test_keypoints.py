@@ -37,7 +37,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
         "refine_box",
         lambda selector, image, marked: Box(float(marked[0]), float(marked[1]), side),
     )
-    monkeypatch.setattr(prediction, "predict", dots.predict)
+    monkeypatch.setattr(prediction, "predict_with_presence", dots.predict)
     monkeypatch.setattr(build, "check_checkpoint", lambda checkpoint, source: None)
     monkeypatch.setattr(ief_checkpoints, "load", lambda name: dots.CHECKPOINT)
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
@@ -222,15 +222,16 @@ def test_what_is_written_is_fitted(
     assert run(tmp_path / "photo.jpg", "--output", output, "--point", 150, 120) == 0
     arguments = ("--output", fits, "--checkpoint", trained, "--no-pictures")
     assert cli.main(["fit", *map(str, (output, *arguments))]) == 0
-    assert "1 person in 1 frame, skeleton BODY_25 (as stated)" in capsys.readouterr().err
+    assert "1 person in 1 frame, skeleton LSP_14 (names in the file)" in capsys.readouterr().err
     found = detection_files.read(output)
     wrist = found.names.index("left_wrist")
     expected = [dots.pose(ONE, HEIGHT)[LSP_14.index("left_wrist")]]
     np.testing.assert_allclose(found.points[:, wrist], expected, atol=1.5)
     with np.load(fits / "bodies.npz") as file:
-        np.testing.assert_allclose(file["points"][:, 7], expected, atol=1.5)
-        assert file["skeleton"] == "COCO_18"
-        assert (file["confidence"] > 0).sum() == 13
+        wrist = file["keypoint_names"].tolist().index("left_wrist")
+        np.testing.assert_allclose(file["points"][:, wrist], expected, atol=1.5)
+        # Upper neck and head top too.
+        assert (file["confidence"] > 0).sum() == 14
         assert file["frame_names"].tolist() == ["photo"]
 
 

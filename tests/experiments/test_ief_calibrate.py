@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from experiments.ief import calibrate
 from experiments.ief.arguments import Calibrate
 from ief_jax.geometry.skeletons import LSP_14
 from ief_jax.ief import augmentation, checkpoints, confidence, prediction
+from ief_jax.ief.prediction import Prediction
 from ief_jax.io.files import InputError
 from tests.helpers import dots
 
@@ -27,7 +29,7 @@ def test_regression_gives_back_the_probabilities() -> None:
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     """What data sets are asked for: each has twelve people, of whom one joint is not found."""
-    monkeypatch.setattr(prediction, "predict", dots.predict)
+    monkeypatch.setattr(prediction, "predict_with_presence", dots.predict)
     asked: list[tuple[object, ...]] = []
 
     def load(*words: object) -> tuple[list[Person], tuple[str, ...]]:
@@ -78,6 +80,26 @@ def test_another_file_may_be_written(tmp_path: Path, asked: list[tuple[object, .
     calibrate.run(arguments)
     assert path.read_bytes() == content
     assert checkpoints.load(output).configuration.calibration
+
+
+def test_joints_that_are_not_there_count_where_the_network_says_what_can_be_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    person = dots.person(0)
+    there = np.arange(14) > 0
+    person = dataclasses.replace(person, annotated=there, visible=there)
+
+    def predict(*asked: Any) -> Prediction:
+        path, _ = dots.predict(*asked)
+        return Prediction(path, np.full((len(path), 14), 2.0, np.float32))
+
+    monkeypatch.setattr(prediction, "predict_with_presence", dots.predict)
+    doubts, hits = calibrate._predict(dots.UNCALIBRATED, person, LSP_14, "mirror")
+    assert doubts.shape == (13, 2) and hits.all()
+    monkeypatch.setattr(prediction, "predict_with_presence", predict)
+    doubts, hits = calibrate._predict(dots.UNCALIBRATED, person, LSP_14, "mirror")
+    np.testing.assert_array_equal(hits, there)
+    np.testing.assert_allclose(doubts[:, 2], -2)
 
 
 def test_what_cannot_be_calibrated_is_named(

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,7 @@ from experiments.ief import evaluate
 from experiments.ief.arguments import Evaluate
 from ief_jax.geometry.skeletons import COCO_17, LSP_14, opposite
 from ief_jax.ief import build, checkpoints, prediction
+from ief_jax.ief.prediction import Prediction
 from ief_jax.ief.scale_selector import checkpoints as selectors
 from ief_jax.ief.scale_selector import config, networks
 from ief_jax.io.files import InputError
@@ -26,7 +28,7 @@ from tests.helpers import dots
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """`eval.py ief` with a data set of six people, whose dots are found unless ..."""
-    monkeypatch.setattr(prediction, "predict", dots.predict)
+    monkeypatch.setattr(prediction, "predict_with_presence", dots.predict)
     monkeypatch.setattr(build, "check_checkpoint", lambda checkpoint, source: None)
     monkeypatch.setattr(checkpoints, "load", lambda name: dots.CHECKPOINT)
     monkeypatch.setattr(sets, "load", lambda *asked: (people(), LSP_14))
@@ -119,7 +121,11 @@ def test_other_sides_are_told(
     command: Callable[..., int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     swapped = opposite(LSP_14)
-    monkeypatch.setattr(prediction, "predict", lambda *asked: dots.predict(*asked)[:, :, swapped])
+
+    def mistaken(*asked: Any) -> Prediction:
+        return Prediction(dots.predict(*asked).path[:, :, swapped], None)
+
+    monkeypatch.setattr(prediction, "predict_with_presence", mistaken)
     assert command("--box", "truth", "--json", tmp_path / "figures.json") == 0
     found = json.loads((tmp_path / "figures.json").read_text())
     # The hips of these people are so close together that each is right for both.

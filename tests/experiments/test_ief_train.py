@@ -115,7 +115,7 @@ def test_the_variance_of_the_heatmaps_weights() -> None:
     for name, part in found.items():
         jax.tree.map(np.testing.assert_array_equal, part, first["params"][name])
     # Those of a checkpoint to start from stay as they are.
-    going_on = dataclasses.replace(arguments, initial="released")
+    going_on = dataclasses.replace(arguments, initial="lsp")
     assert ief_train._with_variance(going_on, first) is first
 
 
@@ -130,11 +130,11 @@ def test_some_joints_alone_and_other_steps(downloads: Path, tmp_path: Path) -> N
 
 
 def test_conv_1_and_stages_may_come_from_another_checkpoint() -> None:
-    network = NetworkOptions(trunk="released", size=32)
+    network = NetworkOptions(trunk="lsp", size=32)
     arguments = Train(joints=("left_knee",), network=network)
     configuration = ief_train._configuration(arguments, ("left_knee", "left_hip"))
     start = ief_train._first_weights(arguments, configuration)["params"]
-    released = checkpoints.load("released").weights["network"]["params"]
+    released = checkpoints.load("lsp").weights["network"]["params"]
     trunk = ["conv1", *(f"stages_{index}" for index in range(6))]
     for name in trunk:
         jax.tree.map(np.testing.assert_array_equal, start[name], released[name])
@@ -152,8 +152,8 @@ def test_conv_1_and_stages_may_come_from_another_checkpoint() -> None:
         (("--initial", "{tmp}/none"), "none: no such checkpoint"),
         (("--trunk", "{tmp}/none"), "none: no such checkpoint"),
         (
-            ("--trunk", "released", "--backbone", "vgg16", "--size", "64"),
-            "--trunk released: weights of another configuration",
+            ("--trunk", "lsp", "--backbone", "vgg16", "--size", "64"),
+            "--trunk lsp: weights of another configuration",
         ),
         (("--data-dir", "{tmp}"), "coco"),
         (("--backbone", "small", "--pretrained"), "--backbone small has no such weights"),

@@ -28,9 +28,22 @@ def test_what_is_written_is_read_back(
     path = tmp_path / "photo_keypoints.json"
     keypoints.write(path, points, confidence, skeletons.LSP_14, MARKED, "photo.jpg")
     found = detection_files.read(path)
-    assert (found.skeleton, found.evidence) == ("BODY_25", "as stated")
+    assert found.names == skeletons.LSP_14
+    np.testing.assert_allclose(found.points, points, atol=1e-3)
+    np.testing.assert_allclose(found.confidence, confidence, atol=1e-3)
     assert found.frame_names == ("photo",)
     assert found.person.tolist() == [0, 1]
+
+
+def test_openpose_s_readers_find_body_25(
+    tmp_path: Path, people: tuple[np.ndarray, np.ndarray]
+) -> None:
+    points, confidence = people
+    path = tmp_path / "photo_keypoints.json"
+    keypoints.write(path, points, confidence, skeletons.LSP_14, MARKED, "photo.jpg")
+    path.write_text(path.read_text().replace("keypoint_names", "of_ours"))
+    found = detection_files.read(path)
+    assert (found.skeleton, found.evidence) == ("BODY_25", "as stated")
     seen = set()
     for row, name in enumerate(skeletons.LSP_14):
         if name in found.names:
@@ -67,13 +80,33 @@ def test_nothing_is_lost_that_body_25_has_no_place_for(
     assert [person["marked_point"] for person in content["people"]] == MARKED.tolist()
 
 
+def test_face_neck_and_head_reach_the_fit(tmp_path: Path) -> None:
+    names = (*skeletons.LSP_14, *skeletons.COCO_17[:5])
+    rng = np.random.default_rng(1)
+    points, confidence = rng.uniform(10, 300, (1, 19, 2)), rng.uniform(0.1, 1, (1, 19))
+    path = tmp_path / "photo_keypoints.json"
+    keypoints.write(path, points, confidence, names, MARKED[:1], "photo.jpg")
+    found = detection_files.read(path)
+    union, sure = skeletons.convert(found.points, found.confidence, found.names, skeletons.UNION_27)
+    for row, name in enumerate(names):
+        place = skeletons.UNION_27.index(name)
+        np.testing.assert_allclose(union[0, place], points[0, row], atol=1e-3)
+        np.testing.assert_allclose(sure[0, place], confidence[0, row], atol=1e-3)
+    # And the neck and mid-hip; of the 27 only the feet are lacking.
+    assert (sure > 0).sum() == 21
+    # OpenPose's own readers get the face as well.
+    body = json.loads(path.read_text())["people"][0]["pose_keypoints_2d"]
+    nose = points[0, names.index("nose")]
+    np.testing.assert_allclose(body[:2], nose, atol=1e-3)
+
+
 def test_an_estimate_without_confidence_is_still_there(
     tmp_path: Path, people: tuple[np.ndarray, np.ndarray]
 ) -> None:
     path = tmp_path / "photo_keypoints.json"
     keypoints.write(path, people[0], 0 * people[1], skeletons.LSP_14, MARKED, "photo.jpg")
     found = detections.usable(detections.to_union(detection_files.read(path)))[0]
-    assert (found.confidence > 0).sum(1).tolist() == [13, 13]
+    assert (found.confidence > 0).sum(1).tolist() == [14, 14]
     assert json.loads(path.read_text())["confidence_estimated"] is True
 
 
@@ -88,7 +121,7 @@ def test_confidences_that_nobody_estimated_are_one_and_said_to_be(
     np.testing.assert_array_equal(own[..., 2], 1)
     np.testing.assert_allclose(own[..., :2], people[0], atol=1e-3)
     found = detection_files.read(path)
-    assert set(found.confidence.flat) == {0.0, 1.0}
+    assert set(found.confidence.flat) == {1.0}
 
 
 def test_nobody_in_a_photograph(tmp_path: Path) -> None:
@@ -117,6 +150,7 @@ def test_a_skeleton_that_the_file_misstates(
         path = tmp_path / f"{number}.json"
         keypoints.write(path, *people, skeletons.LSP_14, MARKED, "a.jpg")
         path.write_text(path.read_text().replace('"BODY_25"', f'"{name}"'))
+        path.write_text(path.read_text().replace("keypoint_names", "of_ours"))
     with pytest.raises(InputError, match=message):
         detection_files.read(tmp_path)
     # The user's word counts more.

@@ -17,6 +17,7 @@ from data.keypoints.people import Person
 from ief_jax.geometry.skeletons import LSP_14
 from ief_jax.ief.checkpoints import Checkpoint
 from ief_jax.ief.config import PAPER
+from ief_jax.ief.prediction import Prediction
 
 SIZE = 96
 CHECKPOINT = Checkpoint(
@@ -88,16 +89,18 @@ def person(number: int, head_away: float = 0.0) -> Person:
 
 def predict(
     checkpoint: Checkpoint, images: np.ndarray, marked: np.ndarray, steps: int | None = None
-) -> np.ndarray:
-    """In place of `ief.predict`: half-way to the dots with each step but the last, which arrives.
+) -> Prediction:
+    """In place of `predict_with_presence`.
 
-    A dot that is not in the crop is put at its marked point.
+    Half-way to the dots with each step but the last, which arrives. A dot that is not in the crop
+    is put at its marked point.
     """
     count = checkpoint.configuration.steps if steps is None else steps
     start = np.asarray(checkpoint.weights["start"])
     found = np.stack([_look(*one) for one in zip(np.asarray(images), marked, strict=True)])
     shares = [*(1 - 0.5**t for t in range(count)), 1.0] if count else [0.0]
-    return np.stack([start + share * (found - start) for share in shares], 1).astype(np.float32)
+    path = np.stack([start + share * (found - start) for share in shares], 1).astype(np.float32)
+    return Prediction(path, None)
 
 
 def _look(image: np.ndarray, marked: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ class TinyBackbone(nn.Module):
 
     normalise = staticmethod(EfficientNetLite0.normalise)
     corrections = staticmethod(EfficientNetLite0.corrections)
+    presence = staticmethod(EfficientNetLite0.presence)
 
     def setup(self) -> None:
         self.of_image = nn.Conv(4, (4, 4), (4, 4), "VALID")

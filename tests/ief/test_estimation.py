@@ -13,11 +13,12 @@ from PIL import Image
 
 from ief_jax.geometry import crops
 from ief_jax.geometry.crops import Box
-from ief_jax.geometry.skeletons import LSP_14
+from ief_jax.geometry.skeletons import LSP_14, opposite
 from ief_jax.ief import augmentation, build, confidence, estimation, person_height, prediction
 from ief_jax.ief import checkpoints as ief_checkpoints
 from ief_jax.ief.backbones import NAMED
 from ief_jax.ief.config import PAPER
+from ief_jax.ief.prediction import Prediction
 from ief_jax.ief.scale_selector import checkpoints as scale_selector_checkpoints
 from ief_jax.ief.scale_selector import selection
 from ief_jax.ief.scale_selector.config import ScaleSelectorConfig
@@ -31,9 +32,14 @@ CALIBRATION = dots.CHECKPOINT.configuration.calibration
 SEVERAL = augmentation.scales_and_mirror(LSP_14)
 
 
+def seen(paths: np.ndarray) -> Prediction:
+    """What a network makes of them that does not say what can be seen."""
+    return Prediction(paths, None)
+
+
 @pytest.fixture(autouse=True)
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prediction, "predict", dots.predict)
+    monkeypatch.setattr(prediction, "predict_with_presence", dots.predict)
 
 
 @pytest.fixture
@@ -50,7 +56,7 @@ def test_every_view_leads_back_to_the_photograph(
     one = augmentation.person_crops(photograph, np.array(CENTRE), BOX, [view], dots.SIZE)
     assert one.images.shape == (1, dots.SIZE, dots.SIZE, 3)
     assert one.boxes[0].side == pytest.approx(view.scale * 7 / 8 * BOX.side)
-    (found,) = augmentation.predict_paths(dots.CHECKPOINT, [one], None, 1)
+    ((found, _),) = augmentation.predict_paths(dots.CHECKPOINT, [one], None, 1)
     assert found.shape == (1, 3, 14, 2)
     # A pixel of the crop is 1.75 of the photograph, more or less.
     np.testing.assert_allclose(found[0, -1], dots.pose(CENTRE, HEIGHT), atol=1)
@@ -84,18 +90,18 @@ def test_people_do_not_depend_on_their_batch(photograph: Image.Image) -> None:
         )
     ]
     together = augmentation.predict_paths(dots.CHECKPOINT, looks, 1, 3)
-    assert [len(path) for path in together] == [6, 1, 1]
-    for look, path in zip(looks, together, strict=True):
-        (alone,) = augmentation.predict_paths(dots.CHECKPOINT, [look], 1, 7)
+    assert [len(path) for path, _ in together] == [6, 1, 1]
+    for look, (path, _) in zip(looks, together, strict=True):
+        ((alone, _),) = augmentation.predict_paths(dots.CHECKPOINT, [look], 1, 7)
         np.testing.assert_array_equal(alone, path)
 
 
 def test_one_straying_view_is_outvoted() -> None:
     views = np.tile(np.random.default_rng(0).uniform(0, 100, (1, 3, 14, 2)), (6, 1, 1, 1))
-    right = confidence.combine(views, 100.0, CALIBRATION)
+    right = confidence.combine(seen(views), 100.0, CALIBRATION)
     strayed = views.copy()
     strayed[4, -1, 0] += 50
-    found = confidence.combine(strayed, 100.0, CALIBRATION)
+    found = confidence.combine(seen(strayed), 100.0, CALIBRATION)
     np.testing.assert_allclose(found.path, right.path)
     assert found.confidence is not None and right.confidence is not None
     assert found.confidence[0] < right.confidence[0]
@@ -110,20 +116,20 @@ def test_confidence_falls_with_disagreement_and_unrest_at_any_size() -> None:
         last = np.tile(end, (6, 1, 1, 1)) + (shaken if what == "apart" else 0)
         before = last + (np.linspace(0, 30, 14)[:, None] if what == "moving" else 0)
         views = np.concatenate([np.tile(start, (6, 1, 1, 1)), before, last], 1)
-        sure = confidence.joint_confidence(views, 200.0, CALIBRATION)
+        sure = confidence.joint_confidence(seen(views), 200.0, CALIBRATION)
         assert sure.shape == (14,)
         assert (np.diff(sure) < 0).all(), what
         assert 0 < sure[-1] < sure[0] < 1, what
-        again = confidence.joint_confidence(3 * views, 600.0, CALIBRATION)
+        again = confidence.joint_confidence(seen(3 * views), 600.0, CALIBRATION)
         np.testing.assert_allclose(again, sure)
 
 
 def test_confidence_is_the_logistic_function_of_the_calibration() -> None:
     views = np.random.default_rng(0).uniform(0, 100, (6, 3, 14, 2))
-    doubt = confidence.disagreement(views, 50.0)
+    doubt = confidence.disagreement(seen(views), 50.0)
     apart = np.sqrt(((views[:, -1] - views[:, -1].mean(0)) ** 2).sum(-1).mean(0))
     np.testing.assert_allclose(doubt[:, 0], np.log(apart / 50), rtol=1e-4)
-    found = confidence.joint_confidence(views, 50.0, (0.3, -0.2, 0.5))
+    found = confidence.joint_confidence(seen(views), 50.0, (0.3, -0.2, 0.5))
     odds = np.exp(0.3 - 0.2 * doubt[:, 0] + 0.5 * doubt[:, 1])
     np.testing.assert_allclose(found, odds / (1 + odds))
 
@@ -138,23 +144,54 @@ def test_a_calibration_holds_for_its_augmentation_alone() -> None:
     elsewhere = dataclasses.replace(configuration, calibrated_for="an augmentation to come")
     assert confidence.calibration_for(elsewhere, SEVERAL) == ()
     views = np.random.default_rng(0).uniform(0, 100, (6, 3, 14, 2))
-    without = confidence.combine(views, 100.0, ())
+    without = confidence.combine(seen(views), 100.0, ())
     assert without.confidence is None
-    np.testing.assert_array_equal(without.path, confidence.combine(views, 100.0, CALIBRATION).path)
+    np.testing.assert_array_equal(
+        without.path, confidence.combine(seen(views), 100.0, CALIBRATION).path
+    )
     # Nothing was corrected, so that there is no last correction.
-    assert confidence.combine(views[:, :1], 100.0, CALIBRATION).confidence is None
+    assert confidence.combine(seen(views[:, :1]), 100.0, CALIBRATION).confidence is None
     with pytest.raises(ValueError, match="states of each: expected an integer, 2 or more, got 1"):
-        confidence.joint_confidence(views[:, :1], 100.0, CALIBRATION)
+        confidence.joint_confidence(seen(views[:, :1]), 100.0, CALIBRATION)
     with pytest.raises(ValueError, match=r"paths: expected \[V, steps, K, 2\]"):
-        confidence.combine(views[0], 100.0, ())
+        confidence.combine(seen(views[0]), 100.0, ())
     with pytest.raises(ValueError, match=r"paths: expected \[V, steps, K, 2\]"):
-        confidence.disagreement(views[0], 100.0)
+        confidence.disagreement(seen(views[0]), 100.0)
 
 
-def test_the_shipped_checkpoint_brings_its_calibration() -> None:
+def test_joints_that_cannot_be_seen_are_less_sure() -> None:
+    paths = np.random.default_rng(0).uniform(0, 100, (2, 3, 14, 2))
+    presence = np.stack([np.linspace(-4, 4, 14), np.linspace(-2, 2, 14)])
+    found = confidence.joint_confidence(Prediction(paths, presence), 50.0, (0.3, 0.0, 0.0, -1.5))
+    np.testing.assert_allclose(np.log(found / (1 - found)), 0.3 + 1.5 * np.linspace(-3, 3, 14))
+
+
+def test_presence_comes_out_of_the_mirror(
+    photograph: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rising = np.arange(14.0, dtype=np.float32)
+
+    def predict(*asked: Any) -> Prediction:
+        path, _ = dots.predict(*asked)
+        return Prediction(path, np.tile(rising, (len(path), 1)))
+
+    monkeypatch.setattr(prediction, "predict_with_presence", predict)
+    one = augmentation.person_crops(photograph, np.array(CENTRE), BOX, SEVERAL[:2], dots.SIZE)
+    ((_, presence),) = augmentation.predict_paths(dots.CHECKPOINT, [one], None, 2)
+    assert presence is not None and SEVERAL[1].mirrored
+    np.testing.assert_array_equal(presence[0], rising)
+    np.testing.assert_array_equal(presence[1], rising[opposite(LSP_14)])
+
+
+def test_the_shipped_checkpoints_bring_their_calibration() -> None:
     configuration = ief_checkpoints.load("released").configuration
+    assert configuration.calibration == (-6.67, -0.99, -0.33, -0.42)
+    assert estimation.default_augmentations(configuration) == SEVERAL[:2]
+    assert confidence.calibration_for(configuration, SEVERAL[:2]) == configuration.calibration
+    assert confidence.calibration_for(configuration, SEVERAL) == ()
+    configuration = ief_checkpoints.load("lsp").configuration
     assert configuration.calibration == (-5.68, -1.25, -0.25)
-    assert configuration.calibrated_for == "scales_and_mirror"
+    assert estimation.default_augmentations(configuration) == SEVERAL
     assert confidence.calibration_for(configuration, SEVERAL) == CALIBRATION
 
 
@@ -209,11 +246,11 @@ def test_a_second_look_is_at_the_box_that_fits(photograph: Image.Image, factor: 
     wrong = Box(CENTRE[0], CENTRE[1] + 4, factor * BOX.side)
     pose = dots.pose(CENTRE, HEIGHT)
     right = crops.PERSON * person_height.person_height(pose, np.ones(14, bool), LSP_14)
-    (once,), boxes = estimation.estimate_paths(
+    ((once, _),), boxes = estimation.estimate_paths(
         dots.CHECKPOINT, [photograph], [wrong], SEVERAL, 0, None, 3
     )
     assert boxes == [wrong] and once.shape == (6, 3, 14, 2)
-    (twice,), (box,) = estimation.estimate_paths(
+    ((twice, _),), (box,) = estimation.estimate_paths(
         dots.CHECKPOINT, [photograph], [wrong], SEVERAL, 1, None, 3
     )
     assert twice.shape == (6, 3, 14, 2)
@@ -262,7 +299,7 @@ def test_weights_of_another_network_are_named(
     with pytest.raises(InputError, match=r"'start' has shape \(14, 2\), expected \(13, 2\)"):
         load(joints=LSP_14[1:])
     for wrong, message in (
-        ((1.0,), r"'calibration' is \(1.0,\), expected nothing or 3 numbers"),
+        ((1.0,), r"'calibration' is \(1.0,\), expected nothing or 3 or 4 numbers"),
         (("a", 1.0, 2.0), "'calibration' is "),
         ((np.inf, 1.0, 2.0), "'calibration' is "),
     ):

@@ -77,3 +77,11 @@ def test_takes_the_peak_near_where_the_person_in_the_middle_says_that_it_is() ->
     points, score = movenet.decode(movenet.Maps(**{k: jnp.asarray(v) for k, v in found.items()}))
     np.testing.assert_allclose(points[0, 3], [12.5 / 16, 7.25 / 24], rtol=1e-6)
     np.testing.assert_allclose(score[0, 3], 1 / (1 + np.exp(-1)), rtol=1e-6)
+
+
+def test_positions_and_presence_are_read_off_the_numbers() -> None:
+    numbers = jnp.array([[0.5, 0.25, 0.75, 0.5, 3.0, -1.0]])
+    y = jnp.array([[[10.0, 20.0], [30.0, 40.0]]])
+    found = movenet.MoveNetThunder.corrections(numbers, y, 256, 20.0)
+    np.testing.assert_allclose(y + found, [[[127.5, 63.5], [191.5, 127.5]]])
+    np.testing.assert_allclose(movenet.MoveNetThunder.presence(numbers), [[3, -1]])

@@ -143,18 +143,15 @@ def _labels(
         f"of the others {100 * (weight[:, :14] > 0)[~people.annotated].mean():.1f} % found, "
         f"faces {100 * (weight[:, 14:] > 0).mean():.1f} %"
     )
+    arrays: dict[str, np.ndarray] = {
+        name: np.asarray(part, np.float32 if name == "points" else np.float16)
+        for name, part in labels._asdict().items()
+    }
+    arrays |= {"answer": answer.points.astype(np.float32), "agreed": agreed}
+    arrays["score"] = answer.score.astype(np.float16)
     for target in [options.output / "labels.npz", *([kept] if kept else [])]:
         with replacing(target) as file:
-            np.savez_compressed(
-                file,
-                **{
-                    name: np.asarray(part).astype(np.float16 if name != "points" else np.float32)
-                    for name, part in labels._asdict().items()
-                },
-                answer=answer.points.astype(np.float32),
-                score=answer.score.astype(np.float16),
-                agreed=agreed,
-            )
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
     return labels
 
 

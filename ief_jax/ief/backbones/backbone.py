@@ -100,6 +100,15 @@ class Backbone(nn.Module):
         """
         return unit * numbers.reshape(y.shape)
 
+    @staticmethod
+    def presence(numbers: jax.Array) -> jax.Array | None:
+        """Logits [B, K] of whether each keypoint can be seen, of what the network has put out.
+
+        None where it puts out nothing of the kind.
+        """
+        del numbers
+        return None
+
     def setup(self) -> None:
         if not 0 <= self.heatmap_stage < len(self.HEATMAP_STAGES):
             last = len(self.HEATMAP_STAGES) - 1

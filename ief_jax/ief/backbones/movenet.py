@@ -299,7 +299,7 @@ class MoveNetPyramid(Backbone):
 
     @staticmethod
     def presence(numbers: jax.Array) -> jax.Array:
-        """Logits [B, K] of whether each keypoint can be seen, of what the network has put out."""
+        """The last K of the numbers."""
         return numbers[:, 2 * (numbers.shape[1] // 3) :]
 
     def first(self) -> Convolution:
