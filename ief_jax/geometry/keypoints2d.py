@@ -113,9 +113,11 @@ def bounding_square(observed: Keypoints2D, turn: jax.Array | float = 0.0) -> Squ
     return Square(centre, jnp.maximum((high - low).max() / 2, 0.5), turn)
 
 
-def lens_to_pixels(lens: camera.Intrinsics, square: Square) -> camera.Intrinsics:
-    """Intrinsics of normalised coordinates to those of the pixels."""
+def lens_to_pixels(lens: camera.Intrinsics | None, square: Square) -> camera.Intrinsics:
+    """Intrinsics of normalised coordinates, None for weak perspective, to those of the pixels."""
     _check_square(square)
+    if lens is None:
+        return camera.Intrinsics(jnp.zeros_like(square.half), square.centre)
     centre = turned(lens.centre * square.half, square.turn) + square.centre
     return camera.Intrinsics(lens.inverse_focal / square.half, centre)
 

@@ -11,12 +11,14 @@ import math
 import pickle
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import scipy.sparse
 
 from ief_jax.io import pickle_limits
+
+if TYPE_CHECKING:
+    import scipy.sparse
 
 
 class SafePickleError(ValueError):
@@ -95,12 +97,14 @@ def array(value: object) -> np.ndarray:
         raise SafePickleError(f"a damaged array ({type(error).__name__}: {error})") from error
 
 
-def sparse(value: object) -> scipy.sparse.csr_matrix:
+def sparse(value: object) -> "scipy.sparse.csr_matrix":
     """The numbers of a NumPy array or a SciPy sparse matrix, as a sparse matrix.
 
     Raises:
       SafePickleError: the value is something else, or inconsistent.
     """
+    import scipy.sparse
+
     try:
         if isinstance(value, Record) and value.origin.startswith("scipy.sparse"):
             return _sparse(value.origin.rpartition(".")[2][:3], value.state).tocsr()
@@ -243,7 +247,9 @@ def _bytes(value: object) -> bytes | bytearray:
 
 def _sparse(
     kind: str, state: Mapping[str, object]
-) -> scipy.sparse.coo_matrix | scipy.sparse.csc_matrix | scipy.sparse.csr_matrix:
+) -> "scipy.sparse.coo_matrix | scipy.sparse.csc_matrix | scipy.sparse.csr_matrix":
+    import scipy.sparse
+
     shape = _integers(state["_shape"] if "_shape" in state else state["shape"])
     data = _array(state["data"])
     if len(shape) != 2:

@@ -130,7 +130,7 @@ def moved_points(
       amount: [] factor of `OFFSETS`.
     """
     checks.arrays(("local", local, "[24, 3, 3] rotations of the joints"))
-    offsets = _DEVIATIONS[:, None] * jax.random.normal(key, (len(LAYOUT), 3))
+    offsets = jnp.asarray(_DEVIATIONS)[:, None] * jax.random.normal(key, (len(LAYOUT), 3))
     world = smpl.world_rotations(local, model.parents)
     return amount * rotations.rotate(world[_BONE_ROWS], offsets)
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -94,7 +95,7 @@ def picture(
       photograph: what the keypoints were found in; None for a plain canvas.
       height: of the panels, pixels.
     """
-    projected = np.asarray(camera.project(fit.view, fit.vertices, fit.intrinsics))
+    projected = np.asarray(camera.project(fit.view, jnp.asarray(fit.vertices), fit.intrinsics))
     crop = _crop(fit, projected, height)
     backdrop = _backdrop(photograph, crop)
     # Depth in pixels too; a larger z is nearer.

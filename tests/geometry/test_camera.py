@@ -53,7 +53,8 @@ def test_points_of_weight_zero_have_no_influence() -> None:
     spoiled[[2, 5, 11]] = 1e6
     seen = hidden > 0
     found = camera.solve_weak(jnp.asarray(points), jnp.asarray(spoiled), jnp.asarray(hidden))
-    expected = camera.solve_weak(*(jnp.asarray(array[seen]) for array in (points, image, weights)))
+    points, image, weights = (array[seen] for array in (points, image, weights))
+    expected = camera.solve_weak(jnp.asarray(points), jnp.asarray(image), jnp.asarray(weights))
     np.testing.assert_allclose(found.scale, expected.scale, rtol=1e-6)
     np.testing.assert_allclose(found.translation, expected.translation, rtol=1e-6)
 
@@ -87,8 +88,8 @@ def test_degenerate_input_gives_finite_values_and_derivatives(case: str) -> None
     else:
         points[:, :2] = 0
 
-    def total(*inputs: jax.Array) -> jax.Array:
-        found = camera.solve_weak(*inputs)
+    def total(points: jax.Array, image: jax.Array, weights: jax.Array) -> jax.Array:
+        found = camera.solve_weak(points, image, weights)
         return found.scale + found.translation.sum()
 
     value, slopes = jax.value_and_grad(total, (0, 1, 2))(
@@ -141,3 +142,38 @@ def test_perspective_is_the_pinhole_equation() -> None:
     # What is nearer (larger z) is seen larger; Z is 3 m and 5 m.
     np.testing.assert_allclose(near, [320 + 500 * 0.5 / 3, 240 - 600 * 1 / 3], rtol=1e-6)
     np.testing.assert_allclose(far, [320 + 500 * 0.5 / 5, 240 - 600 * 1 / 5], rtol=1e-6)
+
+
+def lens_and_points() -> tuple[camera.Perspective, camera.WeakPerspective, camera.Intrinsics]:
+    """The same pinhole camera, as it is written in one way and in the other."""
+    position = jnp.array([0.3, -0.2, -2.5])
+    pinhole = camera.Perspective(jnp.array(900.0), jnp.array([320.0, 240.0]), position)
+    # s = f / T_z, t = c + s T
+    scale = 900.0 / 2.5
+    view = camera.WeakPerspective(
+        jnp.array(scale), pinhole.centre + scale * position[:2] * camera.FLIP
+    )
+    return pinhole, view, camera.Intrinsics(jnp.array(1 / 900.0), pinhole.centre)
+
+
+def test_scale_translation_and_intrinsics_are_a_pinhole_camera() -> None:
+    pinhole, view, lens = lens_and_points()
+    points = jnp.asarray(np.random.default_rng(0).normal(0, 0.5, (20, 3)), jnp.float32)
+    expected = camera.project_perspective(pinhole, points)
+    np.testing.assert_allclose(camera.project(view, points, lens), expected, rtol=1e-4)
+    np.testing.assert_allclose(camera.position(view, lens), pinhole.position, rtol=1e-5)
+    # Along their own lines of sight all points are seen as in weak perspective.
+    plane = camera.along(points, camera.slopes(expected, lens))
+    seen = view.scale * plane + view.translation[None]
+    np.testing.assert_allclose(seen, expected, rtol=1e-4)
+
+
+def test_solve_weak_recovers_a_pinhole_camera() -> None:
+    _, view, lens = lens_and_points()
+    points = jnp.asarray(np.random.default_rng(1).normal(0, 0.5, (20, 3)), jnp.float32)
+    image = camera.project(view, points, lens)
+    found = camera.solve_weak(points, image, jnp.ones(20), lens)
+    np.testing.assert_allclose(found.scale, view.scale, rtol=1e-4)
+    np.testing.assert_allclose(found.translation, view.translation, rtol=1e-4)
+    # Without the lens it is another.
+    assert abs(float(camera.solve_weak(points, image, jnp.ones(20)).scale / view.scale) - 1) > 0.01

@@ -138,7 +138,7 @@ def test_derivative_by_the_keypoints(
     matrix = skeletons.selection(skeletons.UNION_27, joint_model.names)
     standing = matrix @ joints.positions(joint_model, rest, jnp.zeros(10))
     points, confidence = (a[:1] for a in detections)
-    points = 0.1 * points + 200 * standing[None, :, :2] * camera.FLIP
+    points = 0.1 * points + 200 * standing[None, :, :2] * camera.FLIP[None, None]
     along = jax.random.normal(jax.random.key(1), (24, 3))
 
     @jax.jit

@@ -149,8 +149,7 @@ def test_people_of_any_size_fill_the_picture(
     fit = standing._replace(
         points=standing.points * zoom,
         reprojected=standing.reprojected * zoom,
-        scale=standing.scale * zoom,
-        translation=standing.translation * zoom,
+        view=camera.WeakPerspective(*(zoom * part for part in standing.view)),
     )
     size = (math.ceil(300 * zoom), math.ceil(400 * zoom))
     mesh = panels(fit_picture.picture(fit, np.asarray(body.faces), Image.new("RGB", size)))[1]
@@ -161,7 +160,8 @@ def test_people_of_any_size_fill_the_picture(
 def test_a_body_that_went_astray_does_not_hide_the_person(
     standing: fit_picture.Fit, body: smpl.BodyModel
 ) -> None:
-    fit = standing._replace(scale=np.array(1e5), translation=np.array([-1e6, 1e6]))
+    astray = camera.WeakPerspective(jnp.array(1e5), jnp.array([-1e6, 1e6]))
+    fit = standing._replace(view=astray)
     image = fit_picture.picture(fit, np.asarray(body.faces), None)
     keypoints = panels(image)[0]
     assert (np.abs(keypoints - colours.LEFT) < 8).all(-1).sum() > 100
