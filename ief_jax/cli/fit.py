@@ -117,7 +117,7 @@ def fit(
     fitted, people, failed = _sound(fitted, people, keypoints[0])
     _warn(fitted, people, read)
     # The numbers first: whatever happens to pictures and meshes, they are safe.
-    _write_bodies(output / "bodies.npz", fitted, people, skipped + failed, gender)
+    _write_bodies(output / "bodies.npz", fitted, people, skipped + failed, gender, lens is not None)
     if meshes:
         _write_meshes(files.output_folder(output / "meshes"), model, fitted, people, meshes)
     if pictures:
@@ -405,10 +405,11 @@ def _write_bodies(
     people: Detections,
     skipped: Sequence[Skipped],
     gender: Gender,
+    lens_known: bool,
 ) -> None:
     from ief_jax.formats import bodies
 
-    bodies.write(path, fitted, people, skipped, gender)
+    bodies.write(path, fitted, people, skipped, gender, lens_known)
     bodies_written = counted(len(fitted.error), "body", "bodies")
     say(
         f"{path}: {bodies_written}, reprojection error {np.median(fitted.error):.1f} px (median), "

@@ -21,17 +21,17 @@ def write(
     people: Detections,
     skipped: Sequence[Skipped] = (),
     gender: str = "neutral",
+    lens_known: bool = False,
 ) -> None:
     """Writes N bodies and the detections that they were fitted to.
 
     The file's arrays, by key:
       poses [N, 72]: axis-angle, radians, root first; betas [N, B]; gender: of the body model.
-      trans [N, 3]: metres, where the body's origin, near the pelvis, is from the camera, which
-        looks along -z: the image shows the vertices v of the posed body at `principal +
-        focal * (v + trans)[:2] * (1, -1) / -(v + trans)[2]`.
-      focal [N], principal [N, 2]: of the lens, pixels; assumed for the size of each person where
-        it is not given. An infinite focal length is weak perspective: then trans is 0 along z, and
-        the image shows `scale * (v + trans)[:2] * (1, -1)`.
+      trans [N, 3]: metres. Where the lens was given, where the body's origin, near the pelvis, is
+        from the camera, which looks along -z: the image shows the vertices v of the posed body at
+        `principal + focal * (v + trans)[:2] * (1, -1) / -(v + trans)[2]`. Else it is in the plane
+        of the image: `scale * (v + trans)[:2] * (1, -1)`, and 0 along the line of sight.
+      focal [N], principal [N, 2]: of the lens, pixels; NaN where it was not given.
       scale [N]: pixels per metre at the body's origin.
       joints [N, 24, 3]: metres, posed, without trans; joint_names.
       points [N, 27, 2], confidence [N, 27], skeleton: what was fitted to. With them, the file can
@@ -52,13 +52,14 @@ def write(
       people: the same people, in `skeletons.UNION_27`.
       skipped: those left out.
       gender: of the body model.
+      lens_known: whether the lens was given, or else assumed.
 
     Raises:
       OutputError: the file cannot be written.
     """
-    inverse_focal, principal = (np.asarray(part) for part in bodies.intrinsics)
     with np.errstate(divide="ignore"):
-        focal = 1 / inverse_focal
+        focal = 1 / np.asarray(bodies.inverse_focal)
+    principal = np.asarray(bodies.principal)
     numbers = np.array(people.numbers, np.int64)
     with replacing(path) as file:
         np.savez_compressed(
@@ -66,10 +67,10 @@ def write(
             poses=np.asarray(bodies.poses),
             betas=np.asarray(bodies.betas),
             gender=np.array(gender),
-            trans=_positions(bodies),
+            trans=_positions(bodies) if lens_known else _in_the_plane(bodies),
             scale=np.asarray(bodies.scale),
-            focal=focal,
-            principal=principal,
+            focal=focal if lens_known else np.full_like(focal, np.nan),
+            principal=principal if lens_known else np.full_like(principal, np.nan),
             joints=np.asarray(bodies.joints),
             joint_names=np.array(smpl.JOINT_NAMES),
             points=people.points,
@@ -95,12 +96,15 @@ def write(
 def _positions(bodies: "Bodies") -> np.ndarray:
     """Where each body's origin is from the camera: [N, 3] metres."""
     scale = np.asarray(bodies.scale)
-    inverse_focal, principal = (np.asarray(part) for part in bodies.intrinsics)
-    perspective = inverse_focal > 0
-    # scale * (X * FLIP) + t = scale * FLIP * (X + trans) with trans = FLIP * t / scale
-    origin = np.where(perspective[:, None], principal, 0)
-    trans = np.zeros((len(scale), 3), np.float32)
-    trans[:, :2] = camera.FLIP * (np.asarray(bodies.translation) - origin) / scale[:, None]
+    plane = camera.FLIP * (np.asarray(bodies.translation) - np.asarray(bodies.principal))
     # T_z = f / s
-    trans[perspective, 2] = -1 / (scale * inverse_focal)[perspective]
-    return trans
+    depth = 1 / (scale * np.asarray(bodies.inverse_focal))
+    return np.concatenate([plane / scale[:, None], -depth[:, None]], 1)
+
+
+def _in_the_plane(bodies: "Bodies") -> np.ndarray:
+    """Where each body's origin is in the image, at its own scale: [N, 3] metres, z = 0."""
+    scale = np.asarray(bodies.scale)
+    # scale * (X * FLIP) + t = scale * FLIP * (X + trans) with trans = FLIP * t / scale
+    plane = camera.FLIP * np.asarray(bodies.translation) / scale[:, None]
+    return np.concatenate([plane, np.zeros((len(scale), 1), np.float32)], 1)

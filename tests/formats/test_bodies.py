@@ -49,9 +49,8 @@ def fitted(body: smpl.BodyModel) -> fitting.Bodies:
         betas=betas,
         scale=jnp.array([120.0, 80.0]),
         translation=jnp.array([[400.0, 300.0], [20.0, 700.0]]),
-        # The first by a pinhole camera, the second by weak perspective
-        inverse_focal=jnp.array([1e-3, 0.0]),
-        principal=jnp.array([[320.0, 240.0], [0.0, 0.0]]),
+        inverse_focal=jnp.array([1e-3, 2e-3]),
+        principal=jnp.array([[320.0, 240.0], [30.0, 40.0]]),
         joints=jax.vmap(joints)(poses, betas),
         keypoints=jnp.asarray(rng.uniform(0, 300, (2, 27, 2)), jnp.float32),
         error=jnp.array([3.0, 4.0]),
@@ -80,15 +79,27 @@ def test_trans_and_scale_are_the_camera(
 ) -> None:
     # As the docstring has it, against the camera that the fit came with.
     placed = np.asarray(fitted.joints) + stored["trans"][:, None]
-    near = placed[0, :, :2] * [1, -1] / -placed[0, :, 2:]
-    assert stored["focal"].tolist() == pytest.approx([1000, np.inf])
-    far = stored["scale"][1] * placed[1, :, :2] * [1, -1]
-    seen = [stored["principal"][0] + stored["focal"][0] * near, far]
+    seen = stored["scale"][:, None, None] * placed[..., :2] * [1, -1]
+    assert np.isnan(stored["focal"]).all() and np.isnan(stored["principal"]).all()
     for person in range(2):
         view = camera.WeakPerspective(fitted.scale[person], fitted.translation[person])
-        lens = camera.Intrinsics(*(part[person] for part in fitted.intrinsics))
+        expected = camera.project_weak(view, fitted.joints[person])
+        np.testing.assert_allclose(seen[person], expected, atol=1e-3)
+
+
+def test_a_known_lens_places_people_before_the_camera(
+    tmp_path: Path, fitted: fitting.Bodies, people: detections.Detections
+) -> None:
+    bodies.write(tmp_path / "bodies.npz", fitted, people, lens_known=True)
+    with np.load(tmp_path / "bodies.npz", allow_pickle=False) as file:
+        placed = np.asarray(fitted.joints) + file["trans"][:, None]
+        plane = placed[..., :2] * [1, -1] / -placed[..., 2:]
+        seen = file["principal"][:, None] + file["focal"][:, None, None] * plane
+    for person in range(2):
+        view = camera.WeakPerspective(fitted.scale[person], fitted.translation[person])
+        lens = camera.Intrinsics(fitted.inverse_focal[person], fitted.principal[person])
         expected = camera.project(view, fitted.joints[person], lens)
-        np.testing.assert_allclose(seen[person], expected, rtol=1e-4, atol=1e-3)
+        np.testing.assert_allclose(seen[person], expected, rtol=1e-4, atol=1e-2)
 
 
 def test_who_is_who(stored: dict[str, np.ndarray], fitted: fitting.Bodies) -> None:
