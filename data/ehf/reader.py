@@ -19,6 +19,7 @@ import scipy.sparse
 
 from data.releases import files_below, nothing_found, some
 from ief_jax.formats import detection_files, detections
+from ief_jax.geometry import skeletons
 from ief_jax.io import safe_pickle
 from ief_jax.io.files import InputError, read_bytes
 
@@ -119,14 +120,17 @@ def _beside(mesh: Path, ending: str) -> Path:
 
 def _keypoints(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Points [18, 2] and confidences [18] of the person whom OpenPose was surest of."""
-    found = detections.to_union(detection_files.read(path, "BODY_25"))
-    best = int(found.confidence.sum(1).argmax())
-    seen = int((found.confidence[best] > 0).sum())
+    found = detection_files.read(path, "BODY_25")
+    points, confidence = skeletons.convert(
+        found.points, found.confidence, found.names, skeletons.COCO_18
+    )
+    best = int(confidence.sum(1).argmax())
+    seen = int((confidence[best] > 0).sum())
     if seen < detections.MINIMUM_SEEN:
         raise InputError(
             f"{path}: {seen} keypoints seen, expected {detections.MINIMUM_SEEN} or more"
         )
-    return found.points[best], found.confidence[best]
+    return points[best], confidence[best]
 
 
 def _vertices(path: Path) -> np.ndarray:

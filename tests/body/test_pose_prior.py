@@ -139,7 +139,7 @@ def test_embedded_prior_is_nearly_mirror_symmetric(embedded: pose_prior.PosePrio
     density = jax.jit(jax.vmap(lambda x: pose_prior.log_density(embedded, x)))
     there, back = (density(jnp.asarray(x[:, : pose_prior.BODY])) for x in (drawn, mirrored))
     # In nats; the densities themselves spread over more than ten.
-    assert abs(float(jnp.median(there - back))) < 4
+    assert abs(float(jnp.median(there - back))) < 8
     spread = drawn.std(0)
     assert np.abs((drawn.mean(0) - mirrored.mean(0)) / spread).max() < 0.35
 

@@ -88,6 +88,7 @@ def test_fused_steps_are_the_single_ones() -> None:
         fused(first(), list(ITEMS[:6]))
 
 
+@pytest.mark.slow
 def test_fused_steps_of_lgd_are_the_single_ones(joint_model: joints.JointModel) -> None:
     configuration = dataclasses.replace(PAPER, width=16, steps=2)
     task = build.problem(configuration, joint_model)
