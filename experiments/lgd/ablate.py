@@ -26,7 +26,7 @@ from ief_jax.body import poses as body_poses
 from ief_jax.formats import poses as formats_poses
 from ief_jax.io.checkpoint_files import Weights
 from ief_jax.io.files import InputError, read_bytes, write_json
-from ief_jax.lgd import build, checkpoints, detector_errors, evaluation, training
+from ief_jax.lgd import build, checkpoints, evaluation, training
 from ief_jax.lgd.config import PAPER, LGDConfig
 from ief_jax.lgd.evaluation import Examples
 from ief_jax.training import mesh as training_mesh
@@ -137,13 +137,7 @@ def method(
     task = build.problem(configuration, model)
     optimiser = optimisers.adam(arguments.adam.learning_rate, arguments.adam.iterations)
     step = training_step.training_step(
-        partial(
-            training.example,
-            draw=draw,
-            task=task,
-            rates=detector_errors.Rates(),
-            cameras=training.Cameras(),
-        ),
+        partial(training.example, draw=draw, task=task),
         training.loss(configuration, task),
         optimiser,
         arguments.adam.batch_size,

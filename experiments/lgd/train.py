@@ -47,7 +47,7 @@ def run(arguments: Train) -> None:
     rates = detector_errors.Rates(**dataclasses.asdict(arguments.keypoint_noise))
     average = state.moving_average(arguments.optimiser.ema)
     advance = step.fused_steps(
-        partial(training.example, draw=draw, task=task, rates=rates, cameras=training.Cameras()),
+        partial(training.example, draw=draw, task=task, rates=rates),
         training.loss(configuration, task),
         optimiser,
         arguments.batch_size,

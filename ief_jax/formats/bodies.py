@@ -67,7 +67,7 @@ def write(
             poses=np.asarray(bodies.poses),
             betas=np.asarray(bodies.betas),
             gender=np.array(gender),
-            trans=_positions(bodies) if lens_known else _in_the_plane(bodies),
+            trans=_before_the_camera(bodies) if lens_known else _in_the_plane(bodies),
             scale=np.asarray(bodies.scale),
             focal=focal if lens_known else np.full_like(focal, np.nan),
             principal=principal if lens_known else np.full_like(principal, np.nan),
@@ -93,18 +93,16 @@ def write(
         )
 
 
-def _positions(bodies: "Bodies") -> np.ndarray:
-    """Where each body's origin is from the camera: [N, 3] metres."""
-    scale = np.asarray(bodies.scale)
-    plane = camera.FLIP * (np.asarray(bodies.translation) - np.asarray(bodies.principal))
-    # T_z = f / s
-    depth = 1 / (scale * np.asarray(bodies.inverse_focal))
-    return np.concatenate([plane / scale[:, None], -depth[:, None]], 1)
-
-
 def _in_the_plane(bodies: "Bodies") -> np.ndarray:
     """Where each body's origin is in the image, at its own scale: [N, 3] metres, z = 0."""
     scale = np.asarray(bodies.scale)
     # scale * (X * FLIP) + t = scale * FLIP * (X + trans) with trans = FLIP * t / scale
     plane = camera.FLIP * np.asarray(bodies.translation) / scale[:, None]
     return np.concatenate([plane, np.zeros((len(scale), 1), np.float32)], 1)
+
+
+def _before_the_camera(bodies: "Bodies") -> np.ndarray:
+    """Where each body's origin is from the camera: [N, 3] metres."""
+    import jax
+
+    return np.asarray(jax.vmap(camera.position)(bodies.view, bodies.intrinsics))

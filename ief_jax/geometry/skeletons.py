@@ -53,10 +53,7 @@ COCO_18 = (
     "left_ear",
 )
 """OpenPose's COCO model: COCO's 17 and the neck. The keypoints that LGD is trained on."""
-BODY_25 = (
-    *COCO_18[:8],
-    "mid_hip",
-    *COCO_18[8:],
+FEET = (
     "left_big_toe",
     "left_small_toe",
     "left_heel",
@@ -64,16 +61,17 @@ BODY_25 = (
     "right_small_toe",
     "right_heel",
 )
+BODY_25 = (
+    *COCO_18[:8],
+    "mid_hip",
+    *COCO_18[8:],
+    *FEET,
+)
 BODY_25B = (
     *COCO_17,
     "upper_neck",
     "head_top",
-    "left_big_toe",
-    "left_small_toe",
-    "left_heel",
-    "right_big_toe",
-    "right_small_toe",
-    "right_heel",
+    *FEET,
 )
 UNION_27 = (*COCO_17, "neck", "mid_hip", *BODY_25B[17:])
 """All keypoints of the layouts here. Those that LGD is trained on, any of them unseen."""
@@ -107,14 +105,6 @@ COCO_17_NECK = (*COCO_17, "neck")
 """COCO's 17 with the neck behind them, as tools append it: not OpenPose's order."""
 BODY_19 = BODY_25[:19]
 """OpenPose's BODY_25 without the feet (BODY_21A and others begin so)."""
-FEET = (
-    "left_big_toe",
-    "left_small_toe",
-    "left_heel",
-    "right_big_toe",
-    "right_small_toe",
-    "right_heel",
-)
 BODY_135 = (
     *BODY_25B,
     *_numbered("left_hand", 20),
@@ -183,22 +173,7 @@ MEDIAPIPE_33 = (
     "right_big_toe",
 )
 """MediaPipe Pose (BlazePose)."""
-AIC_14 = (
-    "right_shoulder",
-    "right_elbow",
-    "right_wrist",
-    "left_shoulder",
-    "left_elbow",
-    "left_wrist",
-    "right_hip",
-    "right_knee",
-    "right_ankle",
-    "left_hip",
-    "left_knee",
-    "left_ankle",
-    "head_top",
-    "upper_neck",
-)
+AIC_14 = (*COCO_18[2:14], "head_top", "upper_neck")
 """AI Challenger: its neck is the upper end."""
 CROWDPOSE_14 = (*COCO_17[5:], "head_top", "crowdpose_neck")
 """CrowdPose: its neck is labelled between AI Challenger's and the shoulders'."""

@@ -19,9 +19,8 @@ from ief_jax.lgd import synthetic_views
 
 LAYOUT = skeletons.UNION_27
 
-FACE = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
-FEET = tuple(f"{side}_{part}" for side in ("left", "right") for part in ("big_toe", "small_toe"))
-FEET += ("left_heel", "right_heel")
+FACE = skeletons.COCO_17[:5]
+FEET = skeletons.FEET
 SKELETONS: tuple[tuple[tuple[str, ...], float], ...] = (
     (skeletons.UNION_27, 0.2),
     (skeletons.COCO_17, 0.22),
@@ -116,6 +115,9 @@ class Rates(NamedTuple):
     border: float = 0.12
     swap: float = 0.08
     outlier: float = 0.12
+
+
+TYPICAL = Rates()
 
 
 def moved_points(

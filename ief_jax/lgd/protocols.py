@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from ief_jax.body import joints, regressors, smpl
+from ief_jax.body import joints, regressors
 from ief_jax.geometry import skeletons
 from ief_jax.lgd import metrics
 from ief_jax.lgd.parameters import Body
@@ -89,7 +89,7 @@ MOTION_CAPTURE = Protocol(
 )
 """Not in the paper: the project's own protocol (`lgd.evaluation`)."""
 
-SMPL_24 = tuple("smpl_neck" if name == "neck" else name for name in smpl.JOINT_NAMES)
+SMPL_24: tuple[str, ...] = skeletons.SMPL_24
 """3DPW by its own `jointPositions`, as the authors' released code has it."""
 H36M_14 = regressors.H36M_14
 """Human3.6M, and 3DPW as SPIN and most others have it: joints by Human3.6M's regressor."""

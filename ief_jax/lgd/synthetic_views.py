@@ -98,13 +98,7 @@ def view_body(
     betas: jax.Array,
 ) -> Example:
     """As `example`, for a body of given betas [B]."""
-    checks.arrays(
-        ("selection", selection, "[K, P] from the body's points to the keypoints"),
-        ("pose", pose, "[24, 3] axis-angle, radians"),
-        ("betas", betas, "[B] shape coefficients"),
-        P=len(model.names),
-        B=model.betas,
-    )
+    _check_body(model, selection, pose, betas)
     view_key, camera_key = jax.random.split(key)
     local = rotations.axis_angle_to_matrix(pose)
     local = local.at[0].set(random_view(view_key, local[0]))
@@ -127,13 +121,7 @@ def view_body_in_perspective(
     The distance is log-uniform in `DISTANCE`; half of the cameras are level but for a normal tilt
     and half are pitched uniformly by `PITCH`; the focal length is log-uniform in `FOCAL`.
     """
-    checks.arrays(
-        ("selection", selection, "[K, P] from the body's points to the keypoints"),
-        ("pose", pose, "[24, 3] axis-angle, radians"),
-        ("betas", betas, "[B] shape coefficients"),
-        P=len(model.names),
-        B=model.betas,
-    )
+    _check_body(model, selection, pose, betas)
     view_key, pitch_key, distance_key, focal_key, place_key = jax.random.split(key, 5)
     level, pitch = jax.random.uniform(pitch_key, (2,))
     # looking down, the head is nearer: a turn from y to z
@@ -151,6 +139,18 @@ def view_body_in_perspective(
     lens = camera.Intrinsics(1 / focal, jnp.array([width, height]) / 2)
     seen = camera.project(view, points, lens)
     return Example(local, betas, view, lens, seen, jnp.ones(selection.shape[0]))
+
+
+def _check_body(
+    model: joints.JointModel, selection: jax.Array, pose: jax.Array, betas: jax.Array
+) -> None:
+    checks.arrays(
+        ("selection", selection, "[K, P] from the body's points to the keypoints"),
+        ("pose", pose, "[24, 3] axis-angle, radians"),
+        ("betas", betas, "[B] shape coefficients"),
+        P=len(model.names),
+        B=model.betas,
+    )
 
 
 def _log_uniform(key: jax.Array, between: tuple[float, float]) -> jax.Array:

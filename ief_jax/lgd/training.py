@@ -154,13 +154,16 @@ class Cameras(NamedTuple):
     focal_error: float = 0.15
 
 
+TYPICAL_CAMERAS = Cameras()
+
+
 def example(
     key: jax.Array,
     item: Any,
     draw: Draw,
     task: reprojection.Problem,
-    rates: detector_errors.Rates,
-    cameras: Cameras,
+    rates: detector_errors.Rates = detector_errors.TYPICAL,
+    cameras: Cameras = TYPICAL_CAMERAS,
 ) -> tuple[keypoints2d.Keypoints2D, Truth]:
     """One training example: normalised keypoints, and the truth (Algorithm 1)."""
     pose_key, near_key, far_key, kind_key, offset_key, error_key, lens_key = jax.random.split(
