@@ -26,6 +26,8 @@ DISTANCE = (1.8, 8.0)
 """Metres from a perspective camera to the body's origin."""
 PITCH = (-0.175, 0.7)
 """Radians by which a perspective camera looks down: -10 to 40 degrees."""
+LEVEL = 0.5
+"""Share of the perspective cameras that are level but for the tilt."""
 FOCAL = (0.6, 2.0)
 """Focal length of a perspective camera, image widths."""
 NEAREST = 0.6
@@ -115,17 +117,19 @@ def view_body_in_perspective(
     selection: jax.Array,
     pose: jax.Array,
     betas: jax.Array,
+    level: float = LEVEL,
 ) -> Example:
     """As `view_body`, by a pinhole camera: near, looking down or up, the person anywhere.
 
-    The distance is log-uniform in `DISTANCE`; half of the cameras are level but for a normal tilt
-    and half are pitched uniformly by `PITCH`; the focal length is log-uniform in `FOCAL`.
+    The distance is log-uniform in `DISTANCE`; a share `level` of the cameras are level but for a
+    normal tilt, the others pitched uniformly by `PITCH`; the focal length is log-uniform in
+    `FOCAL`.
     """
     _check_body(model, selection, pose, betas)
     view_key, pitch_key, distance_key, focal_key, place_key = jax.random.split(key, 5)
-    level, pitch = jax.random.uniform(pitch_key, (2,))
+    which, pitch = jax.random.uniform(pitch_key, (2,))
     # looking down, the head is nearer: a turn from y to z
-    down = jnp.where(level < 0.5, 0.0, PITCH[0] + pitch * (PITCH[1] - PITCH[0]))
+    down = jnp.where(which < level, 0.0, PITCH[0] + pitch * (PITCH[1] - PITCH[0]))
     pitched = rotations.axis_angle_to_matrix(down * jnp.array([1.0, 0.0, 0.0]))
     local = rotations.axis_angle_to_matrix(pose)
     local = local.at[0].set(pitched @ random_view(view_key, local[0]))

@@ -147,11 +147,14 @@ class Cameras(NamedTuple):
       unknown: share of the others whose lens the network is not told of.
       focal_error: standard deviation of the log of the focal length that the network is told, in
         half of the cases where it is told one.
+      level: share of the perspective cameras that are level. Most photographs are taken so: where
+        more are pitched, a person whose trunk looks a little short is taken to be seen from above.
     """
 
     orthographic: float = 0.25
     unknown: float = 0.35
     focal_error: float = 0.15
+    level: float = 0.8
 
 
 TYPICAL_CAMERAS = Cameras()
@@ -177,7 +180,7 @@ def example(
     truth = jax.tree.map(
         lambda a, b: jnp.where(far, a, b),
         synthetic_views.view_body(far_key, *body),
-        synthetic_views.view_body_in_perspective(near_key, *body),
+        synthetic_views.view_body_in_perspective(near_key, *body, cameras.level),
     )
 
     # What a detector makes of it: its keypoints lie elsewhere on the body, and it errs
