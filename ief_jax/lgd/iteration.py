@@ -63,8 +63,16 @@ def mirror_averaged(propose: Proposal, mirror_extra: Callable[[jax.Array], jax.A
     ) -> tuple[Theta, jax.Array]:
         mirror = jax.vmap(problem.parameterisation.mirror)
         image = jax.vmap(lambda seen: mirror_keypoints(seen, problem.opposite))(observed)
-        update, extra = propose(problem, gradient, theta, observed)
-        other, other_extra = propose(problem, mirror(gradient), mirror(theta), image)
+        # One batch of twice the size compiles in half the time of two calls.
+        seen = (gradient, theta, observed)
+        mirrored = (mirror(gradient), mirror(theta), image)
+        both_seen = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), seen, mirrored)
+        found = propose(problem, *both_seen)
+        count = len(observed.points)
+        (update, extra), (other, other_extra) = (
+            jax.tree.map(lambda part: part[side], found)
+            for side in (slice(count), slice(count, None))
+        )
         mean = jax.tree.map(lambda a, b: (a + b) / 2, update, mirror(other))
         return mean, (extra + jax.vmap(mirror_extra)(other_extra)) / 2
 
