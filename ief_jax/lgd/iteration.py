@@ -69,10 +69,8 @@ def mirror_averaged(propose: Proposal, mirror_extra: Callable[[jax.Array], jax.A
         both_seen = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), seen, mirrored)
         found = propose(problem, *both_seen)
         count = len(observed.points)
-        (update, extra), (other, other_extra) = (
-            jax.tree.map(lambda part: part[side], found)
-            for side in (slice(count), slice(count, None))
-        )
+        update, extra = jax.tree.map(lambda part: part[:count], found)
+        other, other_extra = jax.tree.map(lambda part: part[count:], found)
         mean = jax.tree.map(lambda a, b: (a + b) / 2, update, mirror(other))
         return mean, (extra + jax.vmap(mirror_extra)(other_extra)) / 2
 

@@ -105,7 +105,7 @@ def picture(
     opacity = 1.0 if photograph is None else _OVER_PHOTOGRAPH
     panels = [
         _keypoints(backdrop, crop, fit),
-        _body(_reduced(backdrop, crop), place, faces, fit.person, opacity),
+        _body(backdrop, place, faces, fit.person, opacity),
         _body(Image.new("RGB", crop.size, _CANVAS), _from_the_side(place, crop), faces, fit.person),
     ]
     return _framed(panels, fit)
@@ -132,30 +132,31 @@ def _crop(fit: Fit, projected: np.ndarray, height: int) -> _Crop:
 
 
 def _backdrop(photograph: Image.Image | None, crop: _Crop) -> Image.Image:
-    """The cropped photograph at twice the panel's size, for antialiased drawing."""
-    size = (2 * crop.size[0], 2 * crop.size[1])
+    """The cropped photograph, of the panel's size."""
     if photograph is None:
-        return Image.new("RGB", size, _CANVAS)
-    extent = np.array(crop.size) / crop.zoom
-    # Averages blocks of pixels first where many fall on one of the panel.
-    factor = max(1, int(extent[1] / size[1]))
-    low, high = crop.corner / factor, (crop.corner + extent) / factor
-    return photograph.reduce(factor).transform(
-        size,
-        Image.Transform.EXTENT,
-        (*low.tolist(), *high.tolist()),
-        resample=Image.Resampling.BICUBIC,
-        fillcolor=_OUTSIDE,
-    )
-
-
-def _reduced(image: Image.Image, crop: _Crop) -> Image.Image:
-    return image.resize(crop.size, Image.Resampling.BOX)
+        return Image.new("RGB", crop.size, _CANVAS)
+    backdrop = Image.new("RGB", crop.size, _OUTSIDE)
+    # The panel's whole pixels that the photograph covers, and where they lie in it.
+    corners = np.array([(0, 0), photograph.size])
+    (left, top), (right, bottom) = np.clip(crop.panel(corners), 0, crop.size)
+    low = np.ceil([left, top]).astype(int)
+    high = np.floor([right, bottom]).astype(int)
+    if (high > low).all():
+        box = np.concatenate([low, high]).reshape(2, 2) / crop.zoom + crop.corner
+        part = photograph.resize(
+            tuple((high - low).tolist()),
+            Image.Resampling.BICUBIC,
+            box=tuple(np.clip(box, 0, photograph.size).reshape(-1).tolist()),
+            reducing_gap=2.0,
+        )
+        backdrop.paste(part, tuple(low.tolist()))
+    return backdrop
 
 
 def _keypoints(backdrop: Image.Image, crop: _Crop, fit: Fit) -> Image.Image:
     """Found keypoints as dots and coloured limbs, the body's as rings and thin lines."""
-    image = backdrop.copy()
+    # At twice the size, for smooth edges.
+    image = backdrop.resize((2 * crop.size[0], 2 * crop.size[1]), Image.Resampling.BILINEAR)
     pen = ImageDraw.Draw(image)
     found = crop.panel(fit.points) * 2
     body = crop.panel(fit.reprojected) * 2
@@ -172,7 +173,7 @@ def _keypoints(backdrop: Image.Image, crop: _Crop, fit: Fit) -> Image.Image:
     for name, point, visible in zip(skeletons.UNION_27, found, seen, strict=True):
         if visible:
             _dot(pen, point, 7, fill=side_colour(name), outline=PAPER, width=2)
-    return _reduced(image, crop)
+    return image.reduce(2)
 
 
 def _line(pen: ImageDraw.ImageDraw, ends: np.ndarray, colour: Colour, width: int) -> None:
@@ -201,10 +202,15 @@ def _body(
     opacity: float = 1.0,
 ) -> Image.Image:
     layer = raster.shade(place, faces, backdrop.size, _SKINS[person % len(_SKINS)])
-    alpha = layer[..., 3:] * opacity
-    under = np.asarray(backdrop, np.float32) / 255
-    mixed = under * (1 - alpha) + layer[..., :3] * alpha
-    return Image.fromarray((mixed * 255 + 0.5).astype(np.uint8))
+    image = backdrop.copy()
+    body, coverage = layer[..., :3], layer[..., 3] * opacity
+    image.paste(_image(body), mask=_image(coverage))
+    return image
+
+
+def _image(values: np.ndarray) -> Image.Image:
+    """Values in [0, 1] as a picture."""
+    return Image.fromarray((values * 255 + 0.5).astype(np.uint8))
 
 
 def _from_the_side(place: np.ndarray, crop: _Crop) -> np.ndarray:

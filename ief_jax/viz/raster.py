@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from ief_jax.geometry.triangles import unit, vertex_normals
 
@@ -34,7 +35,10 @@ class Surface(NamedTuple):
 
     def interpolate(self, values: np.ndarray) -> np.ndarray:
         """Values at the vertices [V, D] to the pixels: [n, D]."""
-        return (self.weights[..., None] * values[self.corners]).sum(1)
+        first, second, third = (
+            self.weights[:, i, None] * values[self.corners[:, i]] for i in range(3)
+        )
+        return first + second + third
 
 
 def shade(
@@ -61,19 +65,13 @@ def shade(
     # y runs down: the mesh is its mirror image, and what points outwards points inwards.
     normals = -vertex_normals(scaled, faces)
     seen = visible_surface(scaled, faces[_facing(scaled, faces)], width, height)
-    normal = unit(seen.interpolate(normals).astype(np.float32))
-    # Colour times coverage, so that the mean over samples is right.
-    layer = np.zeros((height * width, 4), np.float32)
-    layer[seen.pixel, :3] = _lit(normal, np.asarray(colour))
-    layer[seen.pixel, 3] = 1
-    shifts = range(supersampling)
-    samples = layer.reshape(height, width, 4)
-    picture = sum(
-        (samples[i::supersampling, j::supersampling] for i in shifts for j in shifts),
-        np.zeros((size[1], size[0], 4), np.float32),
-    ) / np.float32(supersampling**2)
-    picture[..., :3] /= np.maximum(picture[..., 3:], 1e-6)
-    return picture
+    layer = np.zeros((height * width, 4), np.uint8)
+    lit = _lit(normals, np.asarray(colour))
+    layer[seen.pixel, :3] = seen.interpolate((255 * lit + 0.5).astype(np.float32))
+    layer[seen.pixel, 3] = 255
+    # The mean over samples; Pillow weighs colours by their coverage.
+    samples = Image.fromarray(layer.reshape(height, width, 4))
+    return np.asarray(samples.reduce(supersampling), np.float32) / 255
 
 
 def visible_surface(
@@ -86,46 +84,91 @@ def visible_surface(
       faces: [F, 3].
       width: of the image, pixels.
       height: likewise.
-      at_once: about how many pairs of a triangle and a pixel in its box to look at together.
+      at_once: about how many pixels of triangles to look at together.
     """
-    corners = vertices[faces]
-    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
-    area = _area(vertices, faces)
-    low = np.maximum(np.ceil(corners[..., :2].min(1) - 0.5), 0).astype(np.int64)
-    high = np.minimum(np.floor(corners[..., :2].max(1) - 0.5), [width - 1, height - 1])
-    span = np.maximum(high.astype(np.int64) - low + 1, 0)
-    pairs = np.where(np.abs(area) > _SLIVER, span[:, 0] * span[:, 1], 0)
+    faces = faces[np.abs(_area(vertices, faces)) > _SLIVER]
+    spans = _spans(vertices, faces, width, height)
+    slope, level = _planes(vertices[faces])
     depth = np.full(width * height, -np.inf)
     face = np.zeros(width * height, np.int64)
-    weights = np.zeros((width * height, 3))
-    ends = np.cumsum(pairs)
+    ends = np.cumsum(spans.length)
     start = 0
-    while start < len(faces):
+    while start < len(ends):
         before = ends[start - 1] if start else 0
         stop = max(int(np.searchsorted(ends, before + at_once, "right")), start + 1)
-        chosen = start + np.flatnonzero(pairs[start:stop])
-        start = stop
-        # Every pixel of every triangle's box.
-        triangle = np.repeat(chosen, pairs[chosen])
-        within = np.arange(len(triangle)) - np.repeat(
-            np.cumsum(pairs[chosen]) - pairs[chosen], pairs[chosen]
-        )
-        x = low[triangle, 0] + within % span[triangle, 0]
-        y = low[triangle, 1] + within // span[triangle, 0]
-        centre = np.stack([x, y], -1) + 0.5
-        # Barycentric coordinates: areas opposite to each corner over the whole.
-        u = _cross(c[triangle, :2] - b[triangle, :2], centre - b[triangle, :2]) / area[triangle]
-        v = _cross(a[triangle, :2] - c[triangle, :2], centre - c[triangle, :2]) / area[triangle]
-        inside = (u >= 0) & (v >= 0) & (u + v <= 1)
-        triangle, u, v = triangle[inside], u[inside], v[inside]
-        pixel = (y * width + x)[inside]
-        z = u * a[triangle, 2] + v * b[triangle, 2] + (1 - u - v) * c[triangle, 2]
+        of, row, first, count = (part[start:stop] for part in spans)
+        within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        pixel = np.repeat(row * width + first, count) + within
+        # z = z_0 + z_x x + z_y y, in the face's plane
+        left = level[of] + slope[of, 0] * (first + 0.5) + slope[of, 1] * (row + 0.5)
+        z = np.repeat(left, count) + np.repeat(slope[of, 0], count) * within
         np.maximum.at(depth, pixel, z)
         front = z == depth[pixel]
-        weights[pixel[front]] = np.stack([u, v, 1 - u - v], -1)[front]
-        face[pixel[front]] = triangle[front]
-    visible = np.flatnonzero(np.isfinite(depth))
-    return Surface(visible, faces[face[visible]], weights[visible])
+        face[pixel[front]] = np.repeat(of, count)[front]
+        start = stop
+    pixel = np.flatnonzero(depth > -np.inf)
+    corners = faces[face[pixel]]
+    return Surface(pixel, corners, _barycentric(vertices, corners, pixel, width))
+
+
+class _Spans(NamedTuple):
+    """Runs of pixels in a row whose centres lie in a face: which face, the row, the first pixel's
+    column, and how many; [S] each."""
+
+    face: np.ndarray
+    row: np.ndarray
+    first: np.ndarray
+    length: np.ndarray
+
+
+def _spans(vertices: np.ndarray, faces: np.ndarray, width: int, height: int) -> _Spans:
+    """The pixels of every face; those of an edge belong to one of its faces alone."""
+    y = vertices[faces, 1]
+    top = np.maximum(np.ceil(y.min(1) - 0.5), 0).astype(np.int64)
+    bottom = np.minimum(np.ceil(y.max(1) - 0.5), height).astype(np.int64)
+    rows = np.maximum(bottom - top, 0)
+    face = np.repeat(np.arange(len(faces)), rows)
+    row = np.repeat(top - np.cumsum(rows) + rows, rows) + np.arange(len(face))
+    centre = row + 0.5
+    low, high = np.full(len(face), np.inf), np.full(len(face), -np.inf)
+    for one, other in ((0, 1), (1, 2), (2, 0)):
+        # From the same end for both faces of an edge, so that they round alike.
+        start = vertices[np.minimum(faces[:, one], faces[:, other]), :2]
+        end = vertices[np.maximum(faces[:, one], faces[:, other]), :2]
+        crossed = (start[:, 1][face] <= centre) != (end[:, 1][face] <= centre)
+        which = face[crossed]
+        with np.errstate(divide="ignore", invalid="ignore"):  # level edges cross no row
+            slope = (end[:, 0] - start[:, 0]) / (end[:, 1] - start[:, 1])
+        x = start[which, 0] + (centre[crossed] - start[which, 1]) * slope[which]
+        low[crossed] = np.minimum(low[crossed], x)
+        high[crossed] = np.maximum(high[crossed], x)
+    first = np.ceil(np.clip(low - 0.5, 0, width)).astype(np.int64)
+    count = np.ceil(np.clip(high - 0.5, 0, width)).astype(np.int64) - first
+    kept = count > 0
+    return _Spans(face[kept], row[kept], first[kept], count[kept])
+
+
+def _planes(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(z_x, z_y) [F, 2] and z_0 [F] of the planes z = z_0 + z_x x + z_y y of [F, 3, 3] corners."""
+    a = corners[:, 0]
+    to_b, to_c = corners[:, 1] - a, corners[:, 2] - a
+    normal = np.cross(to_b, to_c)
+    slope = -normal[:, :2] / normal[:, 2:]
+    return slope, a[:, 2] - (slope * a[:, :2]).sum(1)
+
+
+def _barycentric(
+    vertices: np.ndarray, corners: np.ndarray, pixel: np.ndarray, width: int
+) -> np.ndarray:
+    """Coordinates [n, 3] of pixels' centres in the faces of [n, 3] corners."""
+    row, column = np.divmod(pixel, width)
+    centre = np.stack([column, row], -1) + 0.5
+    a, b, c = (vertices[corners[:, i], :2] for i in range(3))
+    # areas opposite to each corner over the whole
+    whole = _cross(b - a, c - a)
+    u = _cross(c - b, centre - b) / whole
+    v = _cross(a - c, centre - c) / whole
+    return np.stack([u, v, 1 - u - v], -1).astype(np.float32)
 
 
 def _lit(normal: np.ndarray, colour: np.ndarray) -> np.ndarray:
