@@ -149,10 +149,11 @@ def frame_times(found: Detections) -> np.ndarray:
 def followed(found: Detections) -> Detections:
     """`follow`, where nobody has a number yet and the frames are a sequence; else as it was.
 
-    Frames are a sequence if their numbers rise by nearly always the same, and if most people are
-    near where somebody was in the frame before: photographs of other people are not.
+    Frames are a sequence if their numbers rise and most people are near where somebody was in the
+    frame before: photographs of other people are not.
     """
-    if (found.identity >= 0).any() or not _evenly_numbered(found.numbers):
+    rising = (np.diff(found.numbers) > 0).all()
+    if (found.identity >= 0).any() or len(found.numbers) < 2 or not rising:
         return found
     after = follow(found, frame_times(found))
     return after if _continues(after) else found
@@ -281,14 +282,6 @@ def _rows_of_frames(found: Detections) -> list[np.ndarray]:
     order = np.argsort(found.frame, kind="stable")
     starts = np.searchsorted(found.frame[order], np.arange(1, len(found.frame_names)))
     return np.split(order, starts)
-
-
-def _evenly_numbered(numbers: Sequence[int]) -> bool:
-    steps = np.diff(numbers)
-    if len(steps) < 2 or (steps <= 0).any():
-        return False
-    _, count = np.unique(steps, return_counts=True)
-    return bool(count.max() >= 0.8 * len(steps))
 
 
 def _continues(found: Detections) -> bool:
