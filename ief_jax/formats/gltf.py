@@ -20,16 +20,7 @@ from ief_jax.body import smpl
 from ief_jax.body.motion import Motion
 from ief_jax.geometry.triangles import vertex_normals
 from ief_jax.io.files import replacing
-
-COLOURS = (
-    (0.62, 0.74, 0.90),
-    (0.93, 0.84, 0.58),
-    (0.66, 0.84, 0.66),
-    (0.86, 0.70, 0.88),
-    (0.60, 0.85, 0.86),
-    (0.95, 0.66, 0.60),
-)
-"""Of people, in turn; red, green, blue."""
+from ief_jax.viz.colours import SKINS
 
 _INFLUENCES = 4
 """Joints that a vertex has in one set of attributes."""
@@ -70,7 +61,7 @@ def write(path: str | os.PathLike[str], body: smpl.BodyModel, people: Sequence[M
     first = min(float(person.times[0]) for person in people)
     last = max(float(person.times[-1]) for person in people)
     for number, person in enumerate(people):
-        node = _person(chunk, body, person, faces, COLOURS[number % len(COLOURS)])
+        node = _person(chunk, body, person, faces, SKINS[number % len(SKINS)])
         _animate(chunk, body, person, node, first)
         if person.times[0] > first or person.times[-1] < last:
             _hide_outside(chunk, person, node.person, first, last)
