@@ -95,13 +95,14 @@ def describe(source: str | os.PathLike[str] | int) -> Video:
         return Video(name, first.image.size, fps, _declared(container, stream))
 
 
-def frames(source: str | os.PathLike[str] | int) -> Generator[Frame, None, None]:
+def frames(source: str | os.PathLike[str] | int, first: int = 0) -> Generator[Frame, None, None]:
     """The frames of a video, of which one is in memory at a time.
 
     Packets that cannot be decoded are passed over; the times of the other frames stay right.
 
     Args:
       source: a file, or the index of a webcam, whose frames do not end.
+      first: number of the first frame that is wanted.
 
     Raises:
       InputError: as `describe`.
@@ -132,7 +133,8 @@ def frames(source: str | os.PathLike[str] | int) -> Generator[Frame, None, None]
                 start = stamp if start is None else start
                 # Where time stamps stand still or run back, one frame's time has passed.
                 time = stamp - start if number == 0 or stamp - start > time else time + period
-                yield Frame(number, time, _upright(frame, shape))
+                if number >= first:
+                    yield Frame(number, time, _upright(frame, shape))
                 number += 1
         if number == 0:
             raise InputError(f"{name}: has no frame that can be decoded; is it all there?")

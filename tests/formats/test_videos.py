@@ -73,6 +73,14 @@ def test_time_stamps_count_and_not_the_rate(tmp_path: Path) -> None:
     np.testing.assert_allclose(times, np.arange(0, 35, 7) / RATE, atol=1e-3)
 
 
+def test_from_a_frame_on(tmp_path: Path) -> None:
+    path = store(tmp_path / "clip.mp4", range(8))
+    found = list(videos.frames(path, 6))
+    assert [frame.number for frame in found] == [6, 7]
+    np.testing.assert_allclose([brightness(frame) for frame in found], [160, 180], atol=6)
+    assert not list(videos.frames(path, 8))
+
+
 def turned(path: Path, matrix: tuple[float, float, float, float]) -> Path:
     """The .mp4 with this display matrix a, b, c, d in its track's header (ISO 14496-12, tkhd)."""
     data = bytearray(path.read_bytes())
