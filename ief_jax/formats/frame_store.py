@@ -1,7 +1,7 @@
 """What was found in the frames of a video, kept part by part, so that a run can be taken up again.
 
 A folder has `about.json`, which says of what and how, and files of some hundred frames each,
-`000000.npz` and on, by the number of their first frame.
+`00000000.npz` and on, by the number of their first frame.
 """
 
 import os
@@ -71,8 +71,8 @@ def keep(folder: str | os.PathLike[str], part: Part) -> None:
     Raises:
       OutputError: it cannot be written.
     """
-    with files.replacing(Path(folder) / f"{part.first:06d}.npz") as file:
-        np.savez_compressed(file, **{key: np.asarray(value) for key, value in _fields(part)})
+    with files.replacing(Path(folder) / f"{part.first:08d}.npz") as file:
+        np.savez_compressed(file, **_fields(part))
 
 
 def joined(
@@ -108,14 +108,15 @@ def joined(
     return found, times
 
 
-def _fields(part: Part) -> list[tuple[str, Any]]:
-    return list(part._asdict().items())
+def _fields(part: Part) -> dict[str, Any]:
+    return part._asdict()
 
 
 def _read(path: Path) -> Part | None:
     """A part; None for what is broken."""
     try:
         found = npz.read(path, set(Part._fields))
-        return Part(**{**found, "first": int(found["first"])})
+        first, *arrays = (found[field] for field in Part._fields)
+        return Part(int(first), *arrays)
     except (InputError, KeyError, TypeError, ValueError):
         return None

@@ -51,10 +51,10 @@ def test_another_video_begins_anew(folder: Path) -> None:
 
 
 def test_parts_behind_a_gap_or_damage_do_not_count(folder: Path) -> None:
-    path = folder / "000002.npz"
+    path = folder / "00000002.npz"
     path.write_bytes(path.read_bytes()[:200])
     assert [one.first for one in frame_store.resume(folder, ABOUT)] == [0]
-    assert sorted(path.name for path in folder.iterdir()) == ["000000.npz", "about.json"]
+    assert sorted(path.name for path in folder.iterdir()) == ["00000000.npz", "about.json"]
 
 
 def test_joined() -> None:
