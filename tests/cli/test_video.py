@@ -55,8 +55,8 @@ class Finder:
         self.seen.append(number)
         there = [person for person in (0, 1) if (person, number) not in UNSEEN]
         found = [keypoints(person, number) for person in there][:: 1 if number % 2 else -1]
-        if number == 3:  # a ghost
-            found.append(found[0] + [0, -55])
+        if number == 0:  # a ghost
+            found.insert(0, found[0] + [60, 55])
         return np.array(found), np.full((len(found), 27), 0.9)
 
 
