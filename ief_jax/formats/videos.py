@@ -193,6 +193,32 @@ def writing(
             raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
+def record(
+    source: str | os.PathLike[str] | int, path: str | os.PathLike[str], seconds: float | None = None
+) -> None:
+    """Writes what a webcam sees to a file, until time is up or Ctrl-C is pressed.
+
+    Args:
+      source: the index of a webcam; or a file.
+      path: ends in .mp4.
+      seconds: how long; None for until Ctrl-C.
+
+    Raises:
+      InputError: as `describe`.
+      OutputError: the file cannot be written.
+    """
+    with contextlib.closing(frames(source)) as seen:
+        first = next(seen)
+        with writing(path, first.image.size, _USUAL_RATE) as write:
+            write(first.image, first.time)
+            # Ctrl-C ends the recording, and what was recorded stays.
+            with contextlib.suppress(KeyboardInterrupt):
+                for frame in seen:
+                    if seconds is not None and frame.time >= seconds:
+                        break
+                    write(frame.image, frame.time)
+
+
 def _av() -> Any:
     try:
         import av

@@ -199,6 +199,12 @@ def test_what_is_no_video(tmp_path: Path) -> None:
         videos.describe(tmp_path / "none.avi")
 
 
+def test_a_recording_ends_when_time_is_up(tmp_path: Path) -> None:
+    videos.record(store(tmp_path / "long.mp4", range(20)), tmp_path / "short.mp4", seconds=0.3)
+    times = [frame.time for frame in videos.frames(tmp_path / "short.mp4")]
+    np.testing.assert_allclose(times, np.arange(8) / RATE, atol=1e-3)
+
+
 def test_a_webcam_that_is_not_there() -> None:
     with pytest.raises(InputError, match=r"webcam 47: "):
         videos.describe(47)
