@@ -2,7 +2,7 @@
 
 From frame to frame each track says where its person should be, moving on as before, and people
 and tracks are paired so that the sum of distances is least (the Hungarian method). Distances are
-those of keypoints, relative to the person's size, as in COCO's object keypoint similarity.
+those of keypoints and of their middle, relative to the person's size.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from ief_jax.formats import detections
 from ief_jax.formats.detections import Detections
 
 FARTHEST = 0.35
-"""Of the person's size: keypoints that are farther than this from a track's belong to another."""
-LONGEST_GAP = 1.0
+"""Of the person's size: who is farther than this from where a track should be is another."""
+LONGEST_GAP = 1.5
 """Seconds after which nobody who comes is taken for the one who went."""
 USUAL_RATE = 30.0
 """Frames per second, where nothing says it."""
@@ -83,7 +83,8 @@ def step(
       confidence: [P, K]; 0 where a keypoint was not found.
       time: of the frame, seconds.
       identity: [P] number of each person where it is known, or -1; such numbers are kept.
-      farthest: mean distance of keypoints, of the person's size, up to which two are one.
+      farthest: mean distance of keypoints and of their middles, of the person's size, up to which
+        two are one; more for who was away for longer.
       longest_gap: seconds after which a track ends.
 
     Returns:
@@ -267,14 +268,21 @@ def _expected(track: Track, time: float) -> np.ndarray:
 
 
 def _distance(track: Track, points: np.ndarray, confidence: np.ndarray, time: float) -> float:
-    """Mean distance of the keypoints seen of both, of the larger person's size; or infinite."""
+    """How far the keypoints seen of both are apart, and their middles, in the mean.
+
+    In units of the larger person's size; infinite where too few are seen of both.
+    """
     weight = np.sqrt(confidence * track.confidence)
     if np.count_nonzero(weight) < _SHARED:
         return np.inf
     size = max(float(detections.box_size(points[None], confidence[None])[0]), track.size, 1.0)
-    apart = np.linalg.norm(points - _expected(track, time), axis=-1) / size
+    apart = (points - _expected(track, time)) / size
+    weight = weight / weight.sum()
     # No keypoint counts for more than a whole person: sides may be exchanged.
-    return float((weight * np.minimum(apart, 1)).sum() / weight.sum())
+    each = float(weight @ np.minimum(np.linalg.norm(apart, axis=-1), 1))
+    # Who turns over moves every keypoint, and not the middle.
+    middle = float(np.linalg.norm(weight @ apart))
+    return (each + middle) / 2
 
 
 def _rows_of_frames(found: Detections) -> list[np.ndarray]:

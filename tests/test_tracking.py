@@ -90,12 +90,22 @@ def test_rows_are_in_the_order_of_frames_and_numbers() -> None:
         np.testing.assert_array_equal(points, row[f, p])
 
 
-@pytest.mark.parametrize(("seconds", "people"), [(0.8, 1), (1.2, 2)])
+@pytest.mark.parametrize(("seconds", "people"), [(1.2, 1), (1.7, 2)])
 def test_who_is_away_for_too_long_comes_back_as_another(seconds: float, people: int) -> None:
-    frames = [*range(20), *range(20 + round(seconds * RATE), 80)]
-    found = detected([(f, 0, STANDING + 3 * f, -1) for f in frames], 80)
+    frames = [*range(20), *range(20 + round(seconds * RATE), 90)]
+    found = detected([(f, 0, STANDING + 3 * f, -1) for f in frames], 90)
     after = tracking.follow(found, tracking.frame_times(found))
     assert len(set(after.identity.tolist())) == people
+
+
+def test_who_turns_over_is_the_same() -> None:
+    turns = [np.deg2rad(60 * max(f - 5, 0)) for f in range(9)]
+    people = [
+        (f, 0, STANDING @ np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]]), -1)
+        for f, a in enumerate(turns)
+    ]
+    found = detected(people, 9)
+    assert set(tracking.follow(found, tracking.frame_times(found)).identity.tolist()) == {0}
 
 
 def test_a_stranger_elsewhere_is_another() -> None:
