@@ -99,7 +99,7 @@ def test_who_is_away_for_too_long_comes_back_as_another(seconds: float, people: 
 
 
 def test_who_turns_over_is_the_same() -> None:
-    turns = [np.deg2rad(60 * max(f - 5, 0)) for f in range(9)]
+    turns = [np.deg2rad(130 * max(f - 5, 0)) for f in range(9)]
     people = [
         (f, 0, STANDING @ np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]]), -1)
         for f, a in enumerate(turns)
