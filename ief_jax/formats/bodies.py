@@ -67,7 +67,7 @@ def write(
             poses=np.asarray(bodies.poses),
             betas=np.asarray(bodies.betas),
             gender=np.array(gender),
-            trans=_before_the_camera(bodies) if lens_known else _in_the_plane(bodies),
+            trans=before_the_camera(bodies) if lens_known else _in_the_plane(bodies),
             scale=np.asarray(bodies.scale),
             focal=focal if lens_known else np.full_like(focal, np.nan),
             principal=principal if lens_known else np.full_like(principal, np.nan),
@@ -101,7 +101,7 @@ def _in_the_plane(bodies: "Bodies") -> np.ndarray:
     return np.concatenate([plane, np.zeros((len(scale), 1), np.float32)], 1)
 
 
-def _before_the_camera(bodies: "Bodies") -> np.ndarray:
+def before_the_camera(bodies: "Bodies") -> np.ndarray:
     """Where each body's origin is from the camera: [N, 3] metres."""
     import jax
 

@@ -22,6 +22,7 @@ def write(
     names: Sequence[str],
     marked: np.ndarray,
     image: str,
+    identity: Sequence[int] | None = None,
 ) -> None:
     """Writes the people of one photograph, so that OpenPose's readers read them.
 
@@ -44,6 +45,7 @@ def write(
       names: the K keypoints'.
       marked: [N, 2] pixels, the point that told each person from the others.
       image: the photograph's file name.
+      identity: the N people's numbers over frames, where they are known.
 
     Raises:
       OutputError: the file cannot be written.
@@ -53,21 +55,22 @@ def write(
     confidence = np.clip(confidence, LEAST, 1)
     body = _triples(*skeletons.convert(points, confidence, names, skeletons.LAYOUTS[SKELETON]))
     own = _triples(points, confidence)
+    numbers = [-1] * len(points) if identity is None else identity
     content = {
         "version": 1.3,
         "skeleton": SKELETON,
         "image": image,
         "keypoint_names": list(names),
         "confidence_estimated": estimated,
-        "people": [_person(*fields) for fields in zip(body, own, marked, strict=True)],
+        "people": [_person(*fields) for fields in zip(body, own, marked, numbers, strict=True)],
     }
     with replacing(path) as file:
         file.write((json.dumps(content) + "\n").encode())
 
 
-def _person(body: np.ndarray, own: np.ndarray, marked: np.ndarray) -> dict[str, Any]:
+def _person(body: np.ndarray, own: np.ndarray, marked: np.ndarray, number: int) -> dict[str, Any]:
     return {
-        "person_id": [-1],
+        "person_id": [int(number)],
         "pose_keypoints_2d": body.reshape(-1).tolist(),
         "face_keypoints_2d": [],
         "hand_left_keypoints_2d": [],

@@ -26,3 +26,14 @@ def fractions(colour: Colour) -> tuple[float, float, float]:
     """A colour as Matplotlib has it, 0 to 1."""
     red, green, blue = colour
     return red / 255, green / 255, blue / 255
+
+
+SKINS = (
+    (0.62, 0.74, 0.90),
+    (0.93, 0.84, 0.58),
+    (0.66, 0.84, 0.66),
+    (0.86, 0.70, 0.88),
+    (0.60, 0.85, 0.86),
+    (0.95, 0.66, 0.60),
+)
+"""Bodies, by the numbers of their people, in turn; red, green, blue from 0 to 1."""

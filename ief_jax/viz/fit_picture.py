@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ief_jax.geometry import camera, skeletons
 from ief_jax.viz import raster
-from ief_jax.viz.colours import INK, PAPER, Colour, side_colour
+from ief_jax.viz.colours import INK, PAPER, SKINS, Colour, side_colour
 
 LIMBS = (
     ("right_shoulder", "left_shoulder"),
@@ -32,14 +32,6 @@ LIMB_ROWS = np.array([[skeletons.UNION_27.index(name) for name in limb] for limb
 
 _CANVAS: Colour = (244, 244, 242)
 _OUTSIDE: Colour = (60, 60, 60)
-_SKINS = (
-    (0.62, 0.74, 0.90),
-    (0.93, 0.84, 0.58),
-    (0.66, 0.84, 0.66),
-    (0.86, 0.70, 0.88),
-    (0.60, 0.85, 0.86),
-    (0.95, 0.66, 0.60),
-)
 _OVER_PHOTOGRAPH = 0.88
 _HEADER = 30
 _GAP = 6
@@ -201,7 +193,7 @@ def _body(
     person: int,
     opacity: float = 1.0,
 ) -> Image.Image:
-    layer = raster.shade(place, faces, backdrop.size, _SKINS[person % len(_SKINS)])
+    layer = raster.shade(place, faces, backdrop.size, SKINS[person % len(SKINS)])
     image = backdrop.copy()
     body, coverage = layer[..., :3], layer[..., 3] * opacity
     image.paste(_image(body), mask=_image(coverage))

@@ -35,6 +35,16 @@ def test_what_is_written_is_read_back(
     assert found.person.tolist() == [0, 1]
 
 
+def test_people_s_numbers_are_read_back(
+    tmp_path: Path, people: tuple[np.ndarray, np.ndarray]
+) -> None:
+    path = tmp_path / "frame_keypoints.json"
+    keypoints.write(path, *people, skeletons.LSP_14, MARKED, "frame.jpg", [4, 9])
+    assert detection_files.read(path).identity.tolist() == [4, 9]
+    keypoints.write(path, *people, skeletons.LSP_14, MARKED, "frame.jpg")
+    assert detection_files.read(path).identity.tolist() == [-1, -1]
+
+
 def test_openpose_s_readers_find_body_25(
     tmp_path: Path, people: tuple[np.ndarray, np.ndarray]
 ) -> None:

@@ -1,0 +1,397 @@
+"""People of a video from its frames to bodies that move: the stages of `ief-jax body clip.mp4`.
+
+    frames -> people's keypoints, kept part by part -> tracks, gaps bridged -> bodies of each track
+           -> npz, BVH, glTF, OpenPose's JSON -> frames again, with the bodies drawn over them
+
+Frames pass one at a time; what is kept of each is its people's numbers.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from ief_jax import tracking
+from ief_jax.cli.shared import counted, say
+from ief_jax.formats import bodies, detections, frame_store, keypoints, videos
+from ief_jax.formats.detections import Detections
+from ief_jax.io import files
+from ief_jax.io.files import InputError
+from ief_jax.tracking import Bridged
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ief_jax.body.motion import Motion
+    from ief_jax.body.smpl import BodyModel
+    from ief_jax.geometry.camera import Intrinsics
+    from ief_jax.lgd.fitting import Bodies
+    from ief_jax.viz.scene_picture import Lens
+
+PART = 200
+"""Frames whose people are written to one file."""
+TALLEST = 720
+"""Height of the video with the bodies, pixels."""
+LEAST_SECONDS = 0.3
+"""People who are seen for a shorter time than this are taken for mistakes."""
+
+_MESH_BATCH = 16
+
+
+class Finder(NamedTuple):
+    """What finds the people of a frame.
+
+    Attributes:
+      find: a frame, RGB, to the people's keypoints [P, K, 2] pixels and confidence [P, K].
+      names: of the K keypoints.
+      about: how it finds them, in plain values: found again by another, a video begins anew.
+    """
+
+    find: "Callable[[Image], tuple[np.ndarray, np.ndarray]]"
+    names: tuple[str, ...]
+    about: Mapping[str, Any]
+
+
+class Clip(NamedTuple):
+    """Everybody in a video.
+
+    Attributes:
+      video: what it says of itself.
+      times: [F] of its frames, seconds.
+      found: the people in the finder's keypoints, with their numbers, by frame and number.
+      people: the same and where they were not seen for a moment, in UNION_27.
+      interpolated: [N] whether the row of `people` was put in.
+    """
+
+    video: videos.Video
+    times: np.ndarray
+    found: Detections
+    people: Detections
+    interpolated: np.ndarray
+
+
+class Track(NamedTuple):
+    """One person: rows of `Clip.people`, and the bodies of these rows."""
+
+    number: int
+    rows: np.ndarray
+    bodies: "Bodies"
+
+
+def read(path: Path, finder: Finder, output: Path) -> Clip:
+    """The people of a video, followed from frame to frame.
+
+    Args:
+      path: the video.
+      finder: of people and their keypoints.
+      output: folder; its sub-folder `found` keeps what is found, for a run that is taken up again.
+
+    Raises:
+      InputError: it is no video, or nobody is found for long enough; the message names the file.
+    """
+    video = videos.describe(path)
+    total = None if video.seconds is None else round(video.seconds * video.fps)
+    size = path.stat()
+    about = {
+        "video": path.name,
+        "bytes": size.st_size,
+        "modified": size.st_mtime,
+        "keypoints": list(finder.names),
+        **finder.about,
+    }
+    folder = output / "found"
+    parts = frame_store.resume(folder, about)
+    first = sum(len(part.times) for part in parts)
+    if first:
+        say(f"{path}: {counted(first, 'frame', 'frames')} of an earlier run taken from {folder}")
+    with tqdm(total=total, initial=first, desc="people", unit="frame") as bar:
+        for part in _parts(path, first, finder, bar):
+            frame_store.keep(folder, part)
+            parts.append(part)
+    found, times = frame_store.joined(parts, finder.names, "of its own", path.stem, video.fps)
+    return follow(path, video, found, times)
+
+
+def follow(path: Path, video: videos.Video, found: Detections, times: np.ndarray) -> Clip:
+    """Gives people their numbers, leaves out whom nobody would follow, and bridges gaps.
+
+    Raises:
+      InputError: nobody is left.
+    """
+    kept, unusable = detections.usable(detections.to_union(found))
+    followed = tracking.follow(kept, times)
+    least = max(2, round(LEAST_SECONDS * video.fps))
+    # Of a short video, whoever is in half of it.
+    followed, ghosts = tracking.without_ghosts(followed, min(least, -(-len(times) // 2)))
+    if unusable:
+        say(
+            f"{path}: {counted(len(unusable), 'person', 'people')} of single frames left out: "
+            f"{unusable[0].reason}, ..."
+        )
+    if ghosts:
+        say(f"{path}: {counted(ghosts, 'track', 'tracks')} shorter than {LEAST_SECONDS} s left out")
+    followed = _renumbered(followed)
+    if not len(followed.points):
+        raise InputError(
+            f"{path}: nobody found for {LEAST_SECONDS} s or longer in "
+            f"{counted(len(times), 'frame', 'frames')}"
+        )
+    bridged = tracking.bridge(followed, times)
+    _say_tracks(path, bridged, times)
+    return Clip(video, times, _with_numbers(found, followed), *bridged)
+
+
+def lens(clip: Clip, focal: float | None) -> "Lens":
+    """The camera's: the focal length that is given, or the diagonal of the frame."""
+    from ief_jax.viz.scene_picture import Lens
+
+    width, height = clip.video.size
+    return Lens(
+        math.hypot(width, height) if focal is None else focal,
+        (np.array([width, height]) - 1) / 2,
+    )
+
+
+def fit(
+    clip: Clip,
+    seen: "Lens",
+    fit_track: "Callable[[np.ndarray, np.ndarray, np.ndarray, Intrinsics], Bodies]",
+) -> list[Track]:
+    """The bodies of everybody.
+
+    Args:
+      clip: of `read`.
+      seen: how the camera sees.
+      fit_track: one person's keypoints [T, 27, 2], confidence [T, 27], times [T] and lens to
+        bodies with one leading axis.
+    """
+    import jax.numpy as jnp
+
+    from ief_jax.geometry.camera import Intrinsics
+
+    tracks = []
+    for number in np.unique(clip.people.identity).tolist():
+        rows = np.flatnonzero(clip.people.identity == number)
+        one = Intrinsics(
+            jnp.full(len(rows), 1 / seen.focal, jnp.float32),
+            jnp.broadcast_to(jnp.asarray(seen.principal, jnp.float32), (len(rows), 2)),
+        )
+        fitted = fit_track(
+            clip.people.points[rows],
+            clip.people.confidence[rows],
+            clip.times[clip.people.frame[rows]],
+            one,
+        )
+        tracks.append(Track(number, rows, fitted))
+    return tracks
+
+
+def motions(clip: Clip, tracks: list[Track]) -> "list[Motion]":
+    """Everybody's motion, with one shape each."""
+    from ief_jax.body.motion import Motion
+
+    made = []
+    for track in tracks:
+        poses = np.asarray(track.bodies.poses)
+        sure = clip.people.confidence[track.rows].sum(1) * ~clip.interpolated[track.rows]
+        made.append(
+            Motion(
+                f"person_{track.number}",
+                poses.reshape(len(poses), -1, 3),
+                np.average(np.asarray(track.bodies.betas), 0, sure),
+                bodies.before_the_camera(track.bodies),
+                clip.times[clip.people.frame[track.rows]],
+            )
+        )
+    return made
+
+
+def write(
+    output: Path, clip: Clip, tracks: list[Track], seen: "Lens", body: "BodyModel", gender: str
+) -> None:
+    """Writes what there is of each person, all people in motion, and the frames' keypoints.
+
+    Raises:
+      OutputError: a file cannot be written.
+    """
+    from ief_jax.formats import amass, bvh, gltf
+
+    everybody = motions(clip, tracks)
+    fps = clip.video.fps
+    for track, motion in zip(tracks, everybody, strict=True):
+        further = {
+            "frame": clip.people.frame[track.rows],
+            "confidence": clip.people.confidence[track.rows],
+            "interpolated": clip.interpolated[track.rows],
+            "points": clip.people.points[track.rows],
+            "keypoint_names": np.array(clip.people.names),
+            "reprojection_error": np.asarray(track.bodies.error),
+            "focal": np.array(seen.focal),
+            "principal": seen.principal,
+        }
+        amass.write(output / f"{motion.name}.npz", body, motion, fps, gender, further)
+        bvh.write(output / f"{motion.name}.bvh", body, motion, fps)
+    gltf.write(output / "people.glb", body, everybody)
+    folder = files.output_folder(output / "keypoints")
+    for frame, rows in _rows_of_frames(clip.found, len(clip.times)):
+        points, confidence = clip.found.points[rows], clip.found.confidence[rows]
+        keypoints.write(
+            folder / f"{clip.found.frame_names[frame]}_keypoints.json",
+            points,
+            confidence,
+            clip.found.names,
+            points.mean(1),
+            clip.video.name,
+            clip.found.identity[rows].tolist(),
+        )
+    say(
+        f"{output}: {counted(len(tracks), 'person', 'people')} in motion, keypoints of "
+        f"{counted(len(clip.times), 'frame', 'frames')}"
+    )
+
+
+def draw(
+    path: Path, output: Path, clip: Clip, tracks: list[Track], seen: "Lens", body: "BodyModel"
+) -> None:
+    """Writes `overlay.mp4`: the frames with the bodies, and beside them the bodies from the side.
+
+    Raises:
+      OutputError: it cannot be written.
+    """
+    from ief_jax.viz import scene_picture
+    from ief_jax.viz.scene_picture import Person
+
+    height = min(TALLEST, clip.video.size[1])
+    joints = np.concatenate(
+        [np.asarray(t.bodies.joints) + bodies.before_the_camera(t.bodies)[:, None] for t in tracks]
+    )
+    side = scene_picture.extent(joints.reshape(-1, 3))
+    size = scene_picture.size(clip.video.size, height)
+    faces = np.asarray(body.faces)
+    people = _people_of_frames(clip, tracks, body)
+    with (
+        tqdm(total=len(clip.times), desc="overlay", unit="frame") as bar,
+        videos.writing(output / "overlay.mp4", size, clip.video.fps) as show,
+    ):
+        for frame, there in zip(_whole(path), people, strict=False):
+            drawn = [Person(number, vertices) for number, vertices in there]
+            text = f"{frame.time:.2f} s, frame {frame.number}"
+            show(
+                scene_picture.picture(frame.image, drawn, faces, seen, side, height, text),
+                frame.time,
+            )
+            bar.update()
+    say(f"wrote {output / 'overlay.mp4'}")
+
+
+def _parts(path: Path, first: int, finder: Finder, bar: "tqdm[Any]") -> Iterator[frame_store.Part]:
+    """What is found in the frames from `first` on, some hundred frames at a time."""
+    times: list[float] = []
+    people: list[tuple[int, np.ndarray, np.ndarray]] = []
+
+    def part() -> frame_store.Part:
+        count = len(finder.names)
+        points = [points for _, points, _ in people]
+        confidence = [confidence for _, _, confidence in people]
+        return frame_store.Part(
+            first,
+            np.array(times),
+            np.repeat([number for number, _, _ in people], [len(one) for one in points]),
+            np.concatenate([np.zeros((0, count, 2)), *points]).astype(np.float32),
+            np.concatenate([np.zeros((0, count)), *confidence]).astype(np.float32),
+        )
+
+    for frame in _whole(path, first):
+        times.append(frame.time)
+        people.append((frame.number, *finder.find(frame.image)))
+        bar.update()
+        if len(times) == PART:
+            yield part()
+            first += len(times)
+            times, people = [], []
+    if times:
+        yield part()
+
+
+def _whole(path: Path, first: int = 0) -> Iterator[videos.Frame]:
+    """The frames; that there should be more is said once, when the people are looked for."""
+    try:
+        yield from videos.frames(path, first)
+    except videos.EndsEarlyError as error:
+        say(f"warning: {error}")
+
+
+def _renumbered(found: Detections) -> Detections:
+    """With the numbers 0, 1, ... in the order in which people come."""
+    numbers = dict.fromkeys(found.identity.tolist())
+    new = {number: index for index, number in enumerate(numbers)}
+    identity = np.array([new[number] for number in found.identity.tolist()], np.int64)
+    order = np.lexsort((np.arange(len(identity)), identity, found.frame))
+    return detections.take(found._replace(identity=identity), order)
+
+
+def _with_numbers(found: Detections, followed: Detections) -> Detections:
+    """The people of `found` who have numbers in `followed`, in its order."""
+    place = {
+        pair: row
+        for row, pair in enumerate(zip(found.frame.tolist(), found.person.tolist(), strict=True))
+    }
+    pairs = zip(followed.frame.tolist(), followed.person.tolist(), strict=True)
+    rows = np.array([place[pair] for pair in pairs], np.int64)
+    return detections.take(found, rows)._replace(identity=followed.identity)
+
+
+def _say_tracks(path: Path, bridged: Bridged, times: np.ndarray) -> None:
+    found = bridged.found
+    for number in np.unique(found.identity):
+        rows = np.flatnonzero(found.identity == number)
+        start, end = times[found.frame[rows[[0, -1]]]]
+        put_in = int(bridged.interpolated[rows].sum())
+        seen = counted(len(rows) - put_in, "frame", "frames")
+        gaps = f", {put_in} bridged" if put_in else ""
+        say(f"{path}: person {number} from {start:.2f} to {end:.2f} s, {seen}{gaps}")
+
+
+def _rows_of_frames(found: Detections, frames: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Each frame and its rows, which are in the order of the frames."""
+    ends = np.searchsorted(found.frame, np.arange(frames + 1))
+    for frame in range(frames):
+        yield frame, np.arange(ends[frame], ends[frame + 1])
+
+
+def _people_of_frames(
+    clip: Clip, tracks: list[Track], body: "BodyModel"
+) -> Iterator[list[tuple[int, np.ndarray]]]:
+    """Of each frame, the number and the vertices [V, 3], metres from the camera, of everybody."""
+    import jax
+
+    from ief_jax.batches import padded_rows
+    from ief_jax.body import smpl
+    from ief_jax.geometry import rotations
+
+    everybody = motions(clip, tracks)
+    count = len(clip.people.frame)
+    poses = np.zeros((count, *everybody[0].poses.shape[1:]), np.float32)
+    betas = np.zeros((count, len(everybody[0].betas)), np.float32)
+    trans = np.zeros((count, 3), np.float32)
+    for track, motion in zip(tracks, everybody, strict=True):
+        poses[track.rows] = motion.poses
+        betas[track.rows] = motion.betas
+        trans[track.rows] = motion.trans
+
+    @jax.jit
+    @jax.vmap
+    def posed(pose: jax.Array, betas: jax.Array) -> jax.Array:
+        return smpl.vertices(body, rotations.axis_angle_to_matrix(pose), betas)
+
+    def vertices() -> Iterator[np.ndarray]:
+        for rows in padded_rows(count, _MESH_BATCH):
+            some = np.asarray(posed(poses[rows], betas[rows])) + trans[rows][:, None]
+            yield from some[: count - rows[0]]
+
+    each = vertices()
+    for _, rows in _rows_of_frames(clip.people, len(clip.times)):
+        yield [(int(clip.people.identity[row]), next(each)) for row in rows]
