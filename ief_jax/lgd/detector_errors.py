@@ -105,6 +105,8 @@ class Rates(NamedTuple):
       border: that the person is cut off at a border.
       swap: that left and right of a group are exchanged.
       outlier: that one keypoint is anywhere.
+      unrated: share of the noisy people whose keypoints come without confidence, as annotators
+        give them: 1 for each.
     """
 
     noise: float = 0.03
@@ -115,6 +117,7 @@ class Rates(NamedTuple):
     border: float = 0.12
     swap: float = 0.08
     outlier: float = 0.12
+    unrated: float = 0.35
 
 
 TYPICAL = Rates()
@@ -161,7 +164,7 @@ def detect(
     known = _KNOWN[skeleton]
 
     # Confidence: of the person, of the keypoint, and a few that are hardly found
-    person, swap, outlier, amount = jax.random.uniform(keys[1], (4,))
+    person, swap, outlier, amount, unrated = jax.random.uniform(keys[1], (5,))
     own, low, weak = jax.random.uniform(keys[2], (3, count))
     confidence = (0.5 + 0.5 * person) * (0.6 + 0.4 * own)
     confidence = jnp.where(weak < 0.06, 0.03 + 0.4 * low, confidence)
@@ -198,8 +201,9 @@ def detect(
     strays &= noisy & (outlier < rates.outlier)
     found = jnp.where(strays[:, None], anywhere[None], found)
 
-    # Exact keypoints are sure ones more often than not
-    confidence = jnp.where(noisy | (amount < 0.3), confidence, 1.0)
+    # Exact keypoints are sure ones more often than not; annotations are all sure, and not exact
+    is_rated = jnp.where(noisy, unrated >= rates.unrated, amount < 0.3)
+    confidence = jnp.where(is_rated, confidence, 1.0)
     confidence = _at_least_seen(confidence, known & ~hidden, known)
     return keypoints2d.Keypoints2D(jnp.where((confidence > 0)[:, None], found, 0.0), confidence)
 
