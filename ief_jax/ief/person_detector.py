@@ -61,7 +61,7 @@ class DetectorConfig(JsonConfig):
         require_between("threshold", self.threshold, 0, 1)
 
 
-RELEASED = DetectorConfig((512, 256), 0.12)
+RELEASED = DetectorConfig((512, 256), 0.1)
 
 
 class Detector(NamedTuple):
