@@ -169,9 +169,7 @@ def _look(weights: Weights, photograph: Image.Image, side: int) -> Found:
 
 @jax.jit
 def _people(weights: Weights, image: jax.Array) -> People:
-    return MultiPose().apply(
-        {"params": weights}, movenet.normalise(image), MOST, method="people"
-    )  # type: ignore[return-value]
+    return MultiPose().apply({"params": weights}, movenet.normalise(image), MOST, method="people")  # type: ignore[return-value]
 
 
 def _rows(found: Found, rows: np.ndarray) -> Found:

@@ -83,7 +83,8 @@ class MultiPose(MoveNet):
         about = c[:, None] + _middle(self.regress(around)).reshape(count, -1, 2)
 
         # p_k = argmax of  a_k(p) = sigmoid(heat_k(p)) exp(-|p - about_k|^2 / s^2)  within the box
-        start = jnp.round(about).astype(jnp.int32)[..., None] + jnp.arange(-REACH, REACH + 1)
+        steps = jnp.arange(-REACH, REACH + 1).reshape(1, 1, 1, -1)
+        start = jnp.round(about).astype(jnp.int32)[..., None] + steps
         within = (start >= low[:, None, :, None]) & (start < high[:, None, :, None])
         near = jnp.exp(-((start - about[..., None]) ** 2) / (SPREAD * sides.min())) * within
         rows, columns = start[..., 0, :, None], start[..., 1, None, :]
