@@ -54,31 +54,64 @@ def lens(
     album: photographs.Album,
     people: Detections,
 ) -> "Intrinsics | None":
-    """The lens of each person's photograph, pixels; None where no focal length is said."""
-    if focal is None:
-        return None
-    from ief_jax.geometry.camera import Intrinsics
+    """The lens of each person's photograph, pixels; None where it is not known.
 
-    if not focal > 0:
-        raise InputError(f"--focal {focal:g}: expected pixels, more than 0")
-    sizes: dict[int, tuple[float, float]] = {}
-    for frame in np.unique(people.frame).tolist():
-        found = size
-        if found is None:
-            path = photographs.find(
-                album, people.frame_names[frame], people.images[frame], people.numbers[frame]
-            )
-            found = None if path is None else photographs.size(path)
-        if found is None:
-            raise InputError(
-                f"--focal needs the size of the image {people.frame_names[frame]}: give "
-                "--image-size WIDTH HEIGHT, or its photograph by --images"
-            )
-        sizes[frame] = found
+    Args:
+      focal: of all, pixels; without it, what the cameras wrote into the photographs counts, if
+        they all have.
+      size: of every image, pixels; without it, that of the photographs.
+      album: the photographs.
+      people: in them.
+
+    Raises:
+      InputError: the focal length is no length, or the size of an image is not known.
+    """
     import jax.numpy as jnp
 
+    from ief_jax.geometry.camera import Intrinsics
+
+    if focal is not None and not focal > 0:
+        raise InputError(f"--focal {focal:g}: expected pixels, more than 0")
+    frames = np.unique(people.frame).tolist()
+    paths = {frame: _photograph(album, people, frame) for frame in frames}
+    if focal is None:
+        written = [
+            None if path is None else photographs.focal_length(path) for path in paths.values()
+        ]
+        focals = [one for one in written if one is not None]
+        if len(focals) < len(frames):
+            if focals:
+                say(
+                    f"{len(focals)} of {len(frames)} photographs tell their focal length (EXIF): "
+                    "as long as others do not, people are taken to be some metres away in all"
+                )
+            return None
+        shown = f"{min(focals):.0f}" + (
+            f" to {max(focals):.0f}" if max(focals) - min(focals) >= 1 else ""
+        )
+        say(f"focal length {shown} pixels, from the photographs' EXIF; --focal says another")
+    else:
+        focals = [focal] * len(frames)
+    each = dict(zip(frames, focals, strict=True))
+    sizes = {frame: _size(size, paths[frame], people.frame_names[frame]) for frame in frames}
     middles = jnp.array([sizes[frame] for frame in people.frame.tolist()]) / 2
-    return Intrinsics(jnp.full(len(middles), 1 / focal), middles)
+    return Intrinsics(jnp.array([1 / each[frame] for frame in people.frame.tolist()]), middles)
+
+
+def _photograph(album: photographs.Album, people: Detections, frame: int) -> Path | None:
+    return photographs.find(
+        album, people.frame_names[frame], people.images[frame], people.numbers[frame]
+    )
+
+
+def _size(size: tuple[float, float] | None, path: Path | None, frame: str) -> tuple[float, float]:
+    found = photographs.size(path) if size is None and path is not None else size
+    if found is None:
+        raise InputError(
+            f"--focal needs the size of the image {frame}: give "
+            "--image-size WIDTH HEIGHT, or its photograph by --images"
+        )
+    return found
 
 
 def fit(

@@ -51,7 +51,8 @@ def fit(
         the person's largest, but none of a detector that leaves out what it does not find.
       image_size: width and height in pixels, for files that give shares of the image.
       focal: focal length of the camera, pixels, its optical axis through the middle of the image;
-        needs --images or --image-size. Without it people are taken to be some metres away.
+        needs --images or --image-size. Without it what the cameras wrote into the photographs
+        counts, and without that people are taken to be some metres away.
       names: JSON with the file's names of keypoints and ours, such as {"snout": "nose"}.
       strict: stop at what cannot be read instead of passing over it.
       images: folder with the photographs, to draw over; or one photograph of all.

@@ -22,6 +22,8 @@ from ief_jax.ief.person_detector import Detector, Found
 
 ALIKE = 0.5
 """Similarity from which keypoints are of one person, who was found twice."""
+LEAST = 0.1
+"""Mean confidence of keypoints below which nobody is there."""
 
 
 class People(NamedTuple):
@@ -74,6 +76,7 @@ def estimate_people(
         confidence.combine(one, box.side, calibration)
         for one, box in zip(predictions, last, strict=True)
     ]
+    there = [one.confidence is None or one.confidence.mean() >= LEAST for one in estimates]
     points = np.stack([one.path[-1] for one in estimates])
     rows = keypoint_similarity.distinct(
         np.concatenate([points.min(1), points.max(1)], -1),
@@ -84,6 +87,7 @@ def estimate_people(
         ALIKE,
         person_detector.OVERLAP,
     )
+    rows = rows[np.array(there)[rows]]
     middles = np.array([[box.x, box.y] for box in boxes])
     return People([estimates[row] for row in rows], middles[rows], found.score[rows])
 

@@ -3,7 +3,7 @@
 It is `movenet` with two heads more, which say of each person's middle how large their box is and
 where in its pixel the middle is; and it takes images of any height and width that are multiples
 of 32. As released it gives the six surest people; here it gives as many as are asked for. Heads
-whose answer counts in a few places only are evaluated there only, which saves a quarter of the time.
+whose answer counts in a few places only are evaluated there alone: a quarter of the time.
 """
 
 from typing import NamedTuple
@@ -16,8 +16,6 @@ from jax import lax
 from ief_jax.ief.backbones.movenet import Head, MoveNet, Shape
 
 MULTIPOSE = Shape(256, 48, (24, 40, 48, 96, 144, 240, 480))
-MULTIPLE = 32
-"""Height and width of an image are multiples of it."""
 PEAK = 5
 """A person's middle is the largest of a square of so many pixels of the map, along an axis."""
 SPREAD = 0.3
