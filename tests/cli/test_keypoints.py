@@ -11,65 +11,29 @@ from PIL import Image
 from ief_jax import cli
 from ief_jax.body import joints
 from ief_jax.formats import detection_files
-from ief_jax.geometry import crops
 from ief_jax.geometry.crops import Box
 from ief_jax.geometry.skeletons import LSP_14
-from ief_jax.ief import build, person_detector, prediction
 from ief_jax.ief import checkpoints as ief_checkpoints
+from ief_jax.ief import person_detector
 from ief_jax.ief.person_detector import Found
 from ief_jax.ief.scale_selector import checkpoints as scale_selector_checkpoints
 from ief_jax.ief.scale_selector import config, networks, selection
-from tests.helpers import dots, tiny
+from tests.helpers import dots, stand_in, tiny
+from tests.helpers.stand_in import HEIGHT, ONE, TWO
 
 LOAD_SELECTOR, REFINE_BOX = scale_selector_checkpoints.load, selection.refine_box
 """What the stand-ins stand in for."""
 
-ONE, TWO = (150.0, 120.0), (330.0, 130.0)
-HEIGHT = 160.0
-
 
 @pytest.fixture(autouse=True)
 def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever is in a photograph is as tall as these people are; the user's cache is left alone."""
-    side = crops.PERSON * HEIGHT
-    monkeypatch.setattr(scale_selector_checkpoints, "load", lambda name: None)
-    monkeypatch.setattr(
-        selection,
-        "refine_box",
-        lambda selector, image, marked: Box(float(marked[0]), float(marked[1]), side),
-    )
-    monkeypatch.setattr(person_detector, "load", lambda: None)
-    monkeypatch.setattr(person_detector, "find_people", lambda detector, image: boxes_in(image))
-    monkeypatch.setattr(prediction, "predict_with_presence", dots.predict)
-    monkeypatch.setattr(build, "check_checkpoint", lambda checkpoint, source: None)
-    monkeypatch.setattr(ief_checkpoints, "load", lambda name: dots.CHECKPOINT)
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
-
-
-def boxes_in(image: Image.Image) -> Found:
-    """Boxes of those who are there, the sure one last; no keypoints."""
-    pixels = np.asarray(image.convert("RGB"))
-    middles = [
-        at
-        for at in (ONE, TWO)
-        if at[0] < image.width and pixels[:, int(at[0]) - 60 : int(at[0]) + 60].any()
-    ]
-    half = np.array([HEIGHT / 4, HEIGHT / 2])
-    return Found(
-        np.array([[*(at - half), *(at + half)] for at in middles]).reshape(-1, 4),
-        np.zeros((len(middles), 17, 2)),
-        np.zeros((len(middles), 17)),
-        np.linspace(0.5, 0.9, len(middles)),
-    )
+    stand_in.install(monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def photograph() -> Image.Image:
     """Two people who face us, 480 x 260 pixels."""
-    image = Image.new("RGB", (480, 260))
-    for centre in (ONE, TWO):
-        dots.draw(image, dots.pose(centre, HEIGHT), 4)
-    return image
+    return stand_in.two_people()
 
 
 def run(*arguments: object) -> int:
@@ -171,7 +135,7 @@ def test_who_is_found_twice_is_one_person(
     tmp_path: Path, photograph: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def twice(_detector: object, image: Image.Image) -> Found:
-        found = boxes_in(image)
+        found = stand_in.boxes_in(image)
         # A smaller box about the upper body of the first, of less certainty.
         return Found(
             np.concatenate([found.boxes, [[100, 40, 200, 140]]]),
