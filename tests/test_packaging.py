@@ -147,7 +147,7 @@ print(*(file for file in files if file), sep="\\n")
 
 def test_help_of_the_wheel(installed: Path, tmp_path: Path) -> None:
     as_module = run(tmp_path, installed / "python", "-m", "ief_jax.cli", "--help")
-    assert "{keypoints,fit,inspect}" in as_module
+    assert "{body,keypoints,fit,inspect}" in as_module
     assert as_module == run(tmp_path, installed / "ief-jax", "--help")
 
 

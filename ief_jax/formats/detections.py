@@ -54,6 +54,58 @@ class Skipped(NamedTuple):
     reason: str
 
 
+class FramePeople(NamedTuple):
+    """The N people found in one frame.
+
+    Attributes:
+      name: of the frame.
+      image: file name of its photograph; None where there is none.
+      number: of the frame.
+      points: [N, K, 2] pixels, x right, y down.
+      confidence: [N, K] in [0, 1]; 0 where the keypoint was not found.
+      identity: [N] number of the person over frames; None where it is not known.
+    """
+
+    name: str
+    image: str | None
+    number: int
+    points: np.ndarray
+    confidence: np.ndarray
+    identity: np.ndarray | None = None
+
+
+def gathered(
+    frames: Sequence[FramePeople], names: Sequence[str], fps: float | None = None
+) -> Detections:
+    """The people of several frames as one.
+
+    Args:
+      frames: in order, those without anybody too.
+      names: of the K keypoints.
+      fps: frames per second, if they are of a video.
+    """
+    counts = [len(one.points) for one in frames]
+    places = [np.arange(count) for count in counts]
+    known = [
+        np.full(count, -1) if one.identity is None else one.identity
+        for one, count in zip(frames, counts, strict=True)
+    ]
+    return Detections(
+        points=np.concatenate([one.points for one in frames]).astype(np.float32),
+        confidence=np.concatenate([one.confidence for one in frames]).astype(np.float32),
+        names=tuple(names),
+        skeleton="of its own",
+        evidence="names of the network's keypoints",
+        frame=np.repeat(np.arange(len(frames)), counts),
+        person=np.concatenate(places).astype(np.int64),
+        frame_names=tuple(one.name for one in frames),
+        images=tuple(one.image for one in frames),
+        numbers=tuple(one.number for one in frames),
+        identity=np.concatenate(known).astype(np.int64),
+        fps=fps,
+    )
+
+
 def to_union(found: Detections) -> Detections:
     """The same people in the 27 keypoints that bodies are fitted to (`skeletons.UNION_27`)."""
     points, confidence = skeletons.to_union(found.points, found.confidence, found.names)

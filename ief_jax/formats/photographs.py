@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import importlib
+import math
 import os
 import warnings
 from collections.abc import Iterator, Mapping
@@ -106,6 +107,38 @@ def size(path: Path) -> tuple[float, float] | None:
     except Exception:
         return None
     return float(width), float(height)
+
+
+_EXIF, _FOCAL_35, _WIDTH, _HEIGHT = 0x8769, 0xA405, 0xA002, 0xA003
+"""EXIF's tags: its own fields, and of these FocalLengthIn35mmFilm and the size as it was taken."""
+_DIAGONAL_35 = float(np.hypot(36, 24))
+"""Of a frame of 35 mm film, mm."""
+_SAME_SHAPE = 0.02
+"""Aspect ratios that differ by more, relatively: a part was cut out."""
+
+
+def focal_length(path: Path) -> float | None:
+    """The focal length in pixels that the camera wrote into a photograph.
+
+    EXIF's FocalLengthIn35mmFilm is that of a lens which would show as much along the diagonal on
+    35 mm film. None where it is not there, or where the photograph has been cut to another shape.
+    """
+    try:
+        with _opened(path) as image:
+            width, height = image.size
+            written = image.getexif().get_ifd(_EXIF)
+            millimetres = float(written.get(_FOCAL_35, 0))
+            taken = [float(written.get(tag, 0)) for tag in (_WIDTH, _HEIGHT)]
+    except Exception:
+        return None
+    if not 0 < millimetres < math.inf:
+        return None
+    if min(taken) > 0:
+        ratio = (width * taken[1]) / (height * taken[0])
+        if abs(ratio - 1) > _SAME_SHAPE:
+            return None
+    # f = f_35 * diagonal / 43.27 mm
+    return millimetres * math.hypot(width, height) / _DIAGONAL_35
 
 
 def listed(path: str | os.PathLike[str]) -> tuple[list[Path], list[Path]]:

@@ -1,6 +1,5 @@
 """The command ief-jax from end to end, with a small untrained checkpoint."""
 
-import importlib
 import json
 import os
 import resource
@@ -17,12 +16,11 @@ from PIL import Image
 
 from ief_jax import cli
 from ief_jax.body import joints, smpl
+from ief_jax.cli import bodies, keypoint_files
 from ief_jax.formats.detections import Detections
 from ief_jax.geometry import rotations, skeletons
 from ief_jax.lgd.fitting import Bodies
 from tests.helpers import tiny
-
-fit = importlib.import_module("ief_jax.cli.fit")  # `ief_jax.cli.fit` is the command
 
 
 @pytest.fixture(autouse=True)
@@ -146,7 +144,7 @@ def test_fit_without_pictures_and_again(
 
 
 def test_batches_have_few_sizes() -> None:
-    sizes = [fit._batch_size(count, 8) for count in (1, 2, 3, 4, 5, 8, 9, 1000)]
+    sizes = [bodies.batch_size(count, 8) for count in (1, 2, 3, 4, 5, 8, 9, 1000)]
     assert sizes == [1, 2, 4, 4, 8, 8, 8, 8]
 
 
@@ -169,7 +167,7 @@ def test_bodies_that_nobody_could_see_are_listed(capsys: pytest.CaptureFixture[s
     rest = jnp.zeros((4, 1))
     scale = jnp.array([1, 1, jnp.nan, 1.0])
     fitted = Bodies(rest, rest, scale, rest, scale, rest, rest, there, rest)
-    kept, left, failed = fit._sound(fitted, people, Path("x.json"))
+    kept, left, failed = bodies.sound(fitted, people, Path("x.json"))
     assert left.person.tolist() == [0, 3] and len(kept.keypoints) == 2
     assert [(one.person, one.reason) for one in failed] == [
         (1, "no body has such keypoints"),
@@ -182,7 +180,7 @@ def test_more_people_than_a_batch(
     tmp_path: Path, standing: np.ndarray, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Five people in batches of four, the second filled up; then the last of them alone.
-    monkeypatch.setattr(fit, "_FIT_BATCH", 4)
+    monkeypatch.setattr(bodies, "_FIT_BATCH", 4)
     shift = np.random.default_rng(0).normal(0, 3, (5, 25, 2))
     people = np.stack([standing] * 5)
     people[..., :2] += shift
@@ -335,7 +333,7 @@ def fit_to(tmp_path: Path, checkpoint: Path, *arguments: object) -> dict[str, np
 
 
 def test_every_layout_can_be_said() -> None:
-    assert get_args(fit.Skeleton) == tuple(skeletons.LAYOUTS)
+    assert get_args(keypoint_files.Skeleton) == tuple(skeletons.LAYOUTS)
 
 
 def test_several_paths(tmp_path: Path, standing: np.ndarray, checkpoint: Path) -> None:
@@ -416,7 +414,7 @@ def test_a_large_error_is_a_warning_that_names_the_likely_cause(
     box = np.ptp(points[0], 0).max()
     for error, said in ((0.01 * box, ""), (0.2 * box, "20 % of the keypoints' box")):
         fitted = Bodies(*[rest] * len(Bodies._fields))._replace(error=jnp.array([error]))
-        fit._warn(fitted, people, [people])
+        bodies.warn(fitted, people, [people])
         found = capsys.readouterr().err
         assert said in found
         assert ("they look like BODY_25 (--skeleton)" in found) == bool(said)

@@ -11,45 +11,29 @@ from PIL import Image
 from ief_jax import cli
 from ief_jax.body import joints
 from ief_jax.formats import detection_files
-from ief_jax.geometry import crops
 from ief_jax.geometry.crops import Box
 from ief_jax.geometry.skeletons import LSP_14
-from ief_jax.ief import build, prediction
 from ief_jax.ief import checkpoints as ief_checkpoints
+from ief_jax.ief import person_detector
+from ief_jax.ief.person_detector import Found
 from ief_jax.ief.scale_selector import checkpoints as scale_selector_checkpoints
 from ief_jax.ief.scale_selector import config, networks, selection
-from tests.helpers import dots, tiny
+from tests.helpers import dots, stand_in, tiny
+from tests.helpers.stand_in import HEIGHT, ONE, TWO
 
 LOAD_SELECTOR, REFINE_BOX = scale_selector_checkpoints.load, selection.refine_box
 """What the stand-ins stand in for."""
 
-ONE, TWO = (150.0, 120.0), (330.0, 130.0)
-HEIGHT = 160.0
-
 
 @pytest.fixture(autouse=True)
 def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever is in a photograph is as tall as these people are; the user's cache is left alone."""
-    side = crops.PERSON * HEIGHT
-    monkeypatch.setattr(scale_selector_checkpoints, "load", lambda name: None)
-    monkeypatch.setattr(
-        selection,
-        "refine_box",
-        lambda selector, image, marked: Box(float(marked[0]), float(marked[1]), side),
-    )
-    monkeypatch.setattr(prediction, "predict_with_presence", dots.predict)
-    monkeypatch.setattr(build, "check_checkpoint", lambda checkpoint, source: None)
-    monkeypatch.setattr(ief_checkpoints, "load", lambda name: dots.CHECKPOINT)
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
+    stand_in.install(monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def photograph() -> Image.Image:
     """Two people who face us, 480 x 260 pixels."""
-    image = Image.new("RGB", (480, 260))
-    for centre in (ONE, TWO):
-        dots.draw(image, dots.pose(centre, HEIGHT), 4)
-    return image
+    return stand_in.two_people()
 
 
 def run(*arguments: object) -> int:
@@ -137,13 +121,57 @@ def test_the_box_is_the_given_selectors(
     assert own == Box(150, 120, 480) and released.side != 480
 
 
-def test_without_a_point_the_middle_is_taken(tmp_path: Path, photograph: Image.Image) -> None:
-    # Pixels 0 to 300: the middle is 150.
-    photograph.crop((0, 0, 301, 241)).save(tmp_path / "photo.jpg", quality=95)
-    assert run(tmp_path / "photo.jpg", "--output", tmp_path / "out", "--no-pictures") == 0
+def test_without_a_point_everybody_is_found(tmp_path: Path, photograph: Image.Image) -> None:
+    photograph.save(tmp_path / "photo.png")
+    assert run(tmp_path / "photo.png", "--output", tmp_path / "out", "--no-pictures") == 0
     assert names(tmp_path / "out") == ["photo_keypoints.json"]
-    (found,) = estimated(tmp_path / "out" / "photo_keypoints.json")
-    np.testing.assert_allclose(found[:, :2], dots.pose(ONE, HEIGHT), atol=1.5)
+    found = estimated(tmp_path / "out" / "photo_keypoints.json")
+    assert len(found) == 2, "the surer one first"
+    for person, centre in zip(found, (TWO, ONE), strict=True):
+        np.testing.assert_allclose(person[:, :2], dots.pose(centre, HEIGHT), atol=1)
+
+
+def test_who_is_found_twice_is_one_person(
+    tmp_path: Path, photograph: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def twice(_detector: object, image: Image.Image) -> Found:
+        found = stand_in.boxes_in(image)
+        # A smaller box about the upper body of the first, of less certainty.
+        return Found(
+            np.concatenate([found.boxes, [[100, 40, 200, 140]]]),
+            np.zeros((3, 17, 2)),
+            np.zeros((3, 17)),
+            np.array([0.9, 0.8, 0.3]),
+        )
+
+    monkeypatch.setattr(person_detector, "find_people", twice)
+    photograph.save(tmp_path / "photo.png")
+    assert run(tmp_path / "photo.png", "--output", tmp_path / "out", "--no-pictures") == 0
+    found = estimated(tmp_path / "out" / "photo_keypoints.json")
+    np.testing.assert_allclose(found[:, :, 0].mean(1), [ONE[0], TWO[0]], atol=4)
+
+
+def test_nobody_is_said(
+    tmp_path: Path, photograph: Image.Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, output = tmp_path / "photos", tmp_path / "out"
+    folder.mkdir()
+    Image.new("RGB", (300, 200)).save(folder / "a.png")
+    assert "a.png: nobody found" in failing(capsys, folder / "a.png", "--output", output)
+    assert "2 photographs: nobody found" in failing(
+        capsys, _with_a_copy(folder, "a.png", "b.png"), "--output", output
+    )
+    photograph.save(folder / "c.png")
+    assert run(folder, "--output", output, "--no-pictures") == 0
+    said = capsys.readouterr().err
+    assert "2 people, keypoints in 3 photographs, nobody in 2" in said
+    # A frame stays one: who reads the folder counts on it.
+    assert [len(estimated(output / f"{n}_keypoints.json")) for n in "abc"] == [0, 0, 2]
+
+
+def _with_a_copy(folder: Path, of: str, name: str) -> Path:
+    (folder / name).write_bytes((folder / of).read_bytes())
+    return folder
 
 
 def turned(image: Image.Image, path: Path) -> None:
@@ -178,7 +206,7 @@ def test_without_colours_there_is_an_answer_too(
     else:
         grey.convert(mode).save(tmp_path / "a.png")
     assert run(tmp_path / "a.png", "--output", tmp_path / "out") == 0
-    assert estimated(tmp_path / "out" / "a_keypoints.json").shape == (1, 14, 3)
+    assert estimated(tmp_path / "out" / "a_keypoints.json").shape == (2, 14, 3)
     with Image.open(tmp_path / "out" / "pictures" / "a.jpg") as picture:
         assert picture.mode == "RGB"
 

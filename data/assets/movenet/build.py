@@ -10,7 +10,7 @@ bit.
 import argparse
 import json
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,21 @@ import numpy as np
 from flax import traverse_util
 
 from ief_jax.ief.backbones.movenet import LIGHTNING, ROWS, THUNDER
+from ief_jax.ief.backbones.multipose import MULTIPOSE
 from ief_jax.io.files import InputError, replacing
 
-VARIANTS = {"lightning": LIGHTNING, "thunder": THUNDER}
+VARIANTS = {"lightning": LIGHTNING, "thunder": THUNDER, "multipose": MULTIPOSE}
 _TRUNK = "center_net_mobile_net_v2fpn_feature_extractor/model_1/"
 _HEADS = {
-    # ours: the graph's head, its separable convolution and its convolution
-    "centre": ("center_0", 3, 4),
-    "heat": ("kpt_heatmap_0", 4, 5),
-    "regress": ("kpt_regress_0", 5, 6),
-    "offset": ("kpt_offset_0", 6, 7),
+    # ours: the graph's. Its convolutions are numbered through the heads in this order.
+    "centre": "center_0",
+    "size": "box_scale_0",
+    "place": "box_offset_0",
+    "heat": "kpt_heatmap_0",
+    "regress": "kpt_regress_0",
+    "offset": "kpt_offset_0",
 }
+_ONLY_MULTIPOSE = ("size", "place")
 _READ = "ReadVariableOp"
 
 
@@ -62,9 +66,10 @@ def tensors(package: Path, variant: str) -> dict[str, np.ndarray]:
 
 
 def parameters(constants: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """The parameters of `movenet.MoveNet`, from the names in the graph."""
+    """The parameters of `movenet.MoveNet` or `multipose.MultiPose`, from the names in the graph."""
     flat: dict[str, np.ndarray] = {}
-    for ours, theirs in _names():
+    several = any(_HEADS[_ONLY_MULTIPOSE[0]] in name for name in constants)
+    for ours, theirs in _names([head for head in _HEADS if several or head not in _ONLY_MULTIPOSE]):
         tensor = constants["StatefulPartitionedCall/" + theirs]
         where = ours.rpartition("/")[2]
         depthwise = where == "filters" or ours.endswith("depthwise/kernel")
@@ -74,7 +79,7 @@ def parameters(constants: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return traverse_util.unflatten_dict(flat, sep="/")
 
 
-def _names() -> Iterator[tuple[str, str]]:
+def _names(heads: Sequence[str]) -> Iterator[tuple[str, str]]:
     """(the path of a parameter, its name in the graph)."""
     model = _TRUNK + "model/"
 
@@ -103,7 +108,9 @@ def _names() -> Iterator[tuple[str, str]]:
         theirs = f"{_TRUNK}separable_conv2d{_numbered(2 - level)}/separable_conv2d"
         yield f"pyramid/smooth_{level}/filters", f"{theirs}/{_READ}"
         yield from normalised(f"pyramid/smooth_{level}/pointwise", theirs)
-    for ours, (theirs, separable, final) in _HEADS.items():
+    for number, ours in enumerate(heads):
+        # The pyramid has the convolutions before these.
+        theirs, separable, final = _HEADS[ours], number + 3, number + 4
         layer = f"{theirs}/separable_conv2d_{separable}/"
         yield f"{ours}/hidden/filters", f"{layer}separable_conv2d/{_READ}"
         yield f"{ours}/hidden/pointwise/kernel", f"{layer}separable_conv2d/{_READ}_1"

@@ -5,7 +5,8 @@ A feature pyramid (Lin et al. 2017) brings it to a quarter of the image's resolu
 heads say where people's middles are, where from there their keypoints are about, where keypoints
 are, and how far each is from its pixel's corner (after CenterNet: Zhou et al. 2019).
 
-`MoveNet` is the network as it was released, and gives its own answer. `MoveNetThunder` and
+`MoveNet` is the network as it was released, and gives its own answer; `multipose` has the variant
+for several people. `MoveNetThunder` and
 `MoveNetLightning` are IEF on its trunk: the heatmaps of y_t come to a map of an eighth of the
 image's resolution, and every keypoint's position is read off as in `pyramid`.
 """
@@ -188,12 +189,19 @@ class MoveNet(nn.Module):
 
     def __call__(self, image: jax.Array) -> Maps:
         """[B, H, W, 3] of `normalise`."""
+        return self.maps(self.features(image))
+
+    def features(self, image: jax.Array) -> jax.Array:
+        """What the heads see: [B, H, W, 3] of `normalise` to [B, H / 4, W / 4, 24]."""
         x, levels = self.conv1(image), []
         for index, stage in enumerate(self.stages):
             x = stage(x)
             if index in LEVELS:
                 levels.append(x)
-        x = self.pyramid(levels)
+        return self.pyramid(levels)
+
+    def maps(self, x: jax.Array) -> Maps:
+        """What the heads say of `features`."""
         return Maps(
             self.centre(x)[..., 0],
             self.heat(x),

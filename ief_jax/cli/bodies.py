@@ -1,0 +1,190 @@
+"""Loading what bodies are fitted with, fitting them, and saying how well it went."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from tqdm import tqdm
+
+from ief_jax.cli import keypoint_files
+from ief_jax.cli.shared import say
+from ief_jax.formats import detections, layout_evidence, photographs
+from ief_jax.formats.detections import Detections, Skipped
+from ief_jax.io.files import InputError
+
+if TYPE_CHECKING:
+    from ief_jax.body.smpl import BodyModel
+    from ief_jax.geometry.camera import Intrinsics
+    from ief_jax.lgd.checkpoints import Checkpoint
+    from ief_jax.lgd.fitting import Bodies
+
+Gender = Literal["neutral", "male", "female"]
+
+_FIT_BATCH = 256
+_SPECK = 0.1
+"""Of the keypoints' box: bodies smaller than this explain nothing of it."""
+_LARGE_ERROR = 0.06
+"""Of the keypoints' box: reprojection errors above it are seldom those of a right reading."""
+
+
+def load_body(path: Path | None, gender: Gender) -> "BodyModel":
+    """The body of a file, or the embedded one."""
+    from ief_jax.body import model_files
+
+    try:
+        return model_files.load_or_embedded(path, gender=gender)
+    except model_files.BodyFileError as error:
+        raise InputError(str(error)) from error
+
+
+def load_checkpoint(name: str, body: "BodyModel") -> "Checkpoint":
+    """The checkpoint, which must be one for bodies such as this."""
+    from ief_jax.body import joints
+    from ief_jax.lgd import build, checkpoints
+
+    checkpoint = checkpoints.load(name)
+    build.check_checkpoint(checkpoint, joints.fold(body))
+    return checkpoint
+
+
+def lens(
+    focal: float | None,
+    size: tuple[float, float] | None,
+    album: photographs.Album,
+    people: Detections,
+) -> "Intrinsics | None":
+    """The lens of each person's photograph, pixels; None where it is not known.
+
+    Args:
+      focal: of all, pixels; without it, what the cameras wrote into the photographs counts, if
+        they all have.
+      size: of every image, pixels; without it, that of the photographs.
+      album: the photographs.
+      people: in them.
+
+    Raises:
+      InputError: the focal length is no length, or the size of an image is not known.
+    """
+    import jax.numpy as jnp
+
+    from ief_jax.geometry.camera import Intrinsics
+
+    if focal is not None and not focal > 0:
+        raise InputError(f"--focal {focal:g}: expected pixels, more than 0")
+    frames = np.unique(people.frame).tolist()
+    paths = {frame: _photograph(album, people, frame) for frame in frames}
+    if focal is None:
+        written = [
+            None if path is None else photographs.focal_length(path) for path in paths.values()
+        ]
+        focals = [one for one in written if one is not None]
+        if len(focals) < len(frames):
+            if focals:
+                say(
+                    f"{len(focals)} of {len(frames)} photographs tell their focal length (EXIF): "
+                    "as long as others do not, people are taken to be some metres away in all"
+                )
+            return None
+        shown = f"{min(focals):.0f}" + (
+            f" to {max(focals):.0f}" if max(focals) - min(focals) >= 1 else ""
+        )
+        say(f"focal length {shown} pixels, from the photographs' EXIF; --focal says another")
+    else:
+        focals = [focal] * len(frames)
+    each = dict(zip(frames, focals, strict=True))
+    sizes = {frame: _size(size, paths[frame], people.frame_names[frame]) for frame in frames}
+    middles = jnp.array([sizes[frame] for frame in people.frame.tolist()]) / 2
+    return Intrinsics(jnp.array([1 / each[frame] for frame in people.frame.tolist()]), middles)
+
+
+def _photograph(album: photographs.Album, people: Detections, frame: int) -> Path | None:
+    return photographs.find(
+        album, people.frame_names[frame], people.images[frame], people.numbers[frame]
+    )
+
+
+def _size(size: tuple[float, float] | None, path: Path | None, frame: str) -> tuple[float, float]:
+    found = photographs.size(path) if size is None and path is not None else size
+    if found is None:
+        raise InputError(
+            f"--focal needs the size of the image {frame}: give "
+            "--image-size WIDTH HEIGHT, or its photograph by --images"
+        )
+    return found
+
+
+def fit(
+    checkpoint: "Checkpoint",
+    body: "BodyModel",
+    people: Detections,
+    lens: "Intrinsics | None",
+) -> "Bodies":
+    """Fits a body to each of the people, in batches."""
+    from ief_jax.batches import map_in_chunks
+    from ief_jax.body import joints
+    from ief_jax.lgd import fitting
+
+    model = joints.fold(body)
+
+    def run(points: Any, confidence: Any, *lens: Any) -> "Bodies":
+        return fitting.fit(checkpoint, model, points, confidence, None, *lens)
+
+    count = len(people.points)
+    size = batch_size(count, _FIT_BATCH)
+    with tqdm(total=count, desc="fitting", unit="person", disable=count == 1) as bar:
+        given = () if lens is None else (lens,)
+        return map_in_chunks(
+            run, size, people.points, people.confidence, *given, advance=bar.update
+        )
+
+
+def batch_size(count: int, most: int) -> int:
+    """A power of two up to `most`: one shape, so one compilation, and few over many runs."""
+    return min(most, 1 << (count - 1).bit_length())
+
+
+def sound(
+    fitted: "Bodies", people: Detections, path: Path
+) -> tuple["Bodies", Detections, list[Skipped]]:
+    """The bodies that can be used, and their people; the others are listed.
+
+    A body is finite, and not a speck: keypoints that no body has, none of them sure, may be best
+    explained by one so small that none of it moves.
+    """
+    import jax
+
+    leaves = jax.tree.leaves(fitted)
+    finite = np.all([np.isfinite(a).reshape(len(a), -1).all(1) for a in leaves], 0)
+    there = detections.box_size(people.points, people.confidence)
+    speck = detections.box_size(np.asarray(fitted.keypoints), people.confidence) < _SPECK * there
+    reasons = np.where(speck, "no body has such keypoints", "")
+    reasons = np.where(finite, reasons, "the fit is not finite")
+    kept, failed = detections.part(people, reasons)
+    keypoint_files.list_skipped(failed, people, path)
+    sound = reasons == ""
+    return jax.tree.map(lambda array: array[sound], fitted), kept, failed
+
+
+def warn(fitted: "Bodies", people: Detections, read: Sequence[Detections]) -> None:
+    """Says of whom the body is far from the keypoints, and why that is likely to be."""
+    box = detections.box_size(people.points, people.confidence)
+    large = np.flatnonzero(np.asarray(fitted.error) > _LARGE_ERROR * box)
+    if not len(large):
+        return
+    starts = np.cumsum([0, *(len(one.frame_names) for one in read)])
+    causes = []
+    for one, start in zip(read, starts, strict=False):
+        there = {(int(people.frame[i]) - start, int(people.person[i])) for i in large}
+        each = zip(one.frame.tolist(), one.person.tolist(), strict=True)
+        rows = np.array([pair in there for pair in each])
+        if rows.any():
+            causes.append(layout_evidence.likely_cause(detections.take(one, np.flatnonzero(rows))))
+    who = ", ".join(
+        f"{people.frame_names[people.frame[i]]} person {people.person[i]}" for i in large[:3]
+    )
+    more = f" and {len(large) - 3} more" if len(large) > 3 else ""
+    say(
+        f"warning: {who}{more}: the body is {100 * np.max(fitted.error[large] / box[large]):.0f} % "
+        f"of the keypoints' box away from them: {'; '.join(dict.fromkeys(causes))}"
+    )

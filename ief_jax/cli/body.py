@@ -1,0 +1,89 @@
+"""`ief-jax body`: from photographs to the bodies of everybody in them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+
+from ief_jax.cli import bodies, body_files, finding, keypoint_files
+from ief_jax.cli.bodies import Gender
+from ief_jax.cli.finding import Photographed
+from ief_jax.cli.shared import keep_compilations
+from ief_jax.formats import detections, photographs
+from ief_jax.formats import keypoints as formats_keypoints
+from ief_jax.formats.detections import Detections, FramePeople
+from ief_jax.formats.meshes import MeshFormat
+from ief_jax.io import files
+
+
+def body(
+    photograph: Annotated[Path, tyro.conf.Positional],
+    output: Path = Path("bodies"),
+    keypoints: str = "released",
+    checkpoint: str = "released",
+    body: Path | None = None,
+    gender: Gender = "neutral",
+    focal: float | None = None,
+    meshes: MeshFormat | None = "glb",
+    pictures: bool = True,
+) -> None:
+    """Find the people in a photograph, or in those of a folder, and fit a 3D body to each.
+
+    Writes keypoints/NAME_keypoints.json as ief-jax keypoints does, and bodies.npz, meshes/ and
+    pictures/ as ief-jax fit does.
+
+    Args:
+      photograph: an image file, or a folder of them, with its sub-folders.
+      output: folder for the results; made if missing.
+      keypoints: the network that finds keypoints: released, lsp, or a folder that train.py ief
+        wrote.
+      checkpoint: the one that fits bodies: released, paper, or a folder that train.py lgd wrote.
+      body: SMPL body file (.pkl or .npz) instead of the embedded body; or a folder or zip of them.
+      gender: of the body, where --body has several.
+      focal: focal length of the camera, pixels, its optical axis through the middle of the image.
+        Without it what the camera wrote into the photograph counts, and without that people are
+        taken to be some metres away.
+      meshes: format of the meshes, in metres.
+      pictures: draw every fit.
+    """
+    model = bodies.load_body(body, gender)
+    trained = bodies.load_checkpoint(checkpoint, model)
+    people = _found(photograph, output, keypoints)
+    people, skipped = keypoint_files.usable([people], [photograph])
+    keep_compilations()
+    files.output_folder(output)
+    album = photographs.catalogue(photograph)
+    lens = bodies.lens(focal, None, album, people)
+    fitted = bodies.fit(trained, model, people, lens)
+    fitted, people, failed = bodies.sound(fitted, people, photograph)
+    body_files.write(
+        output,
+        model,
+        fitted,
+        people,
+        skipped + failed,
+        gender,
+        lens is not None,
+        album,
+        meshes,
+        pictures,
+    )
+
+
+def _found(photograph: Path, output: Path, checkpoint: str) -> Detections:
+    """Everybody's keypoints, which are also written."""
+    frames: list[FramePeople] = []
+    names: tuple[str, ...] = ()
+    for found in finding.photographed(photograph, output, (), checkpoint, "released"):
+        finding.write(found, output / "keypoints")
+        frames.append(_frame(found, len(frames), photograph))
+        names = found.names
+    return detections.gathered(frames, names)
+
+
+def _frame(found: Photographed, number: int, root: Path) -> FramePeople:
+    image = found.path.name if found.path == root else found.path.relative_to(root).as_posix()
+    sure = np.ones(found.points.shape[:-1]) if found.confidence is None else found.confidence
+    sure = np.clip(sure, formats_keypoints.LEAST, 1)
+    return FramePeople(found.name, image, number, found.points, sure)

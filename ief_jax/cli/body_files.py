@@ -1,0 +1,175 @@
+"""Writing fitted bodies: the npz, meshes and pictures."""
+
+import functools
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from tqdm import tqdm
+
+from ief_jax.cli.bodies import Gender, batch_size
+from ief_jax.cli.shared import counted, say
+from ief_jax.formats import photographs
+from ief_jax.formats.detections import Detections, Skipped
+from ief_jax.formats.meshes import MeshFormat
+from ief_jax.io import files
+from ief_jax.io.files import InputError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ief_jax.body.smpl import BodyModel
+    from ief_jax.lgd.fitting import Bodies
+
+T = TypeVar("T")
+
+_MESH_BATCH = 16
+
+
+def write(
+    output: Path,
+    body: "BodyModel",
+    fitted: "Bodies",
+    people: Detections,
+    skipped: Sequence[Skipped],
+    gender: Gender,
+    lens_known: bool,
+    album: photographs.Album,
+    kind: MeshFormat | None,
+    pictures: bool,
+) -> None:
+    """Writes all that is asked for into a folder, the numbers first: whatever happens to pictures
+    and meshes, they are safe.
+
+    Args:
+      output: the folder.
+      body: the model that was fitted.
+      fitted: one body a person.
+      people: the people, in `skeletons.UNION_27`.
+      skipped: those not fitted.
+      gender: of the body.
+      lens_known: whether the lens was given.
+      album: photographs to draw over.
+      kind: of meshes; None for none.
+      pictures: whether to draw every fit.
+    """
+    _write_bodies(output / "bodies.npz", fitted, people, skipped, gender, lens_known)
+    if kind:
+        _write_meshes(files.output_folder(output / "meshes"), body, fitted, people, kind)
+    if pictures:
+        _write_pictures(files.output_folder(output / "pictures"), body, fitted, people, album)
+
+
+def _write_bodies(
+    path: Path,
+    fitted: "Bodies",
+    people: Detections,
+    skipped: Sequence[Skipped],
+    gender: Gender,
+    lens_known: bool,
+) -> None:
+    from ief_jax.formats import bodies
+
+    bodies.write(path, fitted, people, skipped, gender, lens_known)
+    bodies_written = counted(len(fitted.error), "body", "bodies")
+    say(
+        f"{path}: {bodies_written}, reprojection error {np.median(fitted.error):.1f} px (median), "
+        f"{np.max(fitted.error):.1f} px (largest)"
+    )
+
+
+def _write_meshes(
+    folder: Path, body: "BodyModel", fitted: "Bodies", people: Detections, kind: MeshFormat
+) -> None:
+    from ief_jax.formats import meshes
+
+    faces = np.asarray(body.faces)
+    for name, vertices in _each("meshes", _file_names(people), _vertices(body, fitted)):
+        meshes.write(folder / f"{name}.{kind}", vertices, faces, kind)
+    say(f"{folder}: {counted(len(people.points), 'mesh', 'meshes')}")
+
+
+def _write_pictures(
+    folder: Path,
+    body: "BodyModel",
+    fitted: "Bodies",
+    people: Detections,
+    album: photographs.Album,
+) -> None:
+    from ief_jax.geometry.camera import Intrinsics, WeakPerspective
+    from ief_jax.viz import fit_picture
+
+    faces = np.asarray(body.faces)
+    photograph = functools.lru_cache(1)(lambda frame: _photograph(album, people, frame))
+    names = _file_names(people)
+    for row, (name, vertices) in enumerate(_each("pictures", names, _vertices(body, fitted))):
+        frame, person = int(people.frame[row]), int(people.person[row])
+        one = fit_picture.Fit(
+            points=people.points[row],
+            confidence=people.confidence[row],
+            reprojected=np.asarray(fitted.keypoints[row]),
+            vertices=vertices,
+            view=WeakPerspective(fitted.scale[row], fitted.translation[row]),
+            intrinsics=Intrinsics(fitted.inverse_focal[row], fitted.principal[row]),
+            error=np.asarray(fitted.error[row]),
+            person=person,
+            title=f"{people.frame_names[frame]}, person {person}",
+        )
+        image = fit_picture.picture(one, faces, photograph(frame))
+        with files.replacing(folder / f"{name}.png") as file:
+            image.save(file, "png")
+    say(f"{folder}: {counted(len(people.points), 'picture', 'pictures')}")
+
+
+def _photograph(album: photographs.Album, people: Detections, frame: int) -> "Image | None":
+    """A frame's photograph; what is missing or broken is said, and a plain canvas will do."""
+    if album == photographs.EMPTY:
+        return None
+    path = photographs.find(
+        album, people.frame_names[frame], people.images[frame], people.numbers[frame]
+    )
+    if path is None:
+        say(f"{people.frame_names[frame]}: no photograph of this name; drawn on a plain canvas")
+        return None
+    try:
+        return photographs.read(path)
+    except InputError as error:
+        say(f"{error}; drawn on a plain canvas")
+        return None
+
+
+def _vertices(body: "BodyModel", fitted: "Bodies") -> Iterator[np.ndarray]:
+    """The posed vertices [V, 3] of one body after the other."""
+    import jax
+
+    from ief_jax.batches import padded_rows
+    from ief_jax.body import smpl
+    from ief_jax.geometry import rotations
+
+    def posed(body: "BodyModel", pose: jax.Array, betas: jax.Array) -> jax.Array:
+        local = rotations.axis_angle_to_matrix(pose.reshape(-1, 3))
+        return smpl.vertices(body, local, betas)
+
+    batch = jax.jit(jax.vmap(posed, (None, 0, 0)))
+    count = len(fitted.poses)
+    for rows in padded_rows(count, batch_size(count, _MESH_BATCH)):
+        some = np.asarray(batch(body, fitted.poses[rows], fitted.betas[rows]))
+        yield from some[: count - rows[0]]
+
+
+def _each(what: str, names: Sequence[str], vertices: Iterator[T]) -> Iterator[tuple[str, T]]:
+    bar = tqdm(total=len(names), desc=what, disable=len(names) == 1)
+    with bar:
+        for pair in zip(names, vertices, strict=True):
+            yield pair
+            bar.update()
+
+
+def _file_names(people: Detections) -> list[str]:
+    """A name a person: the frame's, fit for any file system, and the person's place in it."""
+    plain = [re.sub(r"[^\w.-]+", "_", name) for name in people.frame_names]
+    if len(set(plain)) < len(plain):
+        plain = [f"{index:06d}_{name}" for index, name in enumerate(plain)]
+    return [f"{plain[f]}_{p}" for f, p in zip(people.frame, people.person, strict=True)]

@@ -1,0 +1,132 @@
+"""Reading files of keypoint detections, and saying what is in them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from ief_jax.cli.shared import counted, say
+from ief_jax.formats import detection_files, detections, photographs
+from ief_jax.formats.assembling import Options
+from ief_jax.formats.detections import Detections, Skipped
+from ief_jax.io import files
+from ief_jax.io.files import InputError
+
+Skeleton = Literal[
+    "COCO_17",
+    "COCO_18",
+    "COCO_17_NECK",
+    "BODY_19",
+    "BODY_25",
+    "BODY_25B",
+    "UNION_27",
+    "BODY_135",
+    "MPI_15",
+    "HALPE_26",
+    "HALPE_136",
+    "WHOLEBODY_133",
+    "MEDIAPIPE_33",
+    "MPII_16",
+    "LSP_14",
+    "AIC_14",
+    "CROWDPOSE_14",
+    "H36M_17",
+    "H36M_16",
+    "SMPL_24",
+]
+
+LISTED = 20
+"""People left out who are listed one by one; the npz lists all."""
+
+
+def album(images: Path | None, keypoints: Sequence[Path]) -> photographs.Album:
+    """The photographs: those that are said, or those beside `keypoints/` in a folder."""
+    if images is not None:
+        return photographs.catalogue(images)
+    beside = keypoints[0] / "images" if len(keypoints) == 1 else None
+    if beside is not None and beside.is_dir():
+        try:
+            return photographs.catalogue(beside)
+        except InputError:
+            return photographs.EMPTY
+    return photographs.EMPTY
+
+
+def options(
+    skeleton: Skeleton | None,
+    minimum: float | None,
+    size: tuple[float, float] | None,
+    names: Path | None,
+    strict: bool,
+    album: photographs.Album,
+) -> Options:
+    """How the options of the command line say that files are to be read."""
+
+    def size_of(frame: str, image: str | None, number: int | None) -> tuple[float, float] | None:
+        path = photographs.find(album, frame, image, number)
+        return None if path is None else photographs.size(path)
+
+    if size is not None and not min(size) > 0:
+        raise InputError(f"--image-size {size[0]:g} {size[1]:g}: expected width and height")
+    return Options(skeleton, minimum, size, size_of, _name_map(names), strict)
+
+
+def _name_map(path: Path | None) -> dict[str, str] | None:
+    if path is None:
+        return None
+    content = files.read_json(path)
+    if not isinstance(content, dict) or not all(isinstance(n, str) for n in content.values()):
+        raise InputError(f'{path}: expected an object of names, such as {{"snout": "nose"}}')
+    return content
+
+
+def read(path: Path, options: Options) -> Detections:
+    """Reads one file or folder, and says what it holds and what is passed over."""
+    found = detection_files.read(path, options=options)
+    people = counted(len(found.points), "person", "people")
+    frames = counted(len(found.frame_names), "frame", "frames")
+    say(f"{path}: {people} in {frames}, skeleton {found.skeleton} ({found.evidence})")
+    unseen = np.count_nonzero(found.confidence == 0)
+    if unseen:
+        say(f"{path}: {unseen} of {found.confidence.size} keypoints unseen")
+    for passed in found.passed_over[:LISTED]:
+        say(f"passed over {passed}")
+    if found.passed_over:
+        more = len(found.passed_over) - LISTED
+        listed = f"; bodies.npz lists {more} more" if more > 0 else ""
+        say(f"{path}: {counted(len(found.passed_over), 'item', 'items')} passed over{listed}")
+    return found
+
+
+def usable(read: Sequence[Detections], paths: Sequence[Path]) -> tuple[Detections, list[Skipped]]:
+    """The people who can be fitted, in UNION_27, and the others, who are also listed."""
+    found = detections.joined([detections.to_union(one) for one in read])
+    people, skipped = detections.usable(found)
+    list_skipped(skipped, found, paths[0])
+    return people, skipped
+
+
+def list_skipped(skipped: Sequence[Skipped], found: Detections, path: Path) -> None:
+    """Says who of `found` cannot be fitted; nobody left to fit is an error of the file `path`."""
+    for frame, person, reason in skipped[:LISTED]:
+        say(f"skipped {found.frame_names[frame]}, person {person}: {reason}")
+    if len(skipped) > LISTED:
+        say(f"skipped {len(skipped) - LISTED} more; bodies.npz lists them (skipped_...)")
+    if len(skipped) == len(found.points):
+        people = counted(len(skipped), "person", "people")
+        raise InputError(f"{path}: of {people}, none can be fitted: {skipped[0].reason}")
+
+
+def row(found: Detections, path: Path, frame: int, person: int) -> int:
+    """The row of one person, who must be one that can be fitted."""
+    if not 0 <= frame < len(found.frame_names):
+        raise InputError(f"{path}: no frame {frame}: there are {len(found.frame_names)}, from 0")
+    rows = np.flatnonzero((found.frame == frame) & (found.person == person))
+    if not len(rows):
+        there = ", ".join(map(str, found.person[found.frame == frame])) or "nobody"
+        raise InputError(f"{path}: no person {person} in frame {frame}: it has {there}")
+    one = detections.take(found, rows)
+    for skipped in detections.usable(one)[1]:
+        raise InputError(f"{path}: person {person} of frame {frame}: {skipped.reason}")
+    return int(rows[0])

@@ -1,0 +1,176 @@
+"""Finding the people of a photograph: a box and keypoints of each, with MoveNet MultiPose.
+
+The network, as it is, looks at the photograph twice: at a size at which small people can be seen,
+and at half of it, at which people who fill the photograph can. Of what is found more than once the
+surest counts.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+
+from ief_jax.geometry.skeletons import COCO_17
+from ief_jax.ief import keypoint_similarity
+from ief_jax.ief.backbones import movenet
+from ief_jax.ief.backbones.multipose import SEEN, MultiPose, People
+from ief_jax.io import checkpoint_files
+from ief_jax.io.checkpoint_files import CheckpointFormat, Weights
+from ief_jax.io.json_config import JsonConfig, require_between
+
+FORMAT = "ief_jax-detector-1"
+SHIPPED = {"released": "detector.npz"}
+"""Names of the shipped detectors, and their files in the package's assets."""
+MOST = 24
+"""People of one look, at most."""
+ALIKE = 0.4
+"""Similarity of keypoints from which two that are found are one person,"""
+OVERLAP = 0.6
+"""or intersection over union of their boxes."""
+ASPECT = 0.75
+"""Shorter to longer side of what the network sees. One shape either way is compiled; what a
+photograph does not fill is black."""
+
+
+@dataclass(frozen=True)
+class DetectorConfig(JsonConfig):
+    """How a detector is run.
+
+    Attributes:
+      sides: the longer side of the image at each look, pixels; multiples of 128.
+      threshold: of the scores of people who count.
+    """
+
+    sides: tuple[int, ...]
+    threshold: float
+
+    def check(self) -> None:
+        """Sees that sides and threshold are sensible; see `JsonConfig.check`."""
+        if not self.sides:
+            raise ValueError("configuration field 'sides' is empty, expected one at least")
+        for side in self.sides:
+            require_between("sides", side, 128, 4096)
+            if side % 128:
+                raise ValueError(
+                    f"configuration field 'sides' is {self.sides}, expected multiples of 128"
+                )
+        require_between("threshold", self.threshold, 0, 1)
+
+
+RELEASED = DetectorConfig((512, 256), 0.1)
+
+
+class Detector(NamedTuple):
+    """A network that finds people, and how it is run."""
+
+    configuration: DetectorConfig
+    weights: Weights
+
+
+class Found(NamedTuple):
+    """N people of a photograph, the surest first.
+
+    Attributes:
+      boxes: [N, 4] left, top, right and bottom, pixels.
+      points: [N, 17, 2] of `COCO_17`'s keypoints, pixels.
+      confidence: [N, 17] of the keypoints, 0 to 1.
+      score: [N] of the person, 0 to 1.
+    """
+
+    boxes: np.ndarray
+    points: np.ndarray
+    confidence: np.ndarray
+    score: np.ndarray
+
+
+def initial_weights(key: jax.Array) -> Weights:
+    """Random weights of the network."""
+    image = jnp.zeros((64, 64, 3))
+    return jax.jit(lambda key: MultiPose().init(key, image, 1, method="people"))(key)["params"]
+
+
+def check(detector: Detector, source: str) -> None:
+    """Sees that a detector's weights are those of its network.
+
+    Args:
+      detector: to be checked.
+      source: where it comes from, for messages.
+
+    Raises:
+      InputError: names what is missing, unknown or of another shape.
+    """
+    expected = checkpoint_files.shapes(initial_weights, source)
+    checkpoint_files.check_weights(detector.weights, expected, source)
+
+
+_FORMAT = CheckpointFormat(FORMAT, "a detector of people", DetectorConfig, Detector, SHIPPED)
+read, write = _FORMAT.read, _FORMAT.write
+
+
+def load(name: str | Path = "released") -> Detector:
+    """The shipped detector, or another file of one, as `CheckpointFormat.load`."""
+    detector = _FORMAT.load(name)
+    # The tests check the shipped one; here it would take a second.
+    if str(name) not in SHIPPED:
+        check(detector, str(name))
+    return detector
+
+
+def find_people(detector: Detector, photograph: Image.Image) -> Found:
+    """Everybody in a photograph.
+
+    Args:
+      detector: of `load`.
+      photograph: in RGB.
+
+    Returns:
+      Nobody's rows, [0, ...], where nobody is found.
+    """
+    configuration = detector.configuration
+    looks = [_look(detector.weights, photograph, side) for side in configuration.sides]
+    found = Found(*(np.concatenate(parts) for parts in zip(*looks, strict=True)))
+    found = _rows(found, np.flatnonzero(found.score >= configuration.threshold))
+    return _rows(
+        found,
+        keypoint_similarity.distinct(
+            found.boxes,
+            found.points,
+            found.confidence > SEEN,
+            found.score,
+            COCO_17,
+            ALIKE,
+            OVERLAP,
+        ),
+    )
+
+
+def _look(weights: Weights, photograph: Image.Image, side: int) -> Found:
+    """What the network finds in the photograph at one size."""
+    short = round(ASPECT * side)
+    canvas = (side, short) if photograph.width >= photograph.height else (short, side)
+    scale = min(most / length for most, length in zip(canvas, photograph.size, strict=True))
+    size = [max(1, round(scale * length)) for length in photograph.size]
+    image = Image.new("RGB", canvas)
+    image.paste(photograph.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
+    found = jax.tree.map(np.asarray, _people(weights, np.asarray(image)))
+    # Shares of the canvas to pixels of the photograph, whose first has its centre at 0.
+    pixels = np.array(canvas) * np.array(photograph.size) / np.array(size)
+    return Found(
+        found.boxes * np.tile(pixels, 2) - 0.5,
+        found.points * pixels - 0.5,
+        found.confidence,
+        found.score,
+    )
+
+
+@jax.jit
+def _people(weights: Weights, image: jax.Array) -> People:
+    return MultiPose().apply({"params": weights}, movenet.normalise(image), MOST, method="people")  # type: ignore[return-value]
+
+
+def _rows(found: Found, rows: np.ndarray) -> Found:
+    return Found(*(part[rows] for part in found))
