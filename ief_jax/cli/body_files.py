@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MESH_BATCH = 16
+_QUALITY = 92
+"""Of JPEGs, 0 to 100."""
 
 
 def write(
@@ -118,8 +120,8 @@ def _write_pictures(
             title=f"{people.frame_names[frame]}, person {person}",
         )
         image = fit_picture.picture(one, faces, photograph(frame))
-        with files.replacing(folder / f"{name}.png") as file:
-            image.save(file, "png")
+        with files.replacing(folder / f"{name}.jpg") as file:
+            image.save(file, "jpeg", quality=_QUALITY)
     say(f"{folder}: {counted(len(people.points), 'picture', 'pictures')}")
 
 

@@ -44,8 +44,8 @@ def test_a_folder_of_photographs(
         "keypoints/b_keypoints.json",
         "meshes/b_0.glb",
         "meshes/b_1.glb",
-        "pictures/b_0.png",
-        "pictures/b_1.png",
+        "pictures/b_0.jpg",
+        "pictures/b_1.jpg",
     ]
     said = capsys.readouterr().err
     assert "2 people, keypoints in 2 photographs, nobody in 1" in said

@@ -93,7 +93,7 @@ def test_fit_a_folder_of_frames(
         "meshes",
         *(f"meshes/{name}.ply" for name in ("f1_0", "f1_1", "f3_1")),
         "pictures",
-        *(f"pictures/{name}.png" for name in ("f1_0", "f1_1", "f3_1")),
+        *(f"pictures/{name}.jpg" for name in ("f1_0", "f1_1", "f3_1")),
     ]
     said = capsys.readouterr().err
     assert "4 people in 3 frames, skeleton BODY_25" in said
@@ -121,7 +121,7 @@ def test_fit_a_folder_of_frames(
     mean = np.average(distance, 1, stored["confidence"] > 0)
     np.testing.assert_allclose(stored["reprojection_error"], mean, rtol=1e-3)
     # Red where the photograph is, canvas where there is none.
-    photo, plain = (pixel(output / "pictures" / f"{name}.png") for name in ("f3_1", "f1_0"))
+    photo, plain = (pixel(output / "pictures" / f"{name}.jpg") for name in ("f3_1", "f1_0"))
     assert photo[0] > 180 and photo[1] < 20
     assert plain.min() > 230
 
