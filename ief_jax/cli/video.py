@@ -207,7 +207,7 @@ def read(path: Path, finder: Finder, output: Path) -> Clip:
         for part in _parts(path, first, finder, bar):
             frame_store.keep(folder, part)
             parts.append(part)
-    found, times = frame_store.joined(parts, finder.names, "of its own", path.stem, video.fps)
+    found, times = frame_store.joined(parts, finder.names, path.stem, video.fps)
     return follow(path, video, found, times)
 
 
