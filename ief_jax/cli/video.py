@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ief_jax.cli.shared import counted, say
-from ief_jax.formats import bodies, detections, frame_store, videos
+from ief_jax.formats import detections, frame_store, videos
 from ief_jax.formats import keypoints as formats_keypoints
 from ief_jax.formats.detections import Detections
 from ief_jax.io import files
@@ -290,6 +290,7 @@ def fit(
 def motions(clip: Clip, tracks: list[Track]) -> "list[Motion]":
     """Everybody's motion, with one shape each."""
     from ief_jax.body.motion import Motion
+    from ief_jax.formats import bodies
 
     made = []
     for track in tracks:
@@ -315,7 +316,7 @@ def write(
     Raises:
       OutputError: a file cannot be written.
     """
-    from ief_jax.formats import amass, bvh, gltf
+    from ief_jax.formats import amass, bodies, bvh, gltf
 
     everybody = motions(clip, tracks)
     fps = clip.video.fps
@@ -360,6 +361,7 @@ def draw(
     Raises:
       OutputError: it cannot be written.
     """
+    from ief_jax.formats import bodies
     from ief_jax.viz import scene_picture
     from ief_jax.viz.scene_picture import Person
 
