@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from ief_jax.cli import bodies, body_files, finding, keypoint_files
+from ief_jax.cli import bodies, body_files, finding, keypoint_files, video
 from ief_jax.cli.bodies import Gender
 from ief_jax.cli.finding import Photographed
 from ief_jax.cli.shared import keep_compilations
@@ -28,13 +28,15 @@ def body(
     meshes: MeshFormat | None = "glb",
     pictures: bool = True,
 ) -> None:
-    """Find the people in a photograph, or in those of a folder, and fit a 3D body to each.
+    """Find the people in photographs or a video, and fit a 3D body to each.
 
     Writes keypoints/NAME_keypoints.json as ief-jax keypoints does, and bodies.npz, meshes/ and
-    pictures/ as ief-jax fit does.
+    pictures/ as ief-jax fit does. Of a video: overlay.mp4, people.glb (animated), and of each
+    person who is followed the motion as person_N.npz (AMASS) and person_N.bvh.
 
     Args:
-      photograph: an image file, or a folder of them, with its sub-folders.
+      photograph: an image file, or a folder of them, with its sub-folders; or a video (mp4, mov,
+        avi, webm, ...); or the index of a webcam, which is recorded until Ctrl-C.
       output: folder for the results; made if missing.
       keypoints: the network that finds keypoints: released, lsp, or a folder that train.py ief
         wrote.
@@ -43,12 +45,17 @@ def body(
       gender: of the body, where --body has several.
       focal: focal length of the camera, pixels, its optical axis through the middle of the image.
         Without it what the camera wrote into the photograph counts, and without that people are
-        taken to be some metres away.
-      meshes: format of the meshes, in metres.
+        taken to be some metres away; in a video, the diagonal of the frame.
+      meshes: format of the meshes, in metres; of photographs.
       pictures: draw every fit.
     """
     model = bodies.load_body(body, gender)
     trained = bodies.load_checkpoint(checkpoint, model)
+    if video.is_source(photograph):
+        keep_compilations()
+        clip = video.recorded(photograph, output)
+        video.run(clip, output, keypoints, trained, model, gender, focal, pictures)
+        return
     people = _found(photograph, output, keypoints)
     people, skipped = keypoint_files.usable([people], [photograph])
     keep_compilations()

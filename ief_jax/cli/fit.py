@@ -62,6 +62,7 @@ def fit(
     album = keypoint_files.album(images, keypoints)
     options = keypoint_files.options(skeleton, min_confidence, image_size, names, strict, album)
     read = [keypoint_files.read(path, options) for path in keypoints]
+    read = keypoint_files.followed(read, keypoints)
     people, skipped = keypoint_files.usable(read, keypoints)
     keep_compilations()
     model = bodies.load_body(body, gender)

@@ -99,6 +99,24 @@ def read(path: Path, options: Options) -> Detections:
     return found
 
 
+def followed(read: Sequence[Detections], paths: Sequence[Path]) -> list[Detections]:
+    """The same with the numbers of people where frames are a sequence and nobody has one yet."""
+    from ief_jax import tracking  # SciPy is slow to import
+
+    unused = max(int(one.identity.max(initial=-1)) for one in read) + 1
+    after = []
+    for one, path in zip(read, paths, strict=True):
+        found = tracking.followed(one)
+        if found is not one:
+            # Other files' people are others.
+            found = found._replace(identity=found.identity + unused)
+            unused = int(found.identity.max()) + 1
+            people = counted(len(np.unique(found.identity)), "person", "people")
+            say(f"{path}: {people} followed from frame to frame (id)")
+        after.append(found)
+    return after
+
+
 def usable(read: Sequence[Detections], paths: Sequence[Path]) -> tuple[Detections, list[Skipped]]:
     """The people who can be fitted, in UNION_27, and the others, who are also listed."""
     found = detections.joined([detections.to_union(one) for one in read])

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from ief_jax import tracking
 from ief_jax.cli.shared import counted, say
-from ief_jax.formats import bodies, detections, frame_store, keypoints, videos
+from ief_jax.formats import detections, frame_store, videos
+from ief_jax.formats import keypoints as formats_keypoints
 from ief_jax.formats.detections import Detections
 from ief_jax.io import files
 from ief_jax.io.files import InputError
-from ief_jax.tracking import Bridged
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -28,8 +27,12 @@ if TYPE_CHECKING:
     from ief_jax.body.motion import Motion
     from ief_jax.body.smpl import BodyModel
     from ief_jax.geometry.camera import Intrinsics
+    from ief_jax.lgd.checkpoints import Checkpoint
     from ief_jax.lgd.fitting import Bodies
+    from ief_jax.tracking import Bridged
     from ief_jax.viz.scene_picture import Lens
+
+    FitTrack = Callable[[np.ndarray, np.ndarray, np.ndarray, Intrinsics], Bodies]
 
 PART = 200
 """Frames whose people are written to one file."""
@@ -39,6 +42,7 @@ LEAST_SECONDS = 0.3
 """People who are seen for a shorter time than this are taken for mistakes."""
 
 _MESH_BATCH = 16
+_FIT_BATCH = 64
 
 
 class Finder(NamedTuple):
@@ -81,6 +85,98 @@ class Track(NamedTuple):
     bodies: "Bodies"
 
 
+def run(
+    path: Path,
+    output: Path,
+    keypoints: str,
+    checkpoint: "Checkpoint",
+    body: "BodyModel",
+    gender: str,
+    focal: float | None,
+    pictures: bool,
+) -> None:
+    """From a video to everybody's motion: what `ief-jax body` does with one.
+
+    Args:
+      path: of the video.
+      output: folder for the results.
+      keypoints: the network that finds keypoints.
+      checkpoint: what fits bodies.
+      body: the body model.
+      gender: of the body model.
+      focal: focal length of the camera, pixels; None for the diagonal of the frame.
+      pictures: whether to write the video with the bodies.
+
+    Raises:
+      InputError: it is no video, nobody is found in it, or the focal length is no length.
+      OutputError: a file cannot be written.
+    """
+    if focal is not None and not focal > 0:
+        raise InputError(f"--focal {focal:g}: expected pixels, more than 0")
+    videos.describe(path)  # what is none is said before networks are loaded
+    files.output_folder(output)
+    clip = read(path, _finder(keypoints), output)
+    seen = lens(clip, focal)
+    tracks = fit(clip, seen, _fitter(checkpoint, body))
+    write(output, clip, tracks, seen, body, gender)
+    if pictures:
+        draw(path, output, clip, tracks, seen, body)
+
+
+def is_source(path: Path) -> bool:
+    """Whether a path is of a video, or the index of a webcam."""
+    return videos.is_video(path) or (str(path).isdecimal() and not path.exists())
+
+
+def recorded(source: Path, output: Path) -> Path:
+    """The video itself; or what a webcam sees until Ctrl-C, which is written to `output`."""
+    if videos.is_video(source):
+        return source
+    path = files.output_folder(output) / "webcam.mp4"
+    say(f"webcam {source}: recording to {path} until Ctrl-C")
+    videos.record(int(str(source)), path)
+    return path
+
+
+def _finder(checkpoint: str) -> Finder:
+    """Everybody whom the detector finds, with the keypoints of the network of this name."""
+    from ief_jax.ief import checkpoints, people, person_detector
+
+    network = checkpoints.load(checkpoint)
+    detector = person_detector.load()
+    names = network.configuration.joints
+
+    def find(image: "Image") -> tuple[np.ndarray, np.ndarray]:
+        found = people.estimate_people(network, detector, image)
+        points = np.reshape([one.path[-1] for one in found.estimates], (-1, len(names), 2))
+        sure = [
+            np.ones(len(names)) if one.confidence is None else one.confidence
+            for one in found.estimates
+        ]
+        return points, np.clip(np.reshape(sure, (-1, len(names))), formats_keypoints.LEAST, 1)
+
+    return Finder(find, tuple(names), {"network": checkpoint})
+
+
+def _fitter(checkpoint: "Checkpoint", body: "BodyModel") -> "FitTrack":
+    """Fits one person's bodies, each frame by itself."""
+    from ief_jax.batches import map_in_chunks
+    from ief_jax.body import joints
+    from ief_jax.lgd import fitting
+
+    model = joints.fold(body)
+
+    def fit_track(
+        points: np.ndarray, confidence: np.ndarray, times: np.ndarray, lens: "Intrinsics"
+    ) -> "Bodies":
+        def some(points: Any, confidence: Any, lens: Any) -> "Bodies":
+            return fitting.fit(checkpoint, model, points, confidence, None, lens)
+
+        return map_in_chunks(some, _FIT_BATCH, points, confidence, lens)
+
+    return fit_track
+
+
 def read(path: Path, finder: Finder, output: Path) -> Clip:
     """The people of a video, followed from frame to frame.
 
@@ -111,7 +207,7 @@ def read(path: Path, finder: Finder, output: Path) -> Clip:
         for part in _parts(path, first, finder, bar):
             frame_store.keep(folder, part)
             parts.append(part)
-    found, times = frame_store.joined(parts, finder.names, "of its own", path.stem, video.fps)
+    found, times = frame_store.joined(parts, finder.names, path.stem, video.fps)
     return follow(path, video, found, times)
 
 
@@ -121,6 +217,8 @@ def follow(path: Path, video: videos.Video, found: Detections, times: np.ndarray
     Raises:
       InputError: nobody is left.
     """
+    from ief_jax import tracking  # SciPy is slow to import
+
     kept, unusable = detections.usable(detections.to_union(found))
     followed = tracking.follow(kept, times)
     least = max(2, round(LEAST_SECONDS * video.fps))
@@ -158,7 +256,7 @@ def lens(clip: Clip, focal: float | None) -> "Lens":
 def fit(
     clip: Clip,
     seen: "Lens",
-    fit_track: "Callable[[np.ndarray, np.ndarray, np.ndarray, Intrinsics], Bodies]",
+    fit_track: "FitTrack",
 ) -> list[Track]:
     """The bodies of everybody.
 
@@ -192,6 +290,7 @@ def fit(
 def motions(clip: Clip, tracks: list[Track]) -> "list[Motion]":
     """Everybody's motion, with one shape each."""
     from ief_jax.body.motion import Motion
+    from ief_jax.formats import bodies
 
     made = []
     for track in tracks:
@@ -217,7 +316,7 @@ def write(
     Raises:
       OutputError: a file cannot be written.
     """
-    from ief_jax.formats import amass, bvh, gltf
+    from ief_jax.formats import amass, bodies, bvh, gltf
 
     everybody = motions(clip, tracks)
     fps = clip.video.fps
@@ -235,10 +334,11 @@ def write(
         amass.write(output / f"{motion.name}.npz", body, motion, fps, gender, further)
         bvh.write(output / f"{motion.name}.bvh", body, motion, fps)
     gltf.write(output / "people.glb", body, everybody)
+    bodies.write(output / "bodies.npz", _all_rows(tracks), clip.people, (), gender, True)
     folder = files.output_folder(output / "keypoints")
     for frame, rows in _rows_of_frames(clip.found, len(clip.times)):
         points, confidence = clip.found.points[rows], clip.found.confidence[rows]
-        keypoints.write(
+        formats_keypoints.write(
             folder / f"{clip.found.frame_names[frame]}_keypoints.json",
             points,
             confidence,
@@ -261,6 +361,7 @@ def draw(
     Raises:
       OutputError: it cannot be written.
     """
+    from ief_jax.formats import bodies
     from ief_jax.viz import scene_picture
     from ief_jax.viz.scene_picture import Person
 
@@ -344,7 +445,7 @@ def _with_numbers(found: Detections, followed: Detections) -> Detections:
     return detections.take(found, rows)._replace(identity=followed.identity)
 
 
-def _say_tracks(path: Path, bridged: Bridged, times: np.ndarray) -> None:
+def _say_tracks(path: Path, bridged: "Bridged", times: np.ndarray) -> None:
     found = bridged.found
     for number in np.unique(found.identity):
         rows = np.flatnonzero(found.identity == number)
@@ -353,6 +454,17 @@ def _say_tracks(path: Path, bridged: Bridged, times: np.ndarray) -> None:
         seen = counted(len(rows) - put_in, "frame", "frames")
         gaps = f", {put_in} bridged" if put_in else ""
         say(f"{path}: person {number} from {start:.2f} to {end:.2f} s, {seen}{gaps}")
+
+
+def _all_rows(tracks: list[Track]) -> "Bodies":
+    """The bodies of all tracks in the order of the rows."""
+    import jax
+
+    order = np.argsort(np.concatenate([track.rows for track in tracks]))
+    return jax.tree.map(
+        lambda *parts: np.concatenate([np.asarray(part) for part in parts])[order],
+        *(track.bodies for track in tracks),
+    )
 
 
 def _rows_of_frames(found: Detections, frames: int) -> Iterator[tuple[int, np.ndarray]]:

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ief_jax.formats.detections import Detections
+from ief_jax.formats import detections
+from ief_jax.formats.detections import Detections, FramePeople
 from ief_jax.io import files, npz
 from ief_jax.io.files import InputError
 
@@ -76,36 +77,29 @@ def keep(folder: str | os.PathLike[str], part: Part) -> None:
 
 
 def joined(
-    parts: Sequence[Part], names: Sequence[str], skeleton: str, stem: str, fps: float
+    parts: Sequence[Part], names: Sequence[str], stem: str, fps: float
 ) -> tuple[Detections, np.ndarray]:
     """All parts as detections, and the times [F] of the frames, seconds.
 
     Args:
       parts: one behind the other, from frame 0 on.
       names: of the K keypoints.
-      skeleton: what they are called together.
       stem: of the frames' names.
       fps: frames per second, in the mean.
     """
+    frames = [
+        FramePeople(
+            f"{stem}_{number:012d}",
+            None,
+            number,
+            part.points[part.frame == number],
+            part.confidence[part.frame == number],
+        )
+        for part in parts
+        for number in range(part.first, part.first + len(part.times))
+    ]
     times = np.concatenate([part.times for part in parts])
-    frame = np.concatenate([part.frame for part in parts]).astype(np.int64)
-    # Places within the frames: rows are in their order.
-    starts = np.searchsorted(frame, np.arange(len(times)))
-    found = Detections(
-        points=np.concatenate([part.points for part in parts]),
-        confidence=np.concatenate([part.confidence for part in parts]),
-        names=tuple(names),
-        skeleton=skeleton,
-        evidence="found in the video",
-        frame=frame,
-        person=np.arange(len(frame)) - starts[frame],
-        frame_names=tuple(f"{stem}_{number:012d}" for number in range(len(times))),
-        images=(None,) * len(times),
-        numbers=tuple(range(len(times))),
-        identity=np.full(len(frame), -1),
-        fps=fps,
-    )
-    return found, times
+    return detections.gathered(frames, names, fps), times
 
 
 def _fields(part: Part) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from ief_jax import cli
 from ief_jax.body import joints
+from ief_jax.formats import videos
 from ief_jax.geometry.skeletons import LSP_14
 from tests.helpers import dots, stand_in, tiny
 from tests.helpers.stand_in import HEIGHT, ONE, TWO
@@ -111,3 +112,45 @@ def test_errors_are_one_line(
         last = capsys.readouterr().err.strip().splitlines()[-1]
         assert last.startswith("ief-jax: error: ") and message in last
     assert not (tmp_path / "out").exists()
+
+
+def test_a_video(tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, output = tmp_path / "clip.mp4", tmp_path / "out"
+    with videos.writing(path, (480, 260), 10) as write:
+        for number in range(6):
+            write(stand_in.two_people(), number / 10)
+    assert run(path, "--output", output, "--checkpoint", checkpoint, "--focal", 700) == 0
+    said = capsys.readouterr().err
+    assert "person 0 from 0.00 to 0.50 s, 6 frames" in said
+    assert "person 1 from 0.00 to 0.50 s, 6 frames" in said
+    assert len(list(videos.frames(output / "overlay.mp4"))) == 6
+    with np.load(output / "bodies.npz") as file:
+        assert file["id"].tolist() == [0, 1] * 6
+        np.testing.assert_allclose(file["focal"], 700, rtol=1e-5)
+        wrist = file["keypoint_names"].tolist().index("left_wrist")
+        expected = [dots.pose(centre, HEIGHT)[LSP_14.index("left_wrist")] for centre in (TWO, ONE)]
+        np.testing.assert_allclose(file["points"][:2, wrist], expected, atol=4)
+    # The same again finds what it has found, and pictures can be left out.
+    (output / "overlay.mp4").unlink()
+    assert run(path, "--output", output, "--checkpoint", checkpoint, "--no-pictures") == 0
+    assert "6 frames of an earlier run" in capsys.readouterr().err
+    assert not (output / "overlay.mp4").exists()
+
+
+def test_errors_in_videos_are_one_line(
+    tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    with videos.writing(tmp_path / "empty.mp4", (300, 200), 10) as write:
+        write(Image.new("RGB", (300, 200)), 0.0)
+    for arguments, message in (
+        ((tmp_path / "none.mp4",), "none.mp4: no such file"),
+        ((tmp_path / "broken.mp4",), "broken.mp4: not a video that can be read"),
+        ((tmp_path / "empty.mp4",), "empty.mp4: nobody found"),
+        ((tmp_path / "empty.mp4", "--focal", -1), "--focal -1: expected pixels"),
+        ((47,), "webcam 47: "),
+    ):
+        options = ("--checkpoint", checkpoint, "--output", tmp_path / "out")
+        assert run(*arguments, *options) == 2
+        last = capsys.readouterr().err.strip().splitlines()[-1]
+        assert last.startswith("ief-jax: error: ") and message in last

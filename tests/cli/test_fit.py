@@ -347,6 +347,26 @@ def test_several_paths(tmp_path: Path, standing: np.ndarray, checkpoint: Path) -
     assert stored["id"].tolist() == [-1, 3, 2]
 
 
+def test_people_of_a_sequence_do_not_swap_rows(
+    tmp_path: Path, standing: np.ndarray, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "walk"
+    folder.mkdir()
+    for number in range(6):
+        two = [standing + [4 * number, 0, 0], standing + [150 - 2 * number, 0, 0]]
+        text = frame(*two[:: -1 if number % 2 else 1])
+        (folder / f"walk_{number:03d}_keypoints.json").write_text(text)
+    arguments = ("--checkpoint", checkpoint, "--no-pictures", "--output", tmp_path / "out")
+    assert run("fit", folder, *arguments) == 0
+    assert "2 people followed from frame to frame" in capsys.readouterr().err
+    with np.load(tmp_path / "out" / "bodies.npz") as stored:
+        assert stored["id"].tolist() == [0, 1] * 6
+        assert stored["person"].tolist() == [0, 1, 1, 0] * 3
+        places = stored["trans"][:, 0] * stored["scale"]
+    np.testing.assert_allclose(np.diff(places[::2]), 4, atol=0.5)
+    np.testing.assert_allclose(np.diff(places[1::2]), -2, atol=0.5)
+
+
 def test_one_bad_frame_is_passed_over_or_stops(
     tmp_path: Path, frames: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -103,6 +103,7 @@ def output(tmp_path_factory: pytest.TempPathFactory, clip: Path, body: smpl.Body
 
 def test_a_file_of_each_kind(output: Path) -> None:
     assert sorted(path.name for path in output.iterdir()) == [
+        "bodies.npz",
         "found",
         "keypoints",
         "overlay.mp4",
@@ -131,6 +132,17 @@ def test_a_motion_a_person(output: Path, person: int) -> None:
         np.testing.assert_allclose(file["betas"], np.mean(seen), atol=1e-3)
         # 30 pixels a metre at a focal length of 200 pixels are 6.67 m; z is up, y away.
         np.testing.assert_allclose(file["trans"][:, 1], 200 / 30, rtol=0.05)
+
+
+def test_bodies_of_everybody(output: Path) -> None:
+    with np.load(output / "bodies.npz") as file:
+        assert file["frame"].tolist() == np.repeat(np.arange(FRAMES), 2).tolist()
+        assert file["id"].tolist() == [0, 1] * FRAMES
+        # 30 pixels a metre, at the middle of each one's keypoints
+        seen = file["principal"] + file["focal"][:, None] * file["trans"][:, :2] * [1, -1] / (
+            -file["trans"][:, 2:]
+        )
+        np.testing.assert_allclose(seen, file["points"].mean(1), atol=1e-2)
 
 
 def test_keypoints_of_every_frame(output: Path) -> None:

@@ -58,7 +58,7 @@ def test_parts_behind_a_gap_or_damage_do_not_count(folder: Path) -> None:
 
 
 def test_joined() -> None:
-    found, times = frame_store.joined(PARTS, ("a", "b", "c", "d", "e"), "FIVE", "clip", 25.0)
+    found, times = frame_store.joined(PARTS, ("a", "b", "c", "d", "e"), "clip", 25.0)
     np.testing.assert_allclose(times, np.arange(6) / 25)
     assert found.frame.tolist() == [0, 1, 1, 5, 5]
     assert found.person.tolist() == [0, 0, 1, 0, 1]
