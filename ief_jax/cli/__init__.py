@@ -7,7 +7,7 @@ once.
 from collections.abc import Callable, Sequence
 
 from ief_jax.cli import body as body_commands
-from ief_jax.cli import command_line
+from ief_jax.cli import command_line, inspect_command
 from ief_jax.cli import fit as fit_commands
 from ief_jax.cli import keypoints as keypoint_commands
 
@@ -15,7 +15,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "body": body_commands.body,
     "keypoints": keypoint_commands.keypoints,
     "fit": fit_commands.fit,
-    "inspect": fit_commands.inspect,
+    "inspect": inspect_command.inspect,
 }
 
 
