@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ief_jax.ief.person_detector import find_people as find_people
     from ief_jax.ief.person_detector import load as load_detector
     from ief_jax.ief.prediction import predict as predict
+    from ief_jax.ief.tracing import Trace as Trace
+    from ief_jax.ief.tracing import trace as trace
 
 __all__ = [
     "Augmentation",
@@ -34,6 +36,7 @@ __all__ = [
     "IEFConfig",
     "PAPER",
     "People",
+    "Trace",
     "estimate",
     "estimate_people",
     "find_people",
@@ -41,6 +44,7 @@ __all__ = [
     "load_detector",
     "load_estimator",
     "predict",
+    "trace",
 ]
 
 if not TYPE_CHECKING:
@@ -56,6 +60,7 @@ if not TYPE_CHECKING:
             "IEFConfig": "config.IEFConfig",
             "PAPER": "config.PAPER",
             "People": "people.People",
+            "Trace": "tracing.Trace",
             "estimate": "estimation.estimate",
             "estimate_people": "people.estimate_people",
             "find_people": "person_detector.find_people",
@@ -63,5 +68,6 @@ if not TYPE_CHECKING:
             "load_detector": "person_detector.load",
             "load_estimator": "estimation.load",
             "predict": "prediction.predict",
+            "trace": "tracing.trace",
         },
     )

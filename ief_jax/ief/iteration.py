@@ -74,8 +74,7 @@ def correction_and_presence(
     Beside e_t it gives logits [N, K] of whether each keypoint can be seen, of backbones that put
     them out (`Backbone.presence`), or else None.
     """
-    module = build.network(configuration)
-    size = (configuration.size, configuration.size)
+    shown = answer(configuration, weights, features)
 
     def correct(y: jax.Array, step: jax.Array) -> tuple[jax.Array, jax.Array | None]:
         del step
@@ -84,7 +83,30 @@ def correction_and_presence(
             ("features.marked", features.marked, "[N, 2] pixels of the crops"),
             K=len(configuration.joints),
         )
-        points = jnp.concatenate([y, features.marked[:, None]], 1)
+        return shown(y, jnp.concatenate([y, features.marked[:, None]], 1))
+
+    return correct
+
+
+def answer(
+    configuration: IEFConfig, weights: Weights, features: ImageFeatures
+) -> Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array | None]]:
+    """What a network answers to heatmaps wherever they are: derivatives by these are feedback's.
+
+    Returns:
+      (y [N, K, 2], where the heatmaps of these and of the marked point are [N, K + 1, 2]) ->
+      (e [N, K, 2], logits [N, K] or None), as `correction_and_presence` has them.
+    """
+    module = build.network(configuration)
+    size = (configuration.size, configuration.size)
+
+    def shown(y: jax.Array, points: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+        checks.arrays(
+            ("y", y, "[N, K, 2] keypoints, pixels of the crops"),
+            ("points", points, "[N, M, 2] centres of the heatmaps, pixels of the crops"),
+            K=len(configuration.joints),
+            M=len(configuration.joints) + 1,
+        )
         # g(y_t)
         factors = heatmaps.profiles(points, size, configuration.sigma)
         # e_t = f(x_t)
@@ -95,7 +117,7 @@ def correction_and_presence(
         e = module.corrections(numbers, y, configuration.size, configuration.max_correction)
         return e, module.presence(numbers)
 
-    return correct
+    return shown
 
 
 def apply_bound(configuration: IEFConfig, correction: jax.Array) -> jax.Array:

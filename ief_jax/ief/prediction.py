@@ -53,6 +53,13 @@ def predict_with_presence(
     checkpoint: Checkpoint, images: ArrayLike, marked: ArrayLike, steps: int | None = None
 ) -> Prediction:
     """As `predict`, and whether each keypoint can be seen."""
+    return _predict(*arguments(checkpoint, images, marked, steps))
+
+
+def arguments(
+    checkpoint: Checkpoint, images: ArrayLike, marked: ArrayLike, steps: int | None
+) -> tuple[IEFConfig, int, Weights, jax.Array, jax.Array]:
+    """What compiled functions take, checked as for `predict`: static first, arrays as arrays."""
     configuration = checkpoint.configuration
     count = configuration.steps if steps is None else steps
     checks.count("steps", count)
@@ -62,8 +69,7 @@ def predict_with_presence(
         S=configuration.size,
     )
     _check_values(images, marked)
-    weights = checkpoint.weights
-    return _predict(configuration, count, weights, jnp.asarray(images), jnp.asarray(marked))
+    return configuration, count, checkpoint.weights, jnp.asarray(images), jnp.asarray(marked)
 
 
 def _check_values(images: ArrayLike, marked: ArrayLike) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ief_jax.lgd.fitting import Trace as Trace
     from ief_jax.lgd.fitting import fit as fit
     from ief_jax.lgd.fitting import trace as trace
+    from ief_jax.lgd.sensitivity import jacobian as jacobian
 
 __all__ = [
     "Bodies",
@@ -25,6 +26,7 @@ __all__ = [
     "RELEASED",
     "Trace",
     "fit",
+    "jacobian",
     "load_checkpoint",
     "trace",
 ]
@@ -42,6 +44,7 @@ if not TYPE_CHECKING:
             "RELEASED": "config.RELEASED",
             "Trace": "fitting.Trace",
             "fit": "fitting.fit",
+            "jacobian": "sensitivity.jacobian",
             "load_checkpoint": "checkpoints.load",
             "trace": "fitting.trace",
         },

@@ -53,22 +53,52 @@ class Bodies(NamedTuple):
         return camera.Intrinsics(self.inverse_focal, self.principal)
 
 
+class Moves(NamedTuple):
+    """How a body moves as Theta goes along a direction: derivatives by how far it goes, at 0.
+
+    Attributes:
+      joints: [..., 24, 3] metres.
+      keypoints: [..., 27, 2] where the body's own keypoints are seen, pixels.
+    """
+
+    joints: jax.Array
+    keypoints: jax.Array
+
+
 class Trace(NamedTuple):
     """What each of T learned steps saw and did, for N people; then S second-order steps.
 
     Attributes:
       bodies: the start, after each learned, then each second-order step: [N, T + 1 + S, ...].
+      theta: Theta_n of these by group, [N, T + 1 + S, d].
       error: [N, T + 1 + S] L(Theta_n) of the normalised keypoints.
       gradient: dL/dTheta_n by group, [N, T, d].
       update: Theta_{n+1} - Theta_n by group, [N, T, d].
       cosine: between the update and the negative gradient by group, [N, T].
+      moved_by_descent: how the body would move along the negative gradient, [N, T, ...]; per unit
+        of a learning rate.
+      moved_by_update: how it moves along the update, [N, T, ...].
     """
 
     bodies: Bodies
+    theta: Theta
     error: jax.Array
     gradient: Theta
     update: Theta
     cosine: Theta
+    moved_by_descent: Moves
+    moved_by_update: Moves
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What each of the T + 1 + S bodies came of: start, learned N, second-order N."""
+        learned = next(iter(self.cosine.values())).shape[-1]
+        further = self.error.shape[-1] - 1 - learned
+        return (
+            "start",
+            *(f"learned {step + 1}" for step in range(learned)),
+            *(f"second-order {step + 1}" for step in range(further)),
+        )
 
 
 def fit(
@@ -99,7 +129,7 @@ def fit(
         tracing), a confidence is not in [0, 1] or a keypoint that counts is not finite.
       InputError: the checkpoint's weights are not those of its configuration, or of this body.
     """
-    return _fit(*_arguments(checkpoint, model, points, confidence, steps, intrinsics))
+    return _fit(*arguments(checkpoint, model, points, confidence, steps, intrinsics))
 
 
 def trace(
@@ -111,10 +141,10 @@ def trace(
     intrinsics: camera.Intrinsics | None = None,
 ) -> Trace:
     """As `fit`, with every step laid open."""
-    return _trace(*_arguments(checkpoint, model, points, confidence, steps, intrinsics))
+    return _trace(*arguments(checkpoint, model, points, confidence, steps, intrinsics))
 
 
-def _arguments(
+def arguments(
     checkpoint: checkpoints.Checkpoint,
     model: joints.JointModel,
     points: ArrayLike,
@@ -122,7 +152,7 @@ def _arguments(
     steps: int | None,
     intrinsics: camera.Intrinsics | None,
 ) -> tuple[LGDConfig, int, checkpoint_files.Weights, joints.JointModel, keypoints2d.Keypoints2D]:
-    """What the compiled functions take: static first, arrays as arrays."""
+    """What compiled functions take, checked as for `fit`: static first, arrays as arrays."""
     configuration = checkpoint.configuration
     count = configuration.steps if steps is None else steps
     checks.count("steps", count)
@@ -189,12 +219,28 @@ def _trace(
         square: keypoints2d.Square,
     ) -> Trace:
         update = jax.tree.map(lambda group: group[1 : steps + 1] - group[:steps], states)
+        descent = jax.tree.map(jnp.negative, gradient)
+        before = jax.tree.map(lambda group: group[:steps], states)
+
+        def moved_along(direction: Theta, theta: Theta) -> Moves:
+            def seen(theta: Theta) -> Moves:
+                body = _bodies(task, theta, observed, square)
+                return Moves(body.joints, body.keypoints)
+
+            # d/dr X(Theta_n + r direction) at r = 0
+            return jax.jvp(seen, (theta,), (direction,))[1]
+
+        each = jax.vmap(jax.vmap(moved_along), (0, None))
+        moved = each(jax.tree.map(lambda *both: jnp.stack(both), descent, update), before)
         return Trace(
             jax.vmap(lambda theta: _bodies(task, theta, observed, square))(states),
+            states,
             jax.vmap(lambda theta: reprojection.reprojection_error(task, theta, observed))(states),
             gradient,
             update,
-            jax.tree.map(lambda u, g: _cosine(u, -g), update, gradient),
+            jax.tree.map(_cosine, update, descent),
+            jax.tree.map(lambda moved: moved[0], moved),
+            jax.tree.map(lambda moved: moved[1], moved),
         )
 
     return jax.vmap(of_person, in_axes=(1, 1, 0, 0))(

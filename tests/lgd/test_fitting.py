@@ -69,6 +69,48 @@ def test_trace_ends_where_fit_does(
         assert (np.abs(trace.cosine[name]) <= 1 + 1e-5).all()
 
 
+def test_moves_are_what_small_updates_do(
+    checkpoint: Checkpoint, joint_model: joints.JointModel, people: synthetic_views.Example
+) -> None:
+    small = Checkpoint(checkpoint.configuration, jax.tree.map(lambda w: w / 4, checkpoint.weights))
+    trace = fitting.trace(small, joint_model, people.points, people.confidence)
+    for name, moved in trace.moved_by_update._asdict().items():
+        made = np.diff(getattr(trace.bodies, name)[:, :3], axis=1)
+        assert np.abs(made).max() > 1e-4
+        np.testing.assert_allclose(moved, made, atol=0.05 * np.abs(made).max(), err_msg=name)
+
+
+def test_moves_by_descent_are_derivatives(
+    checkpoint: Checkpoint, joint_model: joints.JointModel, people: synthetic_views.Example
+) -> None:
+    trace = fitting.trace(checkpoint, joint_model, people.points, people.confidence)
+    task = build.problem(checkpoint.configuration, joint_model)
+
+    def joints_at(rate: float) -> np.ndarray:
+        theta = {
+            name: trace.theta[name][0, 1] - rate * g[0, 1] for name, g in trace.gradient.items()
+        }
+        body = task.parameterisation.body(theta)
+        return np.asarray(joints.positions(task.model, body.local, body.betas)[:24], np.float64)
+
+    rate = 1e-2 / max(np.abs(g[0, 1]).max() for g in trace.gradient.values())
+    slope = (joints_at(rate) - joints_at(-rate)) / (2 * rate)
+    # The person may be turned in the image: lengths stay.
+    found = np.linalg.norm(trace.moved_by_descent.joints[0, 1], axis=-1)
+    expected = np.linalg.norm(slope, axis=-1)
+    np.testing.assert_allclose(found, expected, atol=0.01 * expected.max())
+
+
+def test_labels_say_what_each_body_came_of(
+    joint_model: joints.JointModel, people: synthetic_views.Example
+) -> None:
+    given = untrained(SMALL["released"], joint_model), joint_model
+    trace = fitting.trace(*given, people.points, people.confidence)
+    learned, further = ["learned 1", "learned 2"], [f"second-order {n}" for n in (1, 2, 3)]
+    assert list(trace.labels) == ["start", *learned, *further]
+    assert len(trace.labels) == trace.bodies.joints.shape[1] == trace.theta["pose"].shape[1]
+
+
 def test_weights_of_another_configuration_are_refused(
     joint_model: joints.JointModel, people: synthetic_views.Example
 ) -> None:
