@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ief_jax import formats as formats
     from ief_jax import geometry as geometry
     from ief_jax import ief as ief
+    from ief_jax import inspector as inspector
     from ief_jax import io as io
     from ief_jax import lgd as lgd
     from ief_jax import loop as loop
@@ -31,6 +32,7 @@ __all__ = [
     "formats",
     "geometry",
     "ief",
+    "inspector",
     "io",
     "lgd",
     "loop",

@@ -152,10 +152,13 @@ def _lengths(e: jax.Array) -> jax.Array:
 def _jacobian(function: Callable[[jax.Array], jax.Array], points: jax.Array) -> jax.Array:
     """Of a function [N, M, 2] -> [N, K, 2] that keeps people apart: [N, K, 2, M, 2]."""
 
-    def along(direction: jax.Array) -> jax.Array:
-        tangent = jnp.broadcast_to(direction[None], points.shape)
-        return jax.jvp(function, (points,), (tangent,))[1]
+    values, back = jax.vjp(function, points)
 
-    directions = jnp.eye(2 * points.shape[1]).reshape(-1, *points.shape[1:])
-    each = jax.vmap(along, out_axes=-1)(directions)
-    return each.reshape(*each.shape[:-1], *points.shape[1:])
+    # Backward, since some backbones' convolutions have their derivatives in this sense alone.
+    def of(entry: jax.Array) -> jax.Array:
+        (gradient,) = back(jnp.broadcast_to(entry[None], values.shape))
+        return gradient
+
+    entries = jnp.eye(2 * values.shape[1]).reshape(-1, *values.shape[1:])
+    each = jax.lax.map(of, entries).reshape(*values.shape[1:], *points.shape)
+    return jnp.moveaxis(each, 2, 0)

@@ -10,6 +10,17 @@ MIDDLE: Colour = (67, 160, 71)
 INK: Colour = (34, 34, 34)
 PAPER: Colour = (255, 255, 255)
 
+# Okabe and Ito's colours, which colour-blind people can tell apart.
+GROUPS = {
+    "pose": "#0072B2",
+    "shape": "#E69F00",
+    "rotation": "#009E73",
+    "camera": "#CC79A7",
+    "translation": "#CC79A7",
+    "scale": "#D55E00",
+}
+"""Of groups of Theta, in hexadecimal."""
+
 
 def side_colour(name: str) -> Colour:
     """That of the side of a keypoint, by its name."""

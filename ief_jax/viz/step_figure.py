@@ -16,22 +16,13 @@ from matplotlib.figure import Figure
 from ief_jax.geometry.skeletons import UNION_27
 from ief_jax.io.files import replacing
 from ief_jax.viz import fit_picture, plots
+from ief_jax.viz.colours import GROUPS
 
 if TYPE_CHECKING:
     from ief_jax.lgd.fitting import Trace
 
 MOST_SKELETONS = 8
 """Skeletons drawn; of a longer fit, this many steps evenly apart, first and last among them."""
-
-# Okabe and Ito's colours, which colour-blind people can tell apart.
-_GROUPS = {
-    "pose": "#0072B2",
-    "shape": "#E69F00",
-    "rotation": "#009E73",
-    "camera": "#CC79A7",
-    "translation": "#CC79A7",
-    "scale": "#D55E00",
-}
 
 
 def figure(
@@ -125,7 +116,7 @@ def _curve(
 ) -> None:
     for name, values in curves.items():
         steps = np.arange(first, first + len(values))
-        colour = _GROUPS.get(name, "0.2")
+        colour = GROUPS.get(name, "0.2")
         axes.plot(steps, values, style, color=colour, label=name, markersize=4)
     plots.label_steps(axes, title)
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,122 @@
+"""What a page shows of IEF: the corrections of keypoints, as `ief.trace` lays them open."""
+
+import jax
+import numpy as np
+from jax.typing import ArrayLike
+from PIL.Image import Image
+
+from ief_jax.geometry import crops
+from ief_jax.geometry.crops import Box
+from ief_jax.ief.config import IEFConfig
+from ief_jax.ief.tracing import Trace
+from ief_jax.inspector import drawing
+from ief_jax.inspector.content import Arrows, Chart, Layer, Matrix, Picture, Subject
+from ief_jax.viz import keypoint_picture
+
+CELLS = 64
+"""Sides of the maps of saliency in the page, at most."""
+MARKED = "marked point"
+"""Name of the heatmap that never moves."""
+
+
+def subject(
+    trace: Trace,
+    configuration: IEFConfig,
+    photograph: Image,
+    box: Box,
+    title: str,
+    person: int = 0,
+    truth: ArrayLike | None = None,
+) -> Subject:
+    """One person's corrections, in the photograph.
+
+    Args:
+      trace: of N people.
+      configuration: of the network.
+      photograph: that the crop is of.
+      box: what the crop shows of it.
+      title: for the page's menu.
+      person: which of the N.
+      truth: [K, 2] where the keypoints are, pixels of the photograph.
+    """
+    one = jax.tree.map(lambda part: np.asarray(part)[person], trace)
+    states, size = len(one.path), configuration.size
+    names = configuration.joints
+    pixel = box.side / size
+    path = crops.to_image(one.path, box, size)
+    given = None if truth is None else np.asarray(truth)
+    arrows = [
+        Arrows(drawing.UPDATE, drawing.UPDATE_COLOUR, drawing.to_length(pixel * one.made, states))
+    ]
+    if one.target is not None:
+        target = drawing.to_length(pixel * one.target, states)
+        arrows.append(Arrows(drawing.TARGET, drawing.TARGET_COLOUR, target))
+    # The edges of the crop: its first pixel's centre is at 0.
+    edges = crops.to_image(np.array([[-0.5, -0.5], [size - 0.5, size - 0.5]]), box, size)
+    left, top, right, bottom = (float(edge) for edge in edges.reshape(-1))
+    area = (left, top, right, bottom)
+    layers = (
+        Layer(
+            "heatmaps fed back",
+            (*names, MARKED),
+            area,
+            rows=one.heatmaps.rows,
+            columns=one.heatmaps.columns,
+        ),
+        Layer("saliency of the image", names, area, maps=saliency(one.by_image)),
+    )
+    limbs = np.array(keypoint_picture.limbs(names)).reshape(-1, 2)
+    lengths = np.linalg.norm(pixel * one.correction, axis=-1)
+    curves = {"mean": lengths.mean(-1), "largest": lengths.max(-1)}
+    colours = {"mean": drawing.UPDATE_COLOUR, "largest": "#e0a3ba", "target": drawing.TARGET_COLOUR}
+    charts = [_chart("Length of the corrections, px", curves, colours, states)]
+    if given is not None:
+        distance = np.linalg.norm(path - given, axis=-1)
+        errors = {"mean": distance.mean(-1), "largest": distance.max(-1)}
+        charts.insert(0, _chart("Distance from the truth, px", errors, colours, states))
+    feedback = np.asarray(trace.feedback)[person]
+    matrix = Matrix(
+        "Which joints correct which: pixels of correction per pixel of the heatmap",
+        names,
+        (*names, MARKED),
+        feedback,
+        "corrected",
+        "heatmap moved",
+    )
+    return Subject(
+        title,
+        trace.labels,
+        picture=Picture(
+            path,
+            names,
+            drawing.colours(names),
+            limbs,
+            given,
+            None,
+            photograph,
+            tuple(arrows),
+            layers,
+        ),
+        charts=tuple(charts),
+        matrices=(matrix,),
+    )
+
+
+def saliency(by_image: np.ndarray) -> np.ndarray:
+    """Maps [T, K, S, S] as uint8 [T, K, h, w], each relative to its own largest.
+
+    Blocks of pixels are averaged so that at most `CELLS` cells a side are left.
+    """
+    block = -(-by_image.shape[-1] // CELLS)
+    cells = by_image.shape[-1] // block
+    cut = by_image[..., : cells * block, : cells * block]
+    pooled = cut.reshape(*cut.shape[:2], cells, block, cells, block).mean((3, 5))
+    peak = np.maximum(pooled.max((2, 3), keepdims=True), 1e-30)
+    return np.round(255 * pooled / peak).astype(np.uint8)
+
+
+def _chart(
+    title: str, curves: dict[str, np.ndarray], colours: dict[str, str], states: int
+) -> Chart:
+    whole = {name: drawing.to_length(values, states) for name, values in curves.items()}
+    return Chart(title, whole, colours)
