@@ -104,7 +104,7 @@ def _write_pictures(
     from ief_jax.viz import fit_picture
 
     faces = np.asarray(body.faces)
-    photograph = functools.lru_cache(1)(lambda frame: _photograph(album, people, frame))
+    behind = functools.lru_cache(1)(lambda frame: photograph(album, people, frame))
     names = _file_names(people)
     for row, (name, vertices) in enumerate(_each("pictures", names, _vertices(body, fitted))):
         frame, person = int(people.frame[row]), int(people.person[row])
@@ -119,13 +119,13 @@ def _write_pictures(
             person=person,
             title=f"{people.frame_names[frame]}, person {person}",
         )
-        image = fit_picture.picture(one, faces, photograph(frame))
+        image = fit_picture.picture(one, faces, behind(frame))
         with files.replacing(folder / f"{name}.jpg") as file:
             image.save(file, "jpeg", quality=_QUALITY)
     say(f"{folder}: {counted(len(people.points), 'picture', 'pictures')}")
 
 
-def _photograph(album: photographs.Album, people: Detections, frame: int) -> "Image | None":
+def photograph(album: photographs.Album, people: Detections, frame: int) -> "Image | None":
     """A frame's photograph; what is missing or broken is said, and a plain canvas will do."""
     if album == photographs.EMPTY:
         return None

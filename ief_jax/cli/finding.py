@@ -74,14 +74,14 @@ def photographed(
     for other in others:
         say(f"passed over {other}: {photographs.why_not(other)}")
     # Loaded when the first photograph has turned out to be one.
-    networks = functools.cache(lambda: _load(checkpoint, selector))
-    detector = functools.cache(_load_detector)
+    networks = functools.cache(lambda: load_estimator(checkpoint, selector))
+    detector = functools.cache(load_detector)
     failed = empty = people = 0
     with tqdm(total=len(paths), desc="keypoints", unit="photo", disable=len(paths) == 1) as bar:
         for path, name in zip(paths, _names(paths, photograph), strict=True):
             try:
                 image = photographs.read(path)
-                marked = _marked(path, image, points)
+                marked = marked_points(path, image, points)
             except InputError as error:
                 if len(paths) == 1:
                     raise
@@ -98,7 +98,7 @@ def photographed(
                 if not estimates and len(paths) == 1:
                     raise InputError(f"{path}: {NOBODY}")
                 names = estimator.checkpoint.configuration.joints
-                yield Photographed(path, name, image, *_stacked(estimates, names), names, marked)
+                yield Photographed(path, name, image, *stacked(estimates, names), names, marked)
             bar.update()
     if failed == len(paths):
         raise InputError(f"{photograph}: none of {failed} photographs can be used")
@@ -122,7 +122,8 @@ def write(found: Photographed, folder: Path) -> None:
     )
 
 
-def _load(checkpoint: str, selector: str) -> "Estimator":
+def load_estimator(checkpoint: str, selector: str) -> "Estimator":
+    """Networks for keypoints; says so where they give no confidence."""
     keep_compilations()
     from ief_jax.ief import confidence, estimation
 
@@ -137,7 +138,8 @@ def _load(checkpoint: str, selector: str) -> "Estimator":
     return estimator
 
 
-def _load_detector() -> "Detector":
+def load_detector() -> "Detector":
+    """The network that finds people."""
     from ief_jax.ief import person_detector
 
     return person_detector.load()
@@ -175,7 +177,7 @@ def _names(paths: Sequence[Path], root: Path) -> list[str]:
     ]
 
 
-def _marked(path: Path, image: "Image", points: Sequence[tuple[float, float]]) -> np.ndarray:
+def marked_points(path: Path, image: "Image", points: Sequence[tuple[float, float]]) -> np.ndarray:
     """The points on people, [N, 2] pixels."""
     width, height = image.size
     if min(image.size) < SMALLEST:
@@ -207,7 +209,7 @@ def _find(
     return found.estimates, found.middles
 
 
-def _stacked(
+def stacked(
     people: "Sequence[Estimate]", names: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """[N, K, 2] points and [N, K] confidences, or None where they are not estimated."""

@@ -1,26 +1,42 @@
-"""`ief-jax inspect`: what every step of a fit saw and did."""
+"""`ief-jax inspect`: what every step of a fit, or of finding keypoints, saw and did."""
 
+import functools
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import tyro
 
-from ief_jax.cli import bodies, keypoint_files
+from ief_jax.cli import bodies, body_files, finding, keypoint_files
 from ief_jax.cli.bodies import Gender
 from ief_jax.cli.keypoint_files import Skeleton
 from ief_jax.cli.shared import keep_compilations, say
 from ief_jax.formats import detections, photographs
+from ief_jax.formats.detections import Detections
 from ief_jax.io import files
 from ief_jax.io.files import InputError
 
+if TYPE_CHECKING:
+    from ief_jax.body.smpl import BodyModel
+    from ief_jax.inspector.content import Subject
+    from ief_jax.lgd.checkpoints import Checkpoint
+
+PAGES = (".html", ".htm")
+FIGURES = (".png", ".pdf", ".svg")
+MOST = 12
+"""People in one page, of about a megabyte each."""
+
 
 def inspect(
-    keypoints: Annotated[Path, tyro.conf.Positional],
+    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")],
     output: Path,
-    frame: int = 0,
-    person: int = 0,
+    frame: int | None = None,
+    person: int | None = None,
+    images: Path | None = None,
+    point: Annotated[tuple[tuple[float, float], ...], tyro.conf.UseAppendAction] = (),
     checkpoint: str = "released",
+    keypoint_checkpoint: str = "released",
     body: Path | None = None,
     gender: Gender = "neutral",
     skeleton: Skeleton | None = None,
@@ -28,17 +44,23 @@ def inspect(
     image_size: tuple[float, float] | None = None,
     names: Path | None = None,
 ) -> None:
-    """Draw what every step of one fit saw and did, as one figure.
+    """Show what every step saw and did: a page that opens in a browser, or one figure.
 
-    Error, norms of gradients and updates, the cosine between them and the reprojected skeleton,
-    step by step.
+    Of keypoints, the steps of the bodies' fits: error, gradients and updates, what each would do to
+    every joint, and which keypoint moves which joint. Of a photograph, before these the corrections
+    of its keypoints, with what they depend on.
 
     Args:
-      keypoints: as for fit.
-      output: the figure: .png, .pdf or .svg.
-      frame: which frame, counted from 0.
-      person: which person of the frame, counted from 0.
+      source: keypoints as for fit, or a photograph.
+      output: .html, a page that needs neither server nor network; or, for keypoints, a figure of
+        one person: .png, .pdf or .svg.
+      frame: which frame, counted from 0; all, or for a figure the first, by default.
+      person: which person of the frames or of the photograph, counted from 0; all, or for a figure
+        the first, by default.
+      images: as for fit.
+      point: of a photograph, as for keypoints.
       checkpoint: released, paper, or a folder that train.py wrote.
+      keypoint_checkpoint: of a photograph: released, lsp, or a folder that train.py ief wrote.
       body: SMPL body file (.pkl or .npz) instead of the embedded body; or a folder or zip of them.
       gender: of the body, where --body has several.
       skeleton: layout of the keypoints, where the file leaves it open.
@@ -46,23 +68,165 @@ def inspect(
       image_size: as for fit.
       names: as for fit.
     """
-    if output.suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise InputError(f"{output}: the figure's name must end in .png, .pdf or .svg")
-    options = keypoint_files.options(
-        skeleton, min_confidence, image_size, names, False, photographs.EMPTY
-    )
-    found = detections.to_union(keypoint_files.read(keypoints, options))
-    row = keypoint_files.row(found, keypoints, frame, person)
+    kind = output.suffix.lower()
+    if kind not in (*PAGES, *FIGURES):
+        raise InputError(
+            f"{output}: the name must end in .html for a page, or in .png, .pdf or .svg for a "
+            "figure"
+        )
+    if kind in FIGURES and _is_photograph(source):
+        raise InputError(f"{output}: the steps of a photograph are a page; its name ends in .html")
+    subjects: list[Subject] = []
+    if _is_photograph(source):
+        people, subjects = _corrections(source, point, person, keypoint_checkpoint)
+        album = photographs.Album({}, {}, source)
+    else:
+        if point:
+            raise InputError("--point is for a photograph; keypoints say where people are")
+        album = keypoint_files.album(images, (source,))
+        options = keypoint_files.options(skeleton, min_confidence, image_size, names, False, album)
+        people = detections.to_union(keypoint_files.read(source, options))
+        people = _chosen(people, source, frame, person, kind in FIGURES)
     keep_compilations()
+    model = bodies.load_body(body, gender)
+    trained = bodies.load_checkpoint(checkpoint, model)
+    files.output_folder(output.parent)
+    if kind in FIGURES:
+        _write_figure(output, trained, model, people)
+    else:
+        from ief_jax.inspector.page import Page
+
+        subjects += _fits(trained, model, people, album)
+        Page(subjects, source.name).write(output)
+    say(f"wrote {output}")
+
+
+def _is_photograph(path: Path) -> bool:
+    return path.suffix.lower() in photographs.suffixes()
+
+
+# People
+
+
+def _chosen(
+    found: Detections, path: Path, frame: int | None, person: int | None, one: bool
+) -> Detections:
+    """Those who are to be shown; `one` person of one frame, or all who can be fitted."""
+    if one:
+        frame, person = frame or 0, person or 0
+    if frame is not None and not 0 <= frame < len(found.frame_names):
+        raise InputError(f"{path}: no frame {frame}: there are {len(found.frame_names)}, from 0")
+    right = np.ones(len(found.frame), bool)
+    if frame is not None:
+        right &= found.frame == frame
+    there = ", ".join(map(str, np.unique(found.person[right]))) or "nobody"
+    if person is not None:
+        right &= found.person == person
+    if not right.any():
+        where = "any frame" if frame is None else f"frame {frame}"
+        who = "nobody" if person is None else f"no person {person}"
+        raise InputError(f"{path}: {who} in {where}: it has {there}")
+    people, skipped = detections.usable(detections.take(found, np.flatnonzero(right)))
+    for missed in skipped:
+        reason = f"person {missed.person} of frame {missed.frame}: {missed.reason}"
+        if not len(people.points):
+            raise InputError(f"{path}: {reason}")
+        say(f"skipped {reason}")
+    if len(people.points) > MOST:
+        say(
+            f"{path}: the first {MOST} of {len(people.points)} people are shown; --frame and "
+            "--person choose others"
+        )
+    return detections.take(people, np.arange(min(len(people.points), MOST)))
+
+
+def _titles(people: Detections) -> list[str]:
+    each = zip(people.frame.tolist(), people.person.tolist(), strict=True)
+    return [f"{people.frame_names[frame]}, person {person}" for frame, person in each]
+
+
+# The steps
+
+
+def _corrections(
+    path: Path, points: Sequence[tuple[float, float]], person: int | None, checkpoint: str
+) -> "tuple[Detections, list[Subject]]":
+    """The keypoints of a photograph's people, as for fits, and how they were found."""
+    image = photographs.read(path)
+    marked = finding.marked_points(path, image, points)
+    estimator = finding.load_estimator(checkpoint, "released")
+    from ief_jax.ief import people
+    from ief_jax.inspector import corrections
+
+    network = estimator.checkpoint
+    if points:
+        found = [corrections.find(estimator, image, one) for one in marked]
+    else:
+        everybody = people.estimate_people(network, finding.load_detector(), image)
+        found = list(map(corrections.Found, everybody.estimates, everybody.boxes))
+    if not found:
+        raise InputError(f"{path}: {finding.NOBODY}")
+    if person is not None and not 0 <= person < len(found):
+        raise InputError(f"{path}: no person {person}: there are {len(found)}, from 0")
+    if person is None and len(found) > MOST:
+        say(f"{path}: the first {MOST} of {len(found)} people are shown; --person chooses another")
+    rows = list(range(min(len(found), MOST))) if person is None else [person]
+    subjects = [
+        corrections.laid_open(
+            network, image, found[row].box, f"{path.name}, person {row}: keypoints"
+        )
+        for row in rows
+    ]
+    names = network.configuration.joints
+    places, sure = finding.stacked([found[row].estimate for row in rows], names)
+    shown = Detections(
+        points=places,
+        confidence=np.ones(places.shape[:2]) if sure is None else sure,
+        names=names,
+        skeleton="of its own",
+        evidence="ief-jax keypoints",
+        frame=np.zeros(len(rows), int),
+        person=np.array(rows),
+        frame_names=(path.stem,),
+        images=(path.name,),
+        numbers=(0,),
+        identity=np.full(len(rows), -1),
+    )
+    return detections.to_union(shown), subjects
+
+
+def _fits(
+    checkpoint: "Checkpoint", body: "BodyModel", people: Detections, album: photographs.Album
+) -> "list[Subject]":
+    from ief_jax.batches import map_in_chunks
+    from ief_jax.body import joints
+    from ief_jax.inspector import fits
+    from ief_jax.lgd import fitting, sensitivity
+
+    model = joints.fold(body)
+
+    def trace(points: Any, confidence: Any) -> fitting.Trace:
+        return fitting.trace(checkpoint, model, points, confidence)
+
+    def jacobian(points: Any, confidence: Any) -> sensitivity.Jacobian:
+        return sensitivity.jacobian(checkpoint, model, points, confidence)
+
+    # One by one: the same compiled programs whatever their number.
+    given = people.points.astype(np.float32), people.confidence.astype(np.float32)
+    traces, sensitivities = map_in_chunks(trace, 1, *given), map_in_chunks(jacobian, 1, *given)
+    photograph = functools.cache(lambda frame: body_files.photograph(album, people, frame))
+    behind = [photograph(frame) for frame in people.frame.tolist()]
+    return fits.subjects(traces, body, *given, _titles(people), behind, sensitivities)
+
+
+def _write_figure(
+    output: Path, checkpoint: "Checkpoint", body: "BodyModel", people: Detections
+) -> None:
     from ief_jax.body import joints
     from ief_jax.lgd import fitting
     from ief_jax.viz import step_figure
 
-    model = bodies.load_body(body, gender)
-    trained = bodies.load_checkpoint(checkpoint, model)
-    files.output_folder(output.parent)
-    one = detections.take(found, np.array([row]))
-    trace = fitting.trace(trained, joints.fold(model), one.points, one.confidence)
-    title = f"{found.frame_names[frame]}, person {person}"
-    step_figure.write(output, step_figure.figure(trace, one.points, one.confidence, title))
-    say(f"wrote {output}")
+    trace = fitting.trace(checkpoint, joints.fold(body), people.points, people.confidence)
+    (title,) = _titles(people)
+    figure = step_figure.figure(trace, people.points, people.confidence, title)
+    step_figure.write(output, figure)

@@ -33,11 +33,13 @@ class People(NamedTuple):
       estimates: the keypoints of each.
       middles: [N, 2] of their boxes, pixels.
       score: [N] of the detector, 0 to 1.
+      boxes: of each, where the keypoints were found in the end.
     """
 
     estimates: list[Estimate]
     middles: np.ndarray
     score: np.ndarray
+    boxes: list[Box]
 
 
 def estimate_people(
@@ -61,7 +63,7 @@ def estimate_people(
     configuration = checkpoint.configuration
     augmentations = augmentations or estimation.default_augmentations(configuration)
     if not boxes:
-        return People([], np.zeros((0, 2)), np.zeros(0))
+        return People([], np.zeros((0, 2)), np.zeros(0), [])
     predictions, last = estimation.estimate_paths(
         checkpoint,
         [photograph] * len(boxes),
@@ -89,7 +91,12 @@ def estimate_people(
     )
     rows = rows[np.array(there)[rows]]
     middles = np.array([[box.x, box.y] for box in boxes])
-    return People([estimates[row] for row in rows], middles[rows], found.score[rows])
+    return People(
+        [estimates[row] for row in rows],
+        middles[rows],
+        found.score[rows],
+        [last[row] for row in rows],
+    )
 
 
 def person_boxes(found: Found, size: tuple[int, int]) -> list[Box]:

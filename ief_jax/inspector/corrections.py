@@ -1,5 +1,7 @@
 """What a page shows of IEF: the corrections of keypoints, as `ief.trace` lays them open."""
 
+from typing import NamedTuple
+
 import jax
 import numpy as np
 from jax.typing import ArrayLike
@@ -7,7 +9,12 @@ from PIL.Image import Image
 
 from ief_jax.geometry import crops
 from ief_jax.geometry.crops import Box
+from ief_jax.ief import augmentation, confidence, estimation, tracing
+from ief_jax.ief.checkpoints import Checkpoint
+from ief_jax.ief.confidence import Estimate
 from ief_jax.ief.config import IEFConfig
+from ief_jax.ief.estimation import Estimator
+from ief_jax.ief.scale_selector import selection
 from ief_jax.ief.tracing import Trace
 from ief_jax.inspector import drawing
 from ief_jax.inspector.content import Arrows, Chart, Layer, Matrix, Picture, Subject
@@ -17,6 +24,51 @@ CELLS = 64
 """Sides of the maps of saliency in the page, at most."""
 MARKED = "marked point"
 """Name of the heatmap that never moves."""
+
+
+class Found(NamedTuple):
+    """A person's keypoints, and the box that they were found in at last."""
+
+    estimate: Estimate
+    box: Box
+
+
+def find(estimator: Estimator, photograph: Image, marked: ArrayLike) -> Found:
+    """As `estimation.estimate`, with the box.
+
+    Args:
+      estimator: from `estimation.load`.
+      photograph: in RGB.
+      marked: [2] pixels, a point on the person.
+    """
+    checkpoint = estimator.checkpoint
+    configuration = checkpoint.configuration
+    augmentations = estimation.default_augmentations(configuration)
+    box = selection.refine_box(estimator.selector, photograph, np.asarray(marked, np.float64))
+    refinements = estimation.box_refinements(configuration.joints)
+    (paths,), (box,) = estimation.estimate_paths(
+        checkpoint, [photograph], [box], augmentations, refinements, None, len(augmentations)
+    )
+    calibration = confidence.calibration_for(configuration, augmentations)
+    return Found(confidence.combine(paths, box.side, calibration), box)
+
+
+def laid_open(checkpoint: Checkpoint, photograph: Image, box: Box, title: str) -> Subject:
+    """The corrections of one crop, that of a box, without test-time augmentation.
+
+    Args:
+      checkpoint: the network that corrects keypoints.
+      photograph: in RGB.
+      box: that fits the person; its middle is the marked point.
+      title: for the page's menu.
+    """
+    configuration = checkpoint.configuration
+    middle = np.array([box.x, box.y], np.float64)
+    one = augmentation.person_crops(
+        photograph, middle, box, augmentation.IDENTITY, configuration.size
+    )
+    trace = tracing.trace(checkpoint, one.images, one.marked)
+    return subject(trace, configuration, photograph, one.boxes[0], title)
 
 
 def subject(

@@ -52,16 +52,16 @@ def subject(
             _chart("L, the robust error", {"L": one.error}, states, logarithmic=True),
             _chart("Norm of the gradient", _norms(one.gradient), states, logarithmic=True),
             _chart("Norm of the update", _norms(one.update), states, logarithmic=True),
-            _chart("Cosine of update and -gradient", one.cosine, states),
+            _chart("Cosine of update and descent", one.cosine, states),
         ),
         () if jacobian is None else (_sensitivity(jacobian, person),),
     )
 
 
 def _body(one: Trace, body: smpl.BodyModel) -> Body:
-    states = len(one.error)
+    states, places = len(one.error), np.asarray(one.bodies.joints)
     return Body(
-        one.bodies.joints,
+        places,
         smpl.JOINT_NAMES,
         drawing.bones(body.parents),
         vertices(body, one.bodies.poses, one.bodies.betas),
@@ -70,7 +70,7 @@ def _body(one: Trace, body: smpl.BodyModel) -> Body:
             Arrows(
                 drawing.UPDATE,
                 drawing.UPDATE_COLOUR,
-                drawing.to_length(one.moved_by_update.joints, states, one.bodies.joints),
+                drawing.to_length(one.moved_by_update.joints, states, places),
             ),
             Arrows(
                 drawing.DESCENT,
@@ -85,9 +85,9 @@ def _body(one: Trace, body: smpl.BodyModel) -> Body:
 def _picture(
     one: Trace, points: np.ndarray, confidence: np.ndarray, photograph: Image | None
 ) -> Picture:
-    states = len(one.error)
+    states, places = len(one.error), np.asarray(one.bodies.keypoints)
     return Picture(
-        one.bodies.keypoints,
+        places,
         UNION_27,
         drawing.colours(UNION_27),
         fit_picture.LIMB_ROWS,
@@ -98,7 +98,7 @@ def _picture(
             Arrows(
                 drawing.UPDATE,
                 drawing.UPDATE_COLOUR,
-                drawing.to_length(one.moved_by_update.keypoints, states, one.bodies.keypoints),
+                drawing.to_length(one.moved_by_update.keypoints, states, places),
             ),
             Arrows(
                 drawing.DESCENT,

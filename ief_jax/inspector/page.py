@@ -12,7 +12,6 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -167,8 +166,3 @@ def _library() -> str:
     except ModuleNotFoundError as error:
         raise InputError("pages need the package plotly: pip install 'ief_jax[inspect]'") from error
     return str(offline.get_plotlyjs())
-
-
-def suffix_is_html(path: Path) -> bool:
-    """Whether a name is a page's."""
-    return path.suffix.lower() in (".html", ".htm")

@@ -457,8 +457,13 @@
     return plot;
   }
 
-  function newChart(chart) {
-    const plot = card("charts", "chart", chart.title);
+  /** How many powers of ten lie between the smallest and the largest value. */
+  function decades(traces) {
+    const values = traces.flatMap((trace) => [...trace.y]).filter((value) => value > 0);
+    return Math.log10(Math.max(...values) / Math.min(...values));
+  }
+
+  function newChart(chart, plot) {
     const traces = Object.entries(chart.curves).map(([name, values]) => ({
       type: "scatter", mode: "lines+markers", name, x: subject.labels.map((_, i) => i),
       y: array(values).values, text: subject.labels, connectgaps: false,
@@ -473,16 +478,16 @@
       xaxis: { ...axis, range: [-0.4, subject.labels.length - 0.6], dtick: Math.ceil(subject.labels.length / 10), tick0: 0 },
       yaxis: {
         ...axis, type: chart.logarithmic ? "log" : "linear", exponentformat: "power",
-        rangemode: chart.logarithmic ? "normal" : "tozero", nticks: 5,
+        rangemode: chart.logarithmic ? "normal" : "tozero",
+        ...(chart.logarithmic ? { dtick: decades(traces) > 1.5 ? 1 : "D2" } : { nticks: 5 }),
       },
     }, still);
     plot.on("plotly_click", (event) => go(event.points[0].x));
   }
 
-  function newMatrix(matrix) {
-    const plot = card("matrices", "matrix", matrix.title);
+  function newMatrix(matrix, plot) {
     plot.style.height = `${Math.min(110 + 15 * matrix.rows.length, 560)}px`;
-    const axis = { fixedrange: true, automargin: true, ticks: "", tickfont: { size: 9.5 }, dtick: 1 };
+    const axis = { fixedrange: true, automargin: true, ticks: "", tickfont: { size: plot.clientWidth < 480 ? 7 : 9.5 }, dtick: 1 };
     const peak = array(matrix.values).values.reduce((a, b) => Math.max(a, b), 0);
     Plotly.newPlot(plot, [{
       type: "heatmap", x: matrix.columns, y: matrix.rows, z: matrixRows(matrix), zmin: 0, zmax: peak,
@@ -546,8 +551,15 @@
     byId("charts").replaceChildren();
     byId("matrices").replaceChildren();
     later(drawBody);
-    for (const chart of subject.charts) later(() => newChart(chart));
-    for (const matrix of subject.matrices) later(() => newMatrix(matrix));
+    // All cards before anything is drawn: their number decides how wide they are.
+    for (const chart of subject.charts) {
+      const plot = card("charts", "chart", chart.title);
+      later(() => newChart(chart, plot));
+    }
+    for (const matrix of subject.matrices) {
+      const plot = card("matrices", "matrix", matrix.title);
+      later(() => newMatrix(matrix, plot));
+    }
   }
 
   // The page answers between any two of these.
