@@ -52,7 +52,7 @@ def subject(
             _chart("L, the robust error", {"L": one.error}, states, logarithmic=True),
             _chart("Norm of the gradient", _norms(one.gradient), states, logarithmic=True),
             _chart("Norm of the update", _norms(one.update), states, logarithmic=True),
-            _chart("Cosine of update and descent", one.cosine, states),
+            _chart("Cosine with descent", one.cosine, states),
         ),
         () if jacobian is None else (_sensitivity(jacobian, person),),
     )

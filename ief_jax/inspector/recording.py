@@ -119,7 +119,7 @@ def subject(recording: Recording, title: str = "recording", view: View | None = 
         charts = [
             _chart("Error", {"error": np.asarray(recording.error)}, states),
             _chart("Norm of the gradient", whole_gradient, states),
-            _chart("Cosine of correction and descent", cosines, states),
+            _chart("Cosine with descent", cosines, states),
         ]
     charts.append(_chart("Norm of the correction", norms, states))
     body = picture = None

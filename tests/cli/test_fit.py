@@ -1,5 +1,6 @@
 """The command ief-jax from end to end, with a small untrained checkpoint."""
 
+import dataclasses
 import json
 import os
 import resource
@@ -8,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any, get_args
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -19,8 +21,15 @@ from ief_jax.body import joints, smpl
 from ief_jax.cli import bodies, keypoint_files
 from ief_jax.formats.detections import Detections
 from ief_jax.geometry import rotations, skeletons
+from ief_jax.ief import build
+from ief_jax.ief import checkpoints as ief_checkpoints
+from ief_jax.ief.backbones import NAMED
+from ief_jax.ief.config import PAPER
+from ief_jax.inspector import page
+from ief_jax.io import checkpoint_files
 from ief_jax.lgd.fitting import Bodies
 from tests.helpers import tiny
+from tests.helpers.tiny_backbone import TinyBackbone
 
 
 @pytest.fixture(autouse=True)
@@ -205,6 +214,64 @@ def test_inspect(tmp_path: Path, frames: Path, checkpoint: Path) -> None:
         assert image.width > 1000
 
 
+@pytest.mark.slow
+def test_inspect_writes_a_page_of_everybody(
+    tmp_path: Path, frames: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "steps.html"
+    Image.new("RGB", (300, 400)).save(tmp_path / "all.png")
+    arguments = ("--checkpoint", checkpoint, "--images", tmp_path / "all.png")
+    assert run("inspect", frames, "--output", output, *arguments) == 0
+    assert "skipped person 0 of frame 2: 4 of 27 keypoints seen" in capsys.readouterr().err
+    people = page.read(output)["subjects"]
+    assert [one["title"] for one in people] == [
+        "f1, person 0",
+        "f1, person 1",
+        "f3, person 1",
+    ]
+    first, second, _ = people
+    np.testing.assert_allclose(
+        second["picture"]["observed"][:8] - first["picture"]["observed"][:8],
+        np.broadcast_to([100, 0], (8, 2)),
+        atol=1e-3,
+    )
+    assert first["picture"]["photograph"]["width"] == 300
+    assert run("inspect", frames, "--output", output, "--frame", 2, *arguments) == 0
+    assert [one["title"] for one in page.read(output)["subjects"]] == ["f3, person 1"]
+
+
+@pytest.mark.slow
+def test_inspect_of_a_photograph(
+    tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a network of a few weights, which finds nobody in particular."""
+    monkeypatch.setitem(NAMED, "tiny", TinyBackbone)
+    small = dataclasses.replace(PAPER, name="tiny", backbone="tiny", size=32, pool_size=2)
+    start = np.random.default_rng(0).uniform(4, 28, (14, 2)).astype(np.float32)
+    weights = build.initial_weights(small, jax.random.key(0))
+    trained = tmp_path / "keypoints"
+    trained.mkdir()
+    ief_checkpoints.write(
+        trained / checkpoint_files.FILE_NAME,
+        ief_checkpoints.Checkpoint(small, {"network": weights, "start": jnp.asarray(start)}),
+    )
+    noise = np.random.default_rng(1).integers(0, 255, (120, 90, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(tmp_path / "photo.png")
+    output = tmp_path / "steps.html"
+    arguments = ("--keypoint-checkpoint", trained, "--checkpoint", checkpoint)
+    photo = (tmp_path / "photo.png", "--point", 40, 60)
+    assert run("inspect", *photo, "--output", output, *arguments) == 0
+    keypoints, fitted = page.read(output)["subjects"]
+    assert keypoints["labels"][-1] == "correction 3" and fitted["labels"][-1] == "learned 3"
+    names = keypoints["picture"]["names"]
+    found = keypoints["picture"]["estimate"][-1][names.index("left_knee")]
+    given = fitted["picture"]["observed"][skeletons.UNION_27.index("left_knee")]
+    assert np.isfinite(found).all() and np.isfinite(given).all()
+    for one in (keypoints, fitted):
+        held = one["picture"]["photograph"]
+        assert (held["width"], held["height"]) == (90, 120)
+
+
 def failing(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     """The one line of a run that fails."""
     assert run(*arguments) == 2
@@ -242,12 +309,23 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert "cannot write to" in failing(capsys, "fit", good, "--output", file, *trained)
     assert "cannot write to" in failing(capsys, "fit", good, "--output", "/proc/self", *trained)
     figure = ("--output", output / "figure.png", *trained)
-    assert "must end in .png, .pdf or .svg" in failing(capsys, "inspect", good, *to)
+    assert "must end in .html for a page, or in .png" in failing(capsys, "inspect", good, *to)
     assert "no frame 1: there are 1" in failing(capsys, "inspect", good, "--frame", 1, *figure)
     assert "no person 7 in frame 0: it has 0" in failing(
         capsys, "inspect", good, "--person", 7, *figure
     )
     assert "person 0 of frame 0: 4 of 27 keypoints" in failing(capsys, "inspect", bad, *figure)
+    Image.new("RGB", (40, 40)).save(tmp_path / "photo.png")
+    pictured = ("inspect", tmp_path / "photo.png", "--point", 90, 5)
+    assert "its name ends in .html" in failing(capsys, *pictured, *figure)
+    steps = ("--output", output / "steps.html", *trained)
+    assert "--point 90 5 is outside the photograph" in failing(capsys, *pictured, *steps)
+    assert "--point is for a photograph" in failing(
+        capsys, "inspect", good, "--point", 1, 1, *steps
+    )
+    assert "no person 7 in any frame: it has 0" in failing(
+        capsys, "inspect", good, "--person", 7, *steps
+    )
     assert not output.exists()
 
 

@@ -232,7 +232,7 @@
     for (const name of Object.keys(CAMERAS)) {
       const button = element("button", { type: "button", textContent: name });
       button.addEventListener("click", () => {
-        Plotly.relayout("scene", { "scene.camera": CAMERAS[name] });
+        Plotly.relayout("space", { "scene.camera": CAMERAS[name] });
       });
       tools.append(button);
     }
@@ -240,7 +240,7 @@
 
   function drawBody() {
     if (!subject.body || !ready) return;
-    Plotly.react("scene", bodyTraces(), bodyLayout(), still);
+    Plotly.react("space", bodyTraces(), bodyLayout(), still);
   }
 
   // The image ---------------------------------------------------------------------------------
