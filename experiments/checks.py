@@ -25,7 +25,7 @@ def at_least(arguments: Any, least: Mapping[str, float]) -> None:
             raise InputError(f"--{option} is {value}, expected {smallest} or more")
 
 
-def outputs(json: Path | None, figure: Path | None = None) -> None:
+def outputs(json: Path | None, figure: Path | None = None, report: Path | None = None) -> None:
     """Sees that results can be written: better now than after minutes of work.
 
     Raises:
@@ -37,6 +37,8 @@ def outputs(json: Path | None, figure: Path | None = None) -> None:
     for path in (json, figure):
         if path:
             output_folder(path.parent)
+    if report:
+        output_folder(report)
 
 
 def device_mesh(batch_size: int) -> Mesh:

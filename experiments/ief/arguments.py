@@ -152,6 +152,7 @@ class Evaluate:
       seed: of the choice.
       json: file for the figures.
       figure: file for a picture (.png, .pdf, .svg).
+      report: folder for report.html: tables, curves, people from the best to the worst.
     """
 
     dataset: KeypointSet = "synthetic"
@@ -167,6 +168,7 @@ class Evaluate:
     seed: int = 0
     json: Path | None = None
     figure: Path | None = None
+    report: Path | None = None
 
 
 @dataclass(frozen=True)

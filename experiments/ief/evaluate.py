@@ -17,6 +17,7 @@ from tqdm import tqdm
 from data.keypoints import sets
 from data.keypoints.people import Person, decode
 from experiments import checks
+from experiments.ief import report
 from experiments.ief.arguments import Evaluate
 from ief_jax.geometry import crops
 from ief_jax.geometry.crops import Box
@@ -28,6 +29,7 @@ from ief_jax.ief.confidence import Estimate
 from ief_jax.ief.metrics import Rates, Reliability, Scores
 from ief_jax.ief.scale_selector import checkpoints as scale_selector_checkpoints
 from ief_jax.ief.scale_selector import selection
+from ief_jax.inspector.page import Page
 from ief_jax.io.files import InputError, replacing, write_json
 from ief_jax.viz import keypoint_report
 from ief_jax.viz.keypoint_report import Corrections
@@ -114,6 +116,9 @@ def run(arguments: Evaluate) -> None:
         )
         with replacing(arguments.figure) as file:
             page.savefig(file, format=arguments.figure.suffix[1:], dpi=130)
+    if arguments.report:
+        shown = [report.summary(title, result.rates), *report.people(result.sequences)]
+        Page(shown, title).write(arguments.report / "report.html")
 
 
 def evaluate(arguments: Evaluate) -> Result:
@@ -153,20 +158,20 @@ def evaluate(arguments: Evaluate) -> Result:
         hits = metrics.within(compared[:, -1], right, reach)
         reliability = metrics.reliability(confidence[:, mine][counted], hits[counted])
 
-    # The figure
+    # The figure and the report
     distance = np.linalg.norm(compared[:, -1] - right, axis=-1)
     heights = np.array([person.height for person in people])
     error = (distance * known).sum(1) / np.maximum(known.sum(1), 1) / heights
     sequences = [
         _corrections(checkpoint, people[row], names, boxes[row], estimates[row], error[row])
-        for row in (_spread_over(error) if arguments.figure else ())
+        for row in (_spread_over(error) if arguments.figure or arguments.report else ())
     ]
     return Result(scores, reliability, len(people), seconds, sequences)
 
 
 def _check(arguments: Evaluate) -> None:
     checks.at_least(arguments, {"count": 1, "box_refinements": 0, "steps": 0, "seed": 0})
-    checks.outputs(arguments.json, arguments.figure)
+    checks.outputs(arguments.json, arguments.figure, arguments.report)
 
 
 def _last_split(dataset: str) -> str:

@@ -91,6 +91,7 @@ class Evaluate:
       baselines: run the baselines too.
       json: file for the figures.
       figure: file for a picture (.png, .pdf, .svg).
+      report: folder for report.html: tables, curves, the best, the median and the worst fit in 3D.
     """
 
     checkpoint: str = "released"
@@ -103,6 +104,7 @@ class Evaluate:
     baselines: bool = True
     json: Path | None = None
     figure: Path | None = None
+    report: Path | None = None
     keypoint_noise: NoiseOptions = NoiseOptions()
 
 

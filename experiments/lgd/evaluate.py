@@ -17,10 +17,13 @@ import numpy as np
 from tqdm import tqdm
 
 from experiments import checks
+from experiments.lgd import report
 from experiments.lgd.arguments import Evaluate
 from ief_jax import batches
 from ief_jax.body import joints, model_files, pose_prior, smpl
 from ief_jax.formats import poses as formats_poses
+from ief_jax.inspector.content import Subject
+from ief_jax.inspector.page import Page
 from ief_jax.io.files import InputError, replacing, write_json
 from ief_jax.lgd import build, checkpoints, evaluation, smplify, synthetic_views
 from ief_jax.lgd.evaluation import Errors, Estimate, Examples
@@ -42,6 +45,7 @@ class Result:
     seconds: float
     baseline_seconds: dict[str, float]
     pairs: list[fit_report.Pair]
+    people: list[Subject]
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON. `seconds` is the time of all fits, compiling left out."""
@@ -75,6 +79,12 @@ def run(arguments: Evaluate) -> None:
         )
         with replacing(arguments.figure) as file:
             page.savefig(file, format=arguments.figure.suffix[1:], dpi=130)
+    if arguments.report:
+        title = f"LGD, checkpoint {arguments.checkpoint}: {result.count} people"
+        whole = report.summary(
+            title, result.names, result.steps, result.baselines, result.baseline_seconds
+        )
+        Page([whole, *result.people], title).write(arguments.report / "report.html")
 
 
 def evaluate(arguments: Evaluate) -> Result:
@@ -115,14 +125,19 @@ def evaluate(arguments: Evaluate) -> Result:
         pa_mpjpe, _, _ = batches.map_in_chunks(measure, size, estimates, examples)
         baselines[name] = float(np.mean(pa_mpjpe))
 
+    names = _state_names(steps, states.keypoints.shape[1])
+    shown = []
+    if arguments.report:
+        shown = report.people(body, model, names, states, examples, errors)
     return Result(
-        _state_names(steps, states.keypoints.shape[1]),
+        names,
         by_state,
         baselines,
         count,
         seconds,
         baseline_seconds,
         _pairs(model, states, examples, errors),
+        shown,
     )
 
 
@@ -132,7 +147,7 @@ def _check(arguments: Evaluate) -> None:
     if not arguments.keypoint_noise.drop <= 1:
         drop = arguments.keypoint_noise.drop
         raise InputError(f"--drop is {drop}, expected a share between 0 and 1")
-    checks.outputs(arguments.json, arguments.figure)
+    checks.outputs(arguments.json, arguments.figure, arguments.report)
 
 
 def _examples(

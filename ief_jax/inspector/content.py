@@ -39,6 +39,7 @@ class Body(NamedTuple):
       faces: int [F, 3].
       arrows: at the joints.
       covariance: [S, J, 3, 3] of where the joints are, square metres; None where it is not known.
+      truth: [V, 3] vertices of the body that is right; None where it is not known.
     """
 
     joints: np.ndarray
@@ -48,6 +49,7 @@ class Body(NamedTuple):
     faces: np.ndarray | None = None
     arrows: tuple[Arrows, ...] = ()
     covariance: np.ndarray | None = None
+    truth: np.ndarray | None = None
 
 
 class Layer(NamedTuple):
@@ -132,6 +134,14 @@ class Matrix(NamedTuple):
     column_title: str = ""
 
 
+class Table(NamedTuple):
+    """Numbers as text, the first column being names."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
 class Subject(NamedTuple):
     """What the page's menu chooses between.
 
@@ -142,6 +152,7 @@ class Subject(NamedTuple):
       picture: in the image.
       charts: below.
       matrices: below these.
+      tables: above the charts.
     """
 
     title: str
@@ -150,3 +161,4 @@ class Subject(NamedTuple):
     picture: Picture | None = None
     charts: tuple[Chart, ...] = ()
     matrices: tuple[Matrix, ...] = ()
+    tables: tuple[Table, ...] = ()

@@ -21,6 +21,7 @@ from ief_jax.ief import build, checkpoints, prediction
 from ief_jax.ief.prediction import Prediction
 from ief_jax.ief.scale_selector import checkpoints as selectors
 from ief_jax.ief.scale_selector import config, networks
+from ief_jax.inspector import page
 from ief_jax.io.files import InputError
 from tests.helpers import dots
 
@@ -45,7 +46,7 @@ def test_a_whole_evaluation(
 ) -> None:
     figures, picture = tmp_path / "out" / "figures.json", tmp_path / "out" / "picture.png"
     words = ("--dataset", "lsp", "--box", "truth", "--json", figures, "--figure", picture)
-    assert command(*words) == 0
+    assert command(*words, "--report", tmp_path / "pages") == 0
     found = json.loads(figures.read_text())
     assert found["count"] == 6
     assert found["seconds"] > 0
@@ -68,6 +69,12 @@ def test_a_whole_evaluation(
     assert "lsp, 6 people" in printed
     rows = [line.split() for line in printed.splitlines()]
     assert ["head", "top", "0.0", "0.0", "83.3"] in rows
+    summary, *people = page.read(tmp_path / "pages" / "report.html")["subjects"]
+    assert ["head_top", "0.0", "0.0", "83.3"] in summary["tables"][0]["rows"]
+    np.testing.assert_allclose(summary["charts"][0]["curves"]["mean"], found["per_step"])
+    assert [one["picture"]["confidence"].sum() for one in people] == [14] * len(people)
+    errors = [one["charts"][0]["curves"]["error"][-1] for one in people]
+    assert errors == sorted(errors) and errors[0] < 1 < errors[-1]
     (torso,) = [row for row in rows if row[:1] == ["torso"]]
     assert torso[-2:] == ["100.0", "95.3"], "the paper's figure beside ours"
 

@@ -4,12 +4,14 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
 from ief_jax.body import joints, pose_prior
+from ief_jax.inspector import page
 from tests.helpers import tiny
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +57,8 @@ def test_a_whole_evaluation(
     figures, picture = tmp_path / "out" / "figures.json", tmp_path / "out" / "picture.png"
     words = ["lgd", "--checkpoint", str(checkpoint), "--poses", str(poses), "--count", "4"]
     words += ["--noise", "0.01", "--drop", "0.2", "--steps", "2", "--seed", "3"]
-    assert script.main([*words, "--json", str(figures), "--figure", str(picture)]) == 0
+    words += ["--json", str(figures), "--figure", str(picture), "--report", str(tmp_path / "pages")]
+    assert script.main(words) == 0
     found = json.loads(figures.read_text())
     for name in ("pa_mpjpe_mm", "mpjpe_mm", "vertex_mm", "reprojection"):
         assert len(found[name]) == 3, name
@@ -72,9 +75,27 @@ def test_a_whole_evaluation(
     assert found["pa_mpjpe_mm"][0] < found["mpjpe_mm"][0]
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert sorted(path.name for path in figures.parent.iterdir()) == ["figures.json", "picture.png"]
+    _check_report(tmp_path / "pages" / "report.html", found)
     printed = capsys.readouterr().out
     assert "step 2" in printed
     assert "smplify_restarts" in printed
+
+
+def _check_report(path: Path, figures: dict[str, Any]) -> None:
+    """The page's numbers are those of the JSON; its bodies are the best and the worst."""
+    summary, best, median, worst = page.read(path)["subjects"]
+    curves = summary["charts"][0]["curves"]
+    np.testing.assert_allclose(curves["PA-MPJPE"], figures["pa_mpjpe_mm"], rtol=1e-5)
+    np.testing.assert_allclose(curves["vertices"], figures["vertex_mm"], rtol=1e-5)
+    last = [f"{figures[name][2]:.1f}" for name in ("pa_mpjpe_mm", "mpjpe_mm", "vertex_mm")]
+    assert summary["tables"][0]["rows"][2][:4] == ["step 2", *last]
+    for one in (best, median, worst):
+        shown = one["body"]
+        distance = np.linalg.norm(shown["vertices"] - shown["truth"], axis=-1).mean(-1)
+        expected = one["charts"][0]["curves"]["vertices"]
+        np.testing.assert_allclose(1000 * distance, expected, rtol=1e-3)
+    errors = [one["charts"][0]["curves"]["PA-MPJPE"][-1] for one in (best, median, worst)]
+    assert errors == sorted(errors) and errors[0] < figures["pa_mpjpe_mm"][2] < errors[2]
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ def test_what_is_shown_is_the_trace(
     places = 2 * (np.asarray(trace.path)[1] - 7.5) + [100, 50]
     np.testing.assert_allclose(picture["estimate"], places, rtol=1e-5)
     np.testing.assert_allclose(picture["observed"], given)
+    assert trace.target is not None
     update, target = picture["arrows"]
     np.testing.assert_allclose(update["vectors"][:3], 2 * trace.made[1], rtol=1e-5)
     np.testing.assert_allclose(target["vectors"][:3], 2 * trace.target[1], rtol=1e-5)

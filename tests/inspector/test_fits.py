@@ -15,6 +15,7 @@ from PIL import Image
 from ief_jax.body import joints, smpl
 from ief_jax.geometry import rotations
 from ief_jax.inspector import fits, page
+from ief_jax.inspector.content import Subject
 from ief_jax.io.files import InputError, OutputError
 from ief_jax.lgd import fitting
 from ief_jax.lgd.sensitivity import Jacobian
@@ -109,7 +110,7 @@ def test_the_photograph_is_there_once_and_small(written: Path) -> None:
     assert (held["width"], held["height"]) == (2000, 1000)
     with Image.open(io.BytesIO(base64.b64decode(held["jpeg"].partition(",")[2]))) as image:
         assert image.size == (1024, 512)
-        np.testing.assert_allclose(image.getpixel((9, 9)), (10, 200, 30), atol=4)
+        np.testing.assert_allclose(np.asarray(image)[9, 9], (10, 200, 30), atol=4)
 
 
 def test_the_page_is_whole_and_not_too_large(written: Path) -> None:
@@ -124,13 +125,13 @@ def test_the_page_is_whole_and_not_too_large(written: Path) -> None:
 
 def test_in_jupyter_it_is_a_frame(written: Path, second: Any) -> None:
     # A frame's document is escaped whole.
-    shown = page.Page([fits.Subject("one", ("start",))])._repr_html_()
+    shown = page.Page([Subject("one", ("start",))])._repr_html_()
     assert shown.startswith('<iframe srcdoc="&lt;!doctype html&gt;')
     assert shown.count("<") == 2
 
 
 def test_what_cannot_be_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = page.Page([fits.Subject("one", ("start",))])
+    one = page.Page([Subject("one", ("start",))])
     with pytest.raises(OutputError, match=r"cannot write .*steps\.html"):
         one.write(tmp_path / "none" / "steps.html")
     with pytest.raises(ValueError, match="subjects: expected one at least"):

@@ -38,8 +38,8 @@ def test_a_recording_is_the_loops(recorded: inspector.Recording) -> None:
     place, size = np.asarray(path["place"]), np.asarray(path["size"])
     away = place - np.asarray(TARGET)
     expected = (away**2).sum(-1) + size[:, 0] ** 2
+    assert recorded.error is not None and recorded.gradient is not None
     np.testing.assert_allclose(recorded.error, expected, rtol=1e-6)
-    assert recorded.gradient is not None
     np.testing.assert_allclose(recorded.gradient["place"], 2 * away, rtol=1e-6)
     assert recorded.labels == ("start", "step 1", "step 2", "step 3")
 

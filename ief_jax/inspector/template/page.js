@@ -6,7 +6,7 @@
   const { content, arrays } = JSON.parse(byId("data").textContent);
   const TYPES = { uint8: Uint8Array, int32: Int32Array, float32: Float32Array };
   const FONT = { family: getComputedStyle(document.body).fontFamily, size: 11, color: "#222" };
-  const SKIN = "rgb(176, 196, 222)", BONE = "#37474f";
+  const SKIN = "rgb(176, 196, 222)", BONE = "#37474f", TRUTH = "#f0a35e";
   const still = { displayModeBar: false, responsive: true };
   let subject = null;
   let state = 0;
@@ -92,12 +92,15 @@
 
   /** Ranges of equal length about all that is ever shown. */
   function ranges(body) {
-    const { values } = array(body.vertices || body.joints);
     const low = [Infinity, Infinity, Infinity], high = [-Infinity, -Infinity, -Infinity];
-    for (let i = 0; i < values.length; i++) {
-      const axis = i % 3;
-      if (values[i] < low[axis]) low[axis] = values[i];
-      if (values[i] > high[axis]) high[axis] = values[i];
+    for (const field of [body.vertices || body.joints, body.truth]) {
+      if (!field) continue;
+      const { values } = array(field);
+      for (let i = 0; i < values.length; i++) {
+        const axis = i % 3;
+        if (values[i] < low[axis]) low[axis] = values[i];
+        if (values[i] > high[axis]) high[axis] = values[i];
+      }
     }
     const half = 0.52 * Math.max(...high.map((value, axis) => value - low[axis]));
     return low.map((value, axis) => {
@@ -192,6 +195,14 @@
       type: "scatter3d", mode: "markers", x: points.x, y: points.y, z: points.z, text: points.text,
       marker: { color: points.colour, size: 3.5 }, hovertemplate: "%{text}<extra></extra>",
     });
+    if (body.truth) {
+      const flat = array(body.truth).values, faces = array(body.faces).values;
+      traces.push({
+        type: "mesh3d", color: TRUTH, opacity: 0.4, hoverinfo: "skip", visible: chosen.truth,
+        x: coordinate(flat, 3, 0), y: coordinate(flat, 3, 1), z: coordinate(flat, 3, 2),
+        i: coordinate(faces, 3, 0), j: coordinate(faces, 3, 1), k: coordinate(faces, 3, 2),
+      });
+    }
     if (body.covariance) {
       traces.push({
         type: "mesh3d", ...ellipsoids(body), color: "#8e24aa", opacity: 0.35, hoverinfo: "skip",
@@ -226,6 +237,7 @@
     for (const arrows of body.arrows) {
       tools.append(tick(arrows.name, arrowText(arrows), arrows.colour, true, drawBody));
     }
+    if (body.truth) tools.append(tick("truth", "truth", TRUTH, true, drawBody));
     if (body.covariance) {
       tools.append(tick("uncertainty", "uncertainty (1 s.d.)", "#8e24aa", true, drawBody));
     }
@@ -457,6 +469,14 @@
     return plot;
   }
 
+  function newTable(table) {
+    const line = (kind, cells) =>
+      element("tr", {}, ...cells.map((text) => element(kind, { textContent: text })));
+    card("tables", "table", table.title).append(element("table", {},
+      element("thead", {}, line("th", table.columns)),
+      element("tbody", {}, ...table.rows.map((cells) => line("td", cells)))));
+  }
+
   /** How many powers of ten lie between the smallest and the largest value. */
   function decades(traces) {
     const values = traces.flatMap((trace) => [...trace.y]).filter((value) => value > 0);
@@ -548,8 +568,9 @@
     newPicture();
     newBody();
     drawPicture();
-    byId("charts").replaceChildren();
-    byId("matrices").replaceChildren();
+    for (const section of ["tables", "charts", "matrices"]) byId(section).replaceChildren();
+    for (const table of subject.tables) newTable(table);
+    document.querySelector("nav").hidden = !subject.body && !subject.picture;
     later(drawBody);
     // All cards before anything is drawn: their number decides how wide they are.
     for (const chart of subject.charts) {

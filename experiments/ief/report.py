@@ -1,0 +1,61 @@
+"""An evaluation of keypoints as a page: tables, curves, and people found well and badly."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from PIL import Image
+
+from ief_jax.ief.metrics import Rates
+from ief_jax.inspector import drawing
+from ief_jax.inspector.content import Arrows, Chart, Picture, Subject, Table
+from ief_jax.viz import keypoint_picture
+from ief_jax.viz.keypoint_report import Corrections, both_sides
+
+_COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7", "#999999")
+
+
+def summary(title: str, measures: Mapping[str, Rates]) -> Subject:
+    """Percentages by measure, by part of the body and by step."""
+    states = _labels(len(next(iter(measures.values())).mean))
+    tables, charts = [], []
+    for name, rates in measures.items():
+        parts = {**both_sides(rates), "mean": rates.mean}
+        rows = [(part, *(f"{value:.1f}" for value in values)) for part, values in parts.items()]
+        tables.append(Table(f"{name}, %", ("", *states), tuple(rows)))
+        colours = dict(zip(parts, _COLOURS * len(parts), strict=False))
+        charts.append(Chart(f"{name}, %", parts, colours))
+    return Subject(title, states, charts=tuple(charts), tables=tuple(tables))
+
+
+def people(sequences: Sequence[Corrections]) -> list[Subject]:
+    """Each person's corrections over what the network saw."""
+    return [_person(one) for one in sequences]
+
+
+def _person(one: Corrections) -> Subject:
+    names = one.joints
+    known = [one.names.index(name) if name in one.names else -1 for name in names]
+    truth = np.where(np.array(known)[:, None] < 0, 0.0, one.truth[known])
+    annotated = np.where(np.array(known) < 0, False, one.annotated[known])
+    distance = np.linalg.norm(one.path - truth, axis=-1)
+    mean = (distance * annotated).sum(-1) / max(annotated.sum(), 1)
+    made = drawing.to_length(np.diff(one.path, axis=0), len(one.path))
+    return Subject(
+        one.title,
+        _labels(len(one.path)),
+        picture=Picture(
+            one.path,
+            names,
+            drawing.colours(names),
+            np.array(keypoint_picture.limbs(names), int).reshape(-1, 2),
+            truth,
+            annotated.astype(np.float32),
+            Image.fromarray(one.image),
+            (Arrows(drawing.UPDATE, drawing.UPDATE_COLOUR, made),),
+        ),
+        charts=(Chart("Mean distance from the truth, px of the crop", {"error": mean}, {}),),
+    )
+
+
+def _labels(states: int) -> tuple[str, ...]:
+    return ("start", *(f"correction {step}" for step in range(1, states)))
