@@ -49,7 +49,7 @@ def test_the_heatmaps_have_their_peaks_at_the_keypoints(found: tracing.Trace) ->
 def test_feedback_is_that_of_finite_differences(found: tracing.Trace) -> None:
     trained, (images, marked) = checkpoint(), crops()
     network = trained.weights["network"]
-    features = iteration.encode_image(SMALL, network, jnp.asarray(images), marked)
+    features = iteration.encode_image(SMALL, network, jnp.asarray(images), jnp.asarray(marked))
     answer = jax.jit(iteration.answer(SMALL, network, features))
     y = found.path[:, 1]
     points = np.concatenate([y, marked[:, None]], 1)
@@ -71,9 +71,10 @@ def test_saliency_is_the_gradient_of_the_length(found: tracing.Trace) -> None:
 
     @jax.jit
     def length(pixels: jax.Array) -> jax.Array:
-        features = iteration.encode_image(SMALL, trained.weights["network"], pixels, marked)
-        e = iteration.correction(SMALL, trained.weights["network"], features)(found.path[:, 1], 0)
-        return jnp.linalg.norm(e[2, 1])
+        network = trained.weights["network"]
+        features = iteration.encode_image(SMALL, network, pixels, jnp.asarray(marked))
+        correct = iteration.correction(SMALL, network, features)
+        return jnp.linalg.norm(correct(found.path[:, 1], jnp.int32(0))[2, 1])
 
     slope = []
     for channel in range(3):
