@@ -11,10 +11,10 @@ from types import ModuleType
 import pytest
 
 import ief_jax
-from ief_jax import body, ief, lgd
+from ief_jax import body, ief, inspector, lgd
 
 ROOT = Path(ief_jax.__file__).parents[1]
-PACKAGES = (ief_jax, body, ief, lgd)
+PACKAGES = (ief_jax, body, ief, inspector, lgd)
 
 
 def typed(package: ModuleType) -> dict[str, tuple[str, str]]:

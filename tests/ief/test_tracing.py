@@ -36,6 +36,7 @@ def test_the_target_is_the_papers(found: tracing.Trace) -> None:
     length = np.linalg.norm(way, axis=-1, keepdims=True)
     expected = way / length * np.minimum(length, SMALL.max_correction)
     assert (length > SMALL.max_correction).any() and (length < SMALL.max_correction).any()
+    assert found.target is not None
     np.testing.assert_allclose(found.target, expected, rtol=1e-5)
 
 
