@@ -102,7 +102,8 @@
         if (values[i] > high[axis]) high[axis] = values[i];
       }
     }
-    const half = 0.52 * Math.max(...high.map((value, axis) => value - low[axis]));
+    // A mesh reaches beyond its joints.
+    const half = (body.vertices ? 0.52 : 0.62) * Math.max(...high.map((value, axis) => value - low[axis]));
     return low.map((value, axis) => {
       const middle = (value + high[axis]) / 2;
       return [middle - half, middle + half];
