@@ -27,6 +27,7 @@ def subject(
     person: int = 0,
     photograph: Image | None = None,
     jacobian: Jacobian | None = None,
+    deviation: ArrayLike | None = None,
 ) -> Subject:
     """One person's fit.
 
@@ -39,13 +40,15 @@ def subject(
       person: which of the N.
       photograph: that the keypoints are of.
       jacobian: of the same people, for the heat map of which keypoint moves which joint.
+      deviation: [N, 24, 2] standard deviations of the last body's joints, in the image and in
+        depth, metres.
     """
     one = jax.tree.map(lambda part: np.asarray(part)[person], trace)
     states = len(one.error)
     return Subject(
         title,
         trace.labels,
-        _body(one, body),
+        _body(one, body, None if deviation is None else np.asarray(deviation)[person]),
         _picture(one, np.asarray(points)[person], np.asarray(confidence)[person], photograph),
         (
             _chart("Reprojection error, px", {"error": one.bodies.error}, states),
@@ -58,7 +61,7 @@ def subject(
     )
 
 
-def _body(one: Trace, body: smpl.BodyModel) -> Body:
+def _body(one: Trace, body: smpl.BodyModel, deviation: np.ndarray | None) -> Body:
     states, places = len(one.error), np.asarray(one.bodies.joints)
     return Body(
         places,
@@ -79,7 +82,16 @@ def _body(one: Trace, body: smpl.BodyModel) -> Body:
                 as_long_as=drawing.UPDATE,
             ),
         ),
+        None if deviation is None else _covariance(deviation, states),
     )
+
+
+def _covariance(deviation: np.ndarray, states: int) -> np.ndarray:
+    """[24, 2] deviations of the last of the states to covariances [S, 24, 3, 3]."""
+    whole = np.full((states, len(deviation), 3, 3), np.nan, np.float32)
+    # diag(s_image^2, s_image^2, s_depth^2)
+    whole[-1] = np.square(deviation[:, [0, 0, 1], None]) * np.eye(3)
+    return whole
 
 
 def _picture(
@@ -156,10 +168,11 @@ def subjects(
     titles: Sequence[str],
     photographs: Sequence[Image | None] | None = None,
     jacobian: Jacobian | None = None,
+    deviation: ArrayLike | None = None,
 ) -> list[Subject]:
     """All N people of a trace, arguments as for `subject`; N titles and photographs."""
     behind = photographs or [None] * len(titles)
     return [
-        subject(trace, body, points, confidence, title, row, photograph, jacobian)
+        subject(trace, body, points, confidence, title, row, photograph, jacobian, deviation)
         for row, (title, photograph) in enumerate(zip(titles, behind, strict=True))
     ]

@@ -21,7 +21,7 @@ from ief_jax.lgd import fitting
 from ief_jax.lgd.sensitivity import Jacobian
 from tests.helpers import tiny
 
-STATES = 4  # the start and 3 learned steps
+DEVIATION = np.random.default_rng(2).uniform(0.01, 0.1, (2, 24, 2)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +50,8 @@ def written(
 ) -> Path:
     path = tmp_path_factory.mktemp("page") / "steps.html"
     photograph = Image.new("RGB", (2000, 1000), (10, 200, 30))
-    subjects = fits.subjects(
-        trace, body, points, np.ones((2, 27)), ["<one>", "two"], [photograph, None], jacobian
-    )
+    given = trace, body, points, np.ones((2, 27)), ["<one>", "two"], [photograph, None]
+    subjects = fits.subjects(*given, jacobian, DEVIATION)
     page.Page(subjects, "</script>").write(path)
     return path
 
@@ -77,6 +76,11 @@ def test_bodies_are_the_traces(second: Any, trace: fitting.Trace, body: smpl.Bod
     np.testing.assert_allclose(shown["vertices"][2], expected, atol=1e-5)
     update, descent = shown["arrows"]
     np.testing.assert_array_equal(update["vectors"], padded(trace.moved_by_update.joints[1]))
+    spread = np.linalg.eigvalsh(shown["covariance"][3, 7].astype(float)) ** 0.5
+    image, depth = DEVIATION[1, 7]
+    np.testing.assert_allclose(spread, sorted([image, image, depth]), rtol=1e-5)
+    np.testing.assert_allclose(shown["covariance"][3, 7, 2, 2] ** 0.5, depth, rtol=1e-5)
+    assert np.isnan(shown["covariance"][:3]).all()
     np.testing.assert_array_equal(descent["vectors"], padded(trace.moved_by_descent.joints[1]))
 
 

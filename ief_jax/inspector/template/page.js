@@ -154,6 +154,7 @@
     const x = [], y = [], z = [], i = [], j = [], k = [];
     for (let joint = 0; joint < joints.length / 3; joint++) {
       const s = spread.subarray(9 * joint, 9 * joint + 9);
+      if (Number.isNaN(s[0])) continue;
       const a = Math.sqrt(Math.max(s[0], 1e-12)), b = s[3] / a, c = s[6] / a;
       const d = Math.sqrt(Math.max(s[4] - b * b, 1e-12)), e = (s[7] - b * c) / d;
       const f = Math.sqrt(Math.max(s[8] - c * c - e * e, 1e-12));
