@@ -1,8 +1,8 @@
 """Loading what bodies are fitted with, fitting them, and saying how well it went."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ief_jax.lgd.fitting import Bodies
 
 Gender = Literal["neutral", "male", "female"]
+
+Result = TypeVar("Result")
 
 _FIT_BATCH = 256
 _FEW = 16
@@ -125,8 +127,6 @@ def fit(
     lens: "Intrinsics | None",
 ) -> "Bodies":
     """Fits a body to each of the people, in batches."""
-    import jax
-
     from ief_jax.batches import map_in_chunks
     from ief_jax.body import joints
     from ief_jax.lgd import fitting
@@ -138,13 +138,20 @@ def fit(
 
     count = len(people.points)
     size = batch_size(count, _FIT_BATCH)
-    few = count <= _FEW and jax.default_backend() == "cpu"
-    compiled = jax.jit(run, compiler_options=_QUICKLY) if few else run
+    compiled = compiled_quickly(run) if count <= _FEW else run
     with tqdm(total=count, desc="fitting", unit="person", disable=count == 1) as bar:
         given = () if lens is None else (lens,)
         return map_in_chunks(
             compiled, size, people.points, people.confidence, *given, advance=bar.update
         )
+
+
+def compiled_quickly(function: Callable[..., Result]) -> Callable[..., Result]:
+    """The function for few calls: compiled in half the time to a program that is half as fast."""
+    import jax
+
+    options = _QUICKLY if jax.default_backend() == "cpu" else None
+    return jax.jit(function, compiler_options=options)
 
 
 def batch_size(count: int, most: int) -> int:

@@ -1,9 +1,9 @@
 """`ief-jax inspect`: what every step of a fit, or of finding keypoints, saw and did."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import numpy as np
 import tyro
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ief_jax.body.smpl import BodyModel
     from ief_jax.inspector.content import Subject
     from ief_jax.lgd.checkpoints import Checkpoint
+
+T = TypeVar("T")
 
 PAGES = (".html", ".htm")
 FIGURES = (".png", ".pdf", ".svg")
@@ -205,15 +207,20 @@ def _fits(
 
     model = joints.fold(body)
 
-    def trace(points: Any, confidence: Any) -> fitting.Trace:
-        return fitting.trace(checkpoint, model, points, confidence)
+    def trace(weights: Any, points: Any, confidence: Any) -> fitting.Trace:
+        return fitting.trace(checkpoint._replace(weights=weights), model, points, confidence)
 
-    def jacobian(points: Any, confidence: Any) -> sensitivity.Jacobian:
-        return sensitivity.jacobian(checkpoint, model, points, confidence)
+    def jacobian(weights: Any, points: Any, confidence: Any) -> sensitivity.Jacobian:
+        return sensitivity.jacobian(checkpoint._replace(weights=weights), model, points, confidence)
+
+    def each(function: Callable[..., T]) -> T:
+        # The weights as an argument: as a part of the program they would slow down compiling.
+        compiled = bodies.compiled_quickly(function)
+        return map_in_chunks(functools.partial(compiled, checkpoint.weights), 1, *given)
 
     # One by one: the same compiled programs whatever their number.
     given = people.points.astype(np.float32), people.confidence.astype(np.float32)
-    traces, sensitivities = map_in_chunks(trace, 1, *given), map_in_chunks(jacobian, 1, *given)
+    traces, sensitivities = each(trace), each(jacobian)
     photograph = functools.cache(lambda frame: body_files.photograph(album, people, frame))
     behind = [photograph(frame) for frame in people.frame.tolist()]
     return fits.subjects(traces, body, *given, _titles(people), behind, sensitivities)
