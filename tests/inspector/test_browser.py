@@ -140,8 +140,10 @@ def test_the_slider_moves_everything(browser: Any, written: Path, tmp_path: Path
     assert opened.state()[2] != values
     opened.page.keyboard.press("PageDown")
     assert opened.page.input_value("#subject") == "1"
-    assert opened.state()[0] == "start (0 of 2)"
-    opened.page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length === 4")
+    opened.page.keyboard.press("ArrowRight")  # before everything is drawn
+    opened.page.wait_for_function("document.body.dataset.drawn")
+    assert opened.state()[:2] == ("learned 1 (1 of 2)", 1)
+    assert opened.page.locator(".js-plotly-plot").count() == 4
     for layer in ("0", "1"):
         opened.page.locator("#picture-tools select").first.select_option(layer)
         assert opened.page.locator("#image image").count() == 2

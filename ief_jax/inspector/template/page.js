@@ -246,7 +246,7 @@
     for (const name of Object.keys(CAMERAS)) {
       const button = element("button", { type: "button", textContent: name });
       button.addEventListener("click", () => {
-        Plotly.relayout("space", { "scene.camera": CAMERAS[name] });
+        if (ready) Plotly.relayout("space", { "scene.camera": CAMERAS[name] });
       });
       tools.append(button);
     }
@@ -532,10 +532,14 @@
 
   function drawCharts() {
     const shapes = [...shade(), marker()];
-    for (const plot of document.querySelectorAll(".chart")) Plotly.relayout(plot, { shapes });
+    // Those that are not drawn yet will be, of this state.
+    const drawn = (plot) => plot.classList.contains("js-plotly-plot");
+    for (const plot of document.querySelectorAll(".chart")) {
+      if (drawn(plot)) Plotly.relayout(plot, { shapes });
+    }
     document.querySelectorAll(".matrix").forEach((plot, i) => {
       const matrix = subject.matrices[i];
-      if (array(matrix.values).shape.length === 3) Plotly.restyle(plot, { z: [matrixRows(matrix)] });
+      if (drawn(plot) && array(matrix.values).shape.length === 3) Plotly.restyle(plot, { z: [matrixRows(matrix)] });
     });
   }
 
@@ -565,6 +569,7 @@
     if (index < 0 || index >= count) return;
     subject = content.subjects[index];
     state = at;
+    delete document.body.dataset.drawn;
     byId("subject").value = index;
     say();
     newPicture();
