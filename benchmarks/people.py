@@ -7,8 +7,9 @@ with eight annotated keypoints or more counts, and is looked for in the annotate
 keypoints` also finds the people by itself, where who is not found has every keypoint wrong.
 
 PCK@0.2: joints of the limbs (12) within 0.2 of the torso's diameter, of people whose torso is
-annotated. OKS: COCO's, the mean over people. CPU seconds a person: of all cores, warm, the fastest
-of three runs, reading the photographs not counted.
+annotated. OKS: COCO's, the mean over people. Among the finds that are not annotated are people,
+where the annotation leaves some out. CPU seconds a person: of all cores, warm, the faster of two
+runs, reading the photographs not counted.
 
 `thunder.npz` is made by `data.assets.movenet.build`. MediaPipe is run by a Python of its own (it
 wants packages of other versions): `pip install mediapipe==0.10.9` there.
@@ -18,6 +19,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,12 +44,15 @@ from ief_jax.ief import (
     person_detector,
 )
 from ief_jax.ief.backbones import movenet
+from ief_jax.ief.checkpoints import Checkpoint
+from ief_jax.ief.confidence import Estimate
+from ief_jax.ief.config import IEFConfig
 from ief_jax.io.files import read_json
 
 LEAST = 8
 """Annotated keypoints of the people who count."""
 ANNOTATION = "person_keypoints.json"
-REPEATS = 3
+REPEATS = 2
 PEER = Path(__file__).with_name("mediapipe_peer.py")
 LIMBS = np.arange(5, 17)
 """Shoulders to ankles, of COCO's keypoints."""
@@ -67,6 +72,7 @@ class Annotated(NamedTuple):
 
 def main(
     folder: tyro.conf.Positional[Path],
+    names: tuple[str, ...] = ("movenet", "released"),
     thunder: Path | None = None,
     mediapipe_python: Path | None = None,
 ) -> None:
@@ -74,6 +80,7 @@ def main(
 
     Args:
       folder: photographs and their annotation.
+      names: of our checkpoints.
       thunder: MoveNet Thunder's weights; left out without them.
       mediapipe_python: a Python that has MediaPipe; left out without it.
     """
@@ -83,16 +90,16 @@ def main(
     shown = [images[one.photograph] for one in persons]
     print(f"{len(images)} photographs, {len(persons)} people with {LEAST} keypoints or more")
     print(f"{'':34}{'PCK@0.2':>9}{'mean OKS':>10}{'CPU s':>8}")
-    _row("ours, told the box", persons, *_timed(lambda: _ours(shown, boxes)))
-    found, seconds = _timed(lambda: _found(images))
-    points, hits, wrong = _matched(found, everybody)
-    _row("ours, finds the people", persons, points, seconds)
+    for name in names:
+        loaded = checkpoints.load(name)
+        told = _timed(partial(_ours, loaded, shown, boxes))
+        _row(f"ours ({name}), told the box", persons, *told)
+        found, seconds = _timed(partial(_found, loaded, images))
+        points, hits, wrong = _matched(found, everybody)
+        _row(f"ours ({name}), finds the people", persons, points, seconds)
+        print(f"    found: {hits} of {len(persons)}; {len(found)} in all, {wrong} not annotated")
     _thunder(thunder, persons, shown, boxes)
     _mediapipe(mediapipe_python, persons, shown, boxes)
-    print(
-        f"found: {hits} of {len(persons)}; {len(found)} in all, of whom {wrong} are not annotated "
-        "(people among them, where the annotation leaves some out)"
-    )
     detector = person_detector.load()
     _, seconds = _timed(lambda: [person_detector.find_people(detector, one) for one in images])
     print(f"finding alone: {seconds:.3f} CPU s a photograph")
@@ -123,8 +130,7 @@ def _told(one: Annotated) -> Box:
     return Box(float(left + right) / 2, float(top + bottom) / 2, side)
 
 
-def _ours(images: list[Image.Image], boxes: list[Box]) -> np.ndarray:
-    checkpoint = _checkpoint()
+def _ours(checkpoint: Checkpoint, images: list[Image.Image], boxes: list[Box]) -> np.ndarray:
     configuration = checkpoint.configuration
     augmentations = estimation.default_augmentations(configuration)
     found, _ = estimation.estimate_paths(
@@ -136,30 +142,21 @@ def _ours(images: list[Image.Image], boxes: list[Box]) -> np.ndarray:
         None,
         len(augmentations),
     )
-    return np.stack([_coco(confidence.combine(one, 1.0, ()).path[-1]) for one in found])
+    return np.stack([_coco(configuration, confidence.combine(one, 1.0, ())) for one in found])
 
 
-def _found(images: list[Image.Image]) -> list[tuple[int, np.ndarray]]:
+def _found(checkpoint: Checkpoint, images: list[Image.Image]) -> list[tuple[int, np.ndarray]]:
     """(photograph, [17, 2]) of everybody found."""
-    checkpoint, detector = _checkpoint(), person_detector.load()
+    detector = person_detector.load()
     found = []
     for number, image in enumerate(images):
         for one in people.estimate_people(checkpoint, detector, image).estimates:
-            found.append((number, _coco(one.path[-1])))
+            found.append((number, _coco(checkpoint.configuration, one)))
     return found
 
 
-_LOADED: list[Any] = []
-
-
-def _checkpoint() -> checkpoints.Checkpoint:
-    if not _LOADED:
-        _LOADED.append(checkpoints.load("released"))
-    return _LOADED[0]
-
-
-def _coco(points: np.ndarray) -> np.ndarray:
-    return points[metrics.rows(COCO_17, _checkpoint().configuration.joints)]
+def _coco(configuration: IEFConfig, one: Estimate) -> np.ndarray:
+    return one.path[-1][metrics.rows(COCO_17, configuration.joints)]
 
 
 def _matched(

@@ -6,7 +6,11 @@ from ief_jax.ief.config import IEFConfig
 from ief_jax.io.checkpoint_files import CheckpointFormat, Weights
 
 FORMAT = "ief_jax-ief-1"
-SHIPPED = {"released": "keypoints.npz", "lsp": "keypoints_lsp.npz"}
+SHIPPED = {
+    "released": "keypoints.npz",
+    "lsp": "keypoints_lsp.npz",
+    "movenet": "keypoints_movenet.npz",
+}
 """Names of the shipped checkpoints, and their files in the package's assets."""
 
 

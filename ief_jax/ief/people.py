@@ -2,7 +2,8 @@
 
     photograph -> detector -> boxes -> corrections -> keypoints -> each person once
 
-The detector's box takes the place of the scale selector's (`estimation`, for a marked point).
+The detector's box takes the place of the scale selector's (`estimation`, for a marked point), and
+needs no refinement.
 """
 
 from collections.abc import Sequence
@@ -69,7 +70,7 @@ def estimate_people(
         [photograph] * len(boxes),
         boxes,
         augmentations,
-        estimation.box_refinements(configuration.joints),
+        0,
         steps,
         len(augmentations),
     )

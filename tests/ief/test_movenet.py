@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.assets.movenet import build
+from data.assets.movenet import answer, build
 from ief_jax.geometry.skeletons import COCO_17
-from ief_jax.ief.backbones import movenet
+from ief_jax.ief.backbones import movenet, movenet_answer
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data"
@@ -85,3 +85,48 @@ def test_positions_and_presence_are_read_off_the_numbers() -> None:
     found = movenet.MoveNetThunder.corrections(numbers, y, 256, 20.0)
     np.testing.assert_allclose(y + found, [[[127.5, 63.5], [191.5, 127.5]]])
     np.testing.assert_allclose(movenet.MoveNetThunder.presence(numbers), [[3, -1]])
+
+
+def test_moves_the_keypoints_to_movenets_answer() -> None:
+    network: Any = movenet_answer.MoveNetThunderAnswer(outputs=34, maps=18)
+    generator = np.random.default_rng(0)
+    image = jnp.asarray(generator.uniform(-1, 1, (1, 64, 64, 3)), jnp.float32)
+    shapes = jax.eval_shape(network.init, jax.random.key(0), image, None)
+    weights = jax.tree.map(
+        lambda shape: generator.normal(0, 0.1, shape.shape).astype(np.float32), shapes
+    )
+
+    @jax.jit
+    def both(weights: Any) -> Any:
+        own = {"params": weights["params"]["movenet"]}
+        maps: Any = movenet.MoveNet(movenet.THUNDER).apply(own, image)
+        return network.apply(weights, image, method="encode_image"), movenet.decode(maps)
+
+    numbers, (points, score) = both(weights)
+    assert network.apply(weights, numbers, None, None, method="correct") is numbers
+    y = jnp.full((1, 17, 2), 20.0)
+    moved = y + network.corrections(numbers, y, 64, 5.0)
+    np.testing.assert_allclose(moved, 64 * points - 0.5, atol=1e-4)
+    np.testing.assert_allclose(
+        jax.nn.sigmoid(network.presence(numbers)), np.clip(score, 1e-4, 1 - 1e-4), atol=1e-5
+    )
+
+
+def test_eight_bits_are_near() -> None:
+    generator = np.random.default_rng(0)
+    kernel = generator.normal(size=(1, 1, 8, 4)).astype(np.float16)
+    kernel[..., 3] *= 100
+    weights = {
+        "a/expand/kernel": kernel,
+        "a/expand/scale": np.ones(4, np.float16),
+        "a/depthwise/kernel": kernel[0],
+        "a/depthwise/scale": np.ones(4, np.float16),
+        "final/kernel": kernel,
+    }
+    found = answer.in_eight_bits(weights)
+    assert found["a/expand/kernel"].dtype == np.int8
+    again = found["a/expand/kernel"] * found["a/expand/scale"]
+    step = np.abs(kernel.astype(np.float64)).max((0, 1, 2)) / 127
+    assert (np.abs(again - kernel) <= 0.501 * step).all()
+    for same in ("a/depthwise/kernel", "a/depthwise/scale", "final/kernel"):
+        assert found[same] is weights[same]

@@ -4,6 +4,7 @@ from ief_jax.ief.backbones.backbone import Backbone, HeatmapStage
 from ief_jax.ief.backbones.efficientnet_lite import EfficientNetLite0
 from ief_jax.ief.backbones.googlenet import GoogLeNet
 from ief_jax.ief.backbones.movenet import MoveNetLightning, MoveNetThunder
+from ief_jax.ief.backbones.movenet_answer import MoveNetThunderAnswer
 from ief_jax.ief.backbones.pyramid import EfficientNetLite0Pyramid
 from ief_jax.ief.backbones.small import Small
 from ief_jax.ief.backbones.vgg import VGG16
@@ -14,6 +15,7 @@ NAMED: dict[str, type[Backbone]] = {
     "googlenet": GoogLeNet,
     "movenet_lightning": MoveNetLightning,
     "movenet_thunder": MoveNetThunder,
+    "movenet_thunder_answer": MoveNetThunderAnswer,
     "small": Small,
     "vgg16": VGG16,
 }
@@ -27,6 +29,7 @@ __all__ = [
     "GoogLeNet",
     "MoveNetLightning",
     "MoveNetThunder",
+    "MoveNetThunderAnswer",
     "Small",
     "VGG16",
 ]
