@@ -138,7 +138,7 @@ def _ours(checkpoint: Checkpoint, images: list[Image.Image], boxes: list[Box]) -
         images,
         boxes,
         augmentations,
-        estimation.box_refinements(configuration.joints),
+        0,
         None,
         len(augmentations),
     )

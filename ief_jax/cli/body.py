@@ -11,16 +11,18 @@ from ief_jax.cli.bodies import Gender
 from ief_jax.cli.finding import Photographed
 from ief_jax.cli.shared import keep_compilations
 from ief_jax.formats import detections, photographs
-from ief_jax.formats import keypoints as formats_keypoints
 from ief_jax.formats.detections import Detections, FramePeople
 from ief_jax.formats.meshes import MeshFormat
 from ief_jax.io import files
+
+UNSEEN = 0.2
+"""Keypoints of lower confidence, of which one in nine is right, are left to the body's prior."""
 
 
 def body(
     photograph: Annotated[Path, tyro.conf.Positional],
     output: Path = Path("bodies"),
-    keypoints: str = "released",
+    keypoints: str = "movenet",
     checkpoint: str = "released",
     body: Path | None = None,
     gender: Gender = "neutral",
@@ -38,8 +40,8 @@ def body(
       photograph: an image file, or a folder of them, with its sub-folders; or a video (mp4, mov,
         avi, webm, ...); or the index of a webcam, which is recorded until Ctrl-C.
       output: folder for the results; made if missing.
-      keypoints: the network that finds keypoints: released, lsp, or a folder that train.py ief
-        wrote.
+      keypoints: the network that finds keypoints: movenet, released, lsp, or a folder that train.py
+        ief wrote; as for keypoints.
       checkpoint: the one that fits bodies: released, paper, or a folder that train.py lgd wrote.
       body: SMPL body file (.pkl or .npz) instead of the embedded body; or a folder or zip of them.
       gender: of the body, where --body has several.
@@ -92,5 +94,5 @@ def _found(photograph: Path, output: Path, checkpoint: str) -> Detections:
 def _frame(found: Photographed, number: int, root: Path) -> FramePeople:
     image = found.path.name if found.path == root else found.path.relative_to(root).as_posix()
     sure = np.ones(found.points.shape[:-1]) if found.confidence is None else found.confidence
-    sure = np.clip(sure, formats_keypoints.LEAST, 1)
+    sure = np.where(sure < UNSEEN, 0, sure)
     return FramePeople(found.name, image, number, found.points, sure)

@@ -15,7 +15,7 @@ def keypoints(
     photograph: Annotated[Path, tyro.conf.Positional],
     output: Path = Path("keypoints"),
     point: Annotated[tuple[tuple[float, float], ...], tyro.conf.UseAppendAction] = (),
-    checkpoint: str = "released",
+    checkpoint: str = "movenet",
     selector: str = "released",
     pictures: bool = True,
 ) -> None:
@@ -29,8 +29,9 @@ def keypoints(
       output: folder for the results; made if missing.
       point: x and y in pixels of a point on the person, from the upper left corner of the
         photograph held upright; once for each person. Without it, everybody who is found.
-      checkpoint: released; lsp, smaller and trained on sportsmen alone; or a folder that train.py
-        ief wrote.
+      checkpoint: movenet, MoveNet Thunder as Google released it, 17 keypoints; released, IEF on its
+        trunk, better on sportsmen seen whole, 19 keypoints; lsp, IEF trained on sportsmen alone; or
+        a folder that train.py ief wrote.
       selector: of the part of the photograph that fits the person about a point: released, or a
         folder that train.py scale wrote.
       pictures: draw the keypoints over the photographs.

@@ -84,9 +84,7 @@ def test_a_checkpoint_without_calibration_claims_no_confidence(
     monkeypatch.setattr(ief_checkpoints, "load", lambda name: dots.UNCALIBRATED)
     assert run(*words) == 0
     said = capsys.readouterr().err
-    assert (
-        "released has no calibration: confidences are not estimated, all are written as 1" in said
-    )
+    assert "movenet has no calibration: confidences are not estimated, all are written as 1" in said
     assert json.loads(written.read_text())["confidence_estimated"] is False
     found = estimated(written)
     np.testing.assert_array_equal(found[..., :2], sure[..., :2])
