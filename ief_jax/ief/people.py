@@ -79,18 +79,7 @@ def estimate_people(
         confidence.combine(one, box.side, calibration)
         for one, box in zip(predictions, last, strict=True)
     ]
-    there = [one.confidence is None or one.confidence.mean() >= LEAST for one in estimates]
-    points = np.stack([one.path[-1] for one in estimates])
-    rows = keypoint_similarity.distinct(
-        np.concatenate([points.min(1), points.max(1)], -1),
-        points,
-        np.ones(points.shape[:-1], bool),
-        found.score,
-        configuration.joints,
-        ALIKE,
-        person_detector.OVERLAP,
-    )
-    rows = rows[np.array(there)[rows]]
+    rows = different_people(estimates, found.score, configuration.joints)
     middles = np.array([[box.x, box.y] for box in boxes])
     return People(
         [estimates[row] for row in rows],
@@ -98,6 +87,30 @@ def estimate_people(
         found.score[rows],
         [last[row] for row in rows],
     )
+
+
+def different_people(
+    estimates: Sequence[Estimate], score: np.ndarray, joints: Sequence[str]
+) -> np.ndarray:
+    """Rows of those who are there, each once, the surest first.
+
+    Args:
+      estimates: of one person at least.
+      score: [N] of the detector.
+      joints: names of the keypoints.
+    """
+    there = [one.confidence is None or one.confidence.mean() >= LEAST for one in estimates]
+    points = np.stack([one.path[-1] for one in estimates])
+    rows = keypoint_similarity.distinct(
+        np.concatenate([points.min(1), points.max(1)], -1),
+        points,
+        np.ones(points.shape[:-1], bool),
+        score,
+        joints,
+        ALIKE,
+        person_detector.OVERLAP,
+    )
+    return rows[np.array(there)[rows]]
 
 
 def person_boxes(found: Found, size: tuple[int, int]) -> list[Box]:

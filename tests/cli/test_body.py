@@ -9,6 +9,8 @@ from PIL import Image
 
 from ief_jax import cli
 from ief_jax.body import joints
+from ief_jax.cli import body
+from ief_jax.cli.finding import Photographed
 from ief_jax.formats import videos
 from ief_jax.geometry.skeletons import LSP_14
 from tests.helpers import dots, stand_in, tiny
@@ -63,6 +65,23 @@ def test_a_folder_of_photographs(
     # What an earlier run has written is no photograph of the next.
     assert run(folder, *options, "--no-pictures", "--meshes", "None") == 0
     assert "keypoints in 2 photographs" in capsys.readouterr().err
+
+
+def test_unsure_keypoints_are_left_to_the_prior() -> None:
+    found = Photographed(
+        Path("a/b.jpg"),
+        "b",
+        Image.new("RGB", (30, 20)),
+        np.ones((1, 3, 2)),
+        np.array([[0.1, 0.2, 0.9]]),
+        ("nose", "left_eye", "right_eye"),
+        np.ones((1, 2)),
+    )
+    frame = body._frame(found, 3, Path("a"))
+    assert frame.confidence.tolist() == [[0, 0.2, 0.9]]
+    assert (frame.name, frame.image, frame.number) == ("b", "b.jpg", 3)
+    sure = body._frame(found._replace(confidence=None), 0, Path("a"))
+    assert sure.confidence.tolist() == [[1, 1, 1]]
 
 
 def exif(millimetres: int, size: tuple[int, int]) -> Image.Exif:

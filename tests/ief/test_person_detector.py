@@ -15,6 +15,7 @@ from PIL import Image
 
 from ief_jax.geometry.skeletons import COCO_17
 from ief_jax.ief import keypoint_similarity, people, person_detector
+from ief_jax.ief.confidence import Estimate
 from ief_jax.ief.person_detector import Detector, DetectorConfig, Found
 from ief_jax.io.files import InputError
 
@@ -67,6 +68,19 @@ def test_people_are_found_in_the_photographs_own_pixels(
     left = same.points[:, :, 0].mean(1) < 150
     assert sorted(left) == [False, True]
     assert (same.points[left, :, 0] < 150).all() and (same.points[~left, :, 0] > 150).all()
+
+
+def test_who_is_not_there_or_there_twice_is_left_out() -> None:
+    points = np.random.default_rng(0).uniform(0, 100, (1, 17, 2))
+    sure, unsure = np.full(17, 0.8), np.full(17, 0.05)
+    estimates = [
+        Estimate(points + 1, sure),  # the third again, less sure
+        Estimate(points + 300, unsure),
+        Estimate(points, sure),
+        Estimate(points + 600, None),
+    ]
+    rows = people.different_people(estimates, np.array([0.4, 0.9, 0.5, 0.3]), COCO_17)
+    assert rows.tolist() == [2, 3]
 
 
 def test_nobody_in_an_empty_picture(detector: Detector) -> None:
