@@ -101,6 +101,8 @@ def read(path: Path, options: Options) -> Detections:
 
 def followed(read: Sequence[Detections], paths: Sequence[Path]) -> list[Detections]:
     """The same with the numbers of people where frames are a sequence and nobody has one yet."""
+    if all(len(one.frame_names) < 2 for one in read):
+        return list(read)
     from ief_jax import tracking  # SciPy is slow to import
 
     unused = max(int(one.identity.max(initial=-1)) for one in read) + 1
