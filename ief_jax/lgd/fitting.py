@@ -259,9 +259,7 @@ def _bodies(
     lens = keypoints2d.lens_to_pixels(observed.intrinsics, square)
     points = joints.positions(task.model, body.local, body.betas)
     keypoints = camera.project(again.view, task.selection @ again.points, observed.intrinsics)
-    seen = observed.confidence > 0
-    distance = jnp.linalg.norm(keypoints - observed.points, axis=-1)
-    error = jnp.where(seen, distance, 0.0).sum() / jnp.maximum(seen.sum(), 1)
+    error = mean_distance(keypoints, observed.points, observed.confidence > 0)
     return Bodies(
         rotations.matrix_to_axis_angle(body.local).reshape(-1),
         body.betas,
@@ -273,6 +271,14 @@ def _bodies(
         camera.project(view, task.selection @ points, lens),
         error * square.half,
     )
+
+
+def mean_distance(found: jax.Array, points: jax.Array, seen: jax.Array) -> jax.Array:
+    """Of found keypoints [K, 2] from observed ones, over those that are seen, bool [K]: []."""
+    squared = jnp.where(seen[:, None], found - points, 0.0) ** 2
+    # Zeros, whose root has no derivative, are those of keypoints that do not count.
+    distance = jnp.sqrt(jnp.where(seen, squared.sum(-1), 1.0))
+    return jnp.where(seen, distance, 0.0).sum() / jnp.maximum(seen.sum(), 1)
 
 
 def _cosine(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -120,6 +120,11 @@ def displaced(body: Body, by: Displacement) -> Body:
     return Body(turned, body.betas + by.betas)
 
 
+def at_rest(prior: GaussianPrior) -> Displacement:
+    """No displacement: the prior's mean."""
+    return Displacement(jnp.zeros_like(prior.turn_deviation), jnp.zeros_like(prior.betas_deviation))
+
+
 class Linearised(NamedTuple):
     """The keypoints near a displacement d: x^(d') = x - target + rows (d' / s_d).
 
@@ -206,8 +211,8 @@ NOISES = np.geomspace(1e-3, 0.05, 7, dtype=np.float32)
 normalised image units."""
 
 
-def most_likely_noise(near: Linearised) -> jax.Array:
-    """The noise, of `NOISES`, under which the keypoints are most probable given the prior: [].
+def log_evidence(near: Linearised) -> jax.Array:
+    """How probable the keypoints are under each of `NOISES`, given the prior: log density [7].
 
     The marginal likelihood (MacKay 1992): exact keypoints can be followed to the millimetre,
     noisy ones must not be, and which they are shows in whether a believable body explains them.
@@ -215,8 +220,12 @@ def most_likely_noise(near: Linearised) -> jax.Array:
     noises = jnp.asarray(NOISES)
     found = linear_solve.shifted(_gram(near.rows), near.target, noises**2)
     # log N(target; 0, rows rows^T + s^2 I), less the dimensions that hold nothing
-    log_evidence = near.unused * jnp.log(noises) - 0.5 * (found.log_determinant + found.form)
-    return noises[jnp.argmax(log_evidence)]
+    return near.unused * jnp.log(noises) - 0.5 * (found.log_determinant + found.form)
+
+
+def most_likely_noise(near: Linearised) -> jax.Array:
+    """The noise, of `NOISES`, under which the keypoints are most probable given the prior: []."""
+    return jnp.asarray(NOISES)[jnp.argmax(log_evidence(near))]
 
 
 def correction(
@@ -264,7 +273,6 @@ def map_estimate(measurement: Measurement, prior: GaussianPrior, steps: int) -> 
       A body with a leading axis of `steps`.
     """
     checks.count("steps", steps)
-    zero = Displacement(jnp.zeros_like(prior.turn_deviation), jnp.zeros_like(prior.betas_deviation))
 
     def correct(
         state: tuple[Displacement, jax.Array], t: jax.Array
@@ -277,7 +285,7 @@ def map_estimate(measurement: Measurement, prior: GaussianPrior, steps: int) -> 
         return _to_minimum(near, prior, settled), settled - noise
 
     # The noise is part of the state: so the bodies at the start are looked at once, not twice.
-    visited, _ = loop.refine(correct, (zero, jnp.zeros(())), steps)
+    visited, _ = loop.refine(correct, (at_rest(prior), jnp.zeros(())), steps)
     return jax.vmap(lambda d: displaced(prior.body, d))(jax.tree.map(lambda d: d[1:], visited))
 
 

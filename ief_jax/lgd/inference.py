@@ -15,6 +15,40 @@ from ief_jax.lgd.config import LGDConfig
 from ief_jax.lgd.parameters import Body, Theta
 
 
+class Belief(NamedTuple):
+    """What the learned steps leave to the second-order ones, of one example.
+
+    Attributes:
+      prior: the body that they led to, and how sure the network is of it.
+      measurement: the keypoints, and how sure the network is of them.
+    """
+
+    prior: gauss_newton.GaussianPrior
+    measurement: gauss_newton.Measurement
+
+
+def belief(
+    task: reprojection.Problem,
+    theta: Theta,
+    outputs: jax.Array,
+    observed: keypoints2d.Keypoints2D,
+) -> Belief:
+    """Prior and measurement of one example.
+
+    Args:
+      task: the body.
+      theta: where the learned steps ended.
+      outputs: what the network put out beyond its last update: how sure it is.
+      observed: normalised keypoints.
+    """
+    sure = gauss_newton.uncertainty(outputs, task.model.betas)
+    prior = gauss_newton.gaussian_prior(task.parameterisation.body(theta), sure)
+    deviation = gauss_newton.keypoint_deviation(sure.keypoints, observed)
+    return Belief(
+        prior, gauss_newton.Measurement(task.model, task.selection, observed, deviation)
+    )
+
+
 def second_order_states(
     configuration: LGDConfig,
     task: reprojection.Problem,
@@ -24,17 +58,9 @@ def second_order_states(
 ) -> Theta:
     """The states after each second-order step, for one example: groups of [steps, d].
 
-    Args:
-      configuration: how many steps.
-      task: the body.
-      theta: where the learned steps ended.
-      outputs: what the network put out beyond its last update: how sure it is.
-      observed: normalised keypoints.
+    Arguments as for `belief`; the configuration says how many steps.
     """
-    sure = gauss_newton.uncertainty(outputs, task.model.betas)
-    prior = gauss_newton.gaussian_prior(task.parameterisation.body(theta), sure)
-    deviation = gauss_newton.keypoint_deviation(sure.keypoints, observed)
-    measurement = gauss_newton.Measurement(task.model, task.selection, observed, deviation)
+    prior, measurement = belief(task, theta, outputs, observed)
 
     def encode(body: Body) -> Theta:
         points = joints.positions(task.model, body.local, body.betas)
