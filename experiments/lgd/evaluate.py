@@ -46,6 +46,7 @@ class Result:
     baseline_seconds: dict[str, float]
     pairs: list[fit_report.Pair]
     people: list[Subject]
+    calibration: evaluation.Calibration | None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON. `seconds` is the time of all fits, compiling left out."""
@@ -59,6 +60,7 @@ class Result:
             "seconds": self.seconds,
             "baseline_seconds": self.baseline_seconds,
             "states": self.names,
+            "calibration": None if self.calibration is None else self.calibration._asdict(),
         }
 
 
@@ -67,6 +69,12 @@ def run(arguments: Evaluate) -> None:
     result = evaluate(arguments)
     print(f"{result.count} people, fitted in {result.seconds:.2f} s, {arguments.checkpoint}")
     print(fit_report.table(result.names, result.steps, result.baselines, result.baseline_seconds))
+    if result.calibration is not None:
+        image, depth, ordered = result.calibration
+        print(
+            f"errors of joints within one stated deviation: {image:.0%} in the image, {depth:.0%} "
+            f"in depth; worse than the median told by it: AUC {ordered:.2f}"
+        )
     if arguments.json:
         write_json(arguments.json, result.to_dict())
     if arguments.figure:
@@ -102,7 +110,10 @@ def evaluate(arguments: Evaluate) -> Result:
     # LGD: timed as it is used, then once more with all its states
     observed = (examples.observed,)
     fit = partial(evaluation.learned, checkpoint, model, steps)
-    _, seconds = timed("LGD", fit, *observed)
+    fitted, seconds = timed("LGD", fit, *observed)
+    sure = None
+    if fitted.deviation is not None:
+        sure = evaluation.calibration(model, fitted, examples)
     states, _ = timed(
         "LGD, all steps", partial(evaluation.path, checkpoint, model, steps), *observed
     )
@@ -138,6 +149,7 @@ def evaluate(arguments: Evaluate) -> Result:
         baseline_seconds,
         _pairs(model, states, examples, errors),
         shown,
+        sure,
     )
 
 

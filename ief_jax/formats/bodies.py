@@ -34,6 +34,8 @@ def write(
       focal [N], principal [N, 2]: of the lens, pixels; NaN where it was not given.
       scale [N]: pixels per metre at the body's origin.
       joints [N, 24, 3]: metres, posed, without trans; joint_names.
+      joint_deviation [N, 24, 2]: metres, standard deviation of each joint from the pelvis, along
+        either axis of the image and along the line of sight; NaN where it is not known.
       points [N, 27, 2], confidence [N, 27], skeleton: what was fitted to. With them, the file can
         itself be read as detections.
       reprojected [N, 27, 2]: pixels, where the body's keypoints are seen; reprojection_error [N]:
@@ -73,6 +75,7 @@ def write(
             principal=principal if lens_known else np.full_like(principal, np.nan),
             joints=np.asarray(bodies.joints),
             joint_names=np.array(smpl.JOINT_NAMES),
+            joint_deviation=_deviation(bodies),
             points=people.points,
             confidence=people.confidence,
             skeleton=np.array("UNION_27"),
@@ -91,6 +94,13 @@ def write(
             passed_over=np.array(people.passed_over, dtype=str),
             fps=np.array(np.nan if people.fps is None else people.fps),
         )
+
+
+def _deviation(bodies: "Bodies") -> np.ndarray:
+    """Of each body's joints: [N, 24, 2] metres."""
+    if bodies.deviation is None:
+        return np.full((len(bodies.poses), smpl.JOINTS, 2), np.nan, np.float32)
+    return np.asarray(bodies.deviation)
 
 
 def _in_the_plane(bodies: "Bodies") -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.stats
 
 from ief_jax import checks
 from ief_jax.body import joints, pose_prior, smpl
@@ -23,6 +24,7 @@ from ief_jax.lgd import (
     parameters,
     smplify,
     synthetic_views,
+    uncertainty,
 )
 from ief_jax.lgd.parameters import Body
 
@@ -45,10 +47,14 @@ class Examples(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """A fitted body and its keypoints [K, 2] in pixels."""
+    """A fitted body, its keypoints [K, 2] in pixels, and where it is known how sure its joints are.
+
+    `deviation` [24, 2] is that of `fitting.Bodies`.
+    """
 
     body: Body
     keypoints: jax.Array
+    deviation: jax.Array | None = None
 
 
 class Errors(NamedTuple):
@@ -196,7 +202,8 @@ def path(
 
 def _of_bodies(bodies: fitting.Bodies) -> Estimate:
     vectors = bodies.poses.reshape(*bodies.poses.shape[:-1], smpl.JOINTS, 3)
-    return Estimate(Body(rotations.axis_angle_to_matrix(vectors), bodies.betas), bodies.keypoints)
+    body = Body(rotations.axis_angle_to_matrix(vectors), bodies.betas)
+    return Estimate(body, bodies.keypoints, bodies.deviation)
 
 
 def joint_errors(
@@ -221,6 +228,61 @@ def joint_errors(
         MILLIMETRES * metrics.mpjpe(evaluated @ found, evaluated @ right),
         reprojection,
     )
+
+
+class Calibration(NamedTuple):
+    """Whether fits are as sure as they may be.
+
+    Attributes:
+      image: share of the joints' errors along the image's axes that are within one deviation.
+      depth: the same along the line of sight.
+      sorted: share of the pairs of a body better and one worse than the median, by PA-MPJPE, of
+        which the one that is thought to be worse is (the area under the ROC curve).
+    """
+
+    image: float
+    depth: float
+    sorted: float
+
+
+def calibration(model: joints.JointModel, estimates: Estimate, examples: Examples) -> Calibration:
+    """Of N estimates that say how sure they are.
+
+    Raises:
+      ValueError: they do not.
+    """
+    if estimates.deviation is None:
+        raise ValueError("estimates.deviation: expected [N, 24, 2], got None")
+    offsets, errors = _offsets(model, estimates.body, examples)
+    deviation = np.asarray(estimates.deviation)[:, 1:]
+    within = np.abs(offsets[:, 1:]) < deviation[:, :, [0, 0, 1]]
+    evaluated = skeletons.selection(skeletons.EVALUATION_14, smpl.JOINT_NAMES) > 0
+    expected = uncertainty.expected_error(jnp.asarray(estimates.deviation)[:, evaluated.any(0)])
+    worse = np.asarray(errors) > np.median(errors)
+    ranks = scipy.stats.rankdata(expected)[worse]
+    # U = sum of ranks - n (n + 1) / 2 (Mann and Whitney 1947)
+    wins = ranks.sum() - len(ranks) * (len(ranks) + 1) / 2
+    pairs = len(ranks) * (~worse).sum()
+    return Calibration(
+        float(within[..., :2].mean()), float(within[..., 2].mean()), float(wins / max(pairs, 1))
+    )
+
+
+@jax.jit
+def _offsets(
+    model: joints.JointModel, found: Body, examples: Examples
+) -> tuple[jax.Array, jax.Array]:
+    """N estimates' joints less the true ones, the pelvis apart, metres; and PA-MPJPE, metres."""
+    model = joints.restrict(model, ())
+    evaluated = _selection(model, skeletons.EVALUATION_14)
+
+    def of_person(found: Body, truth: synthetic_views.Example) -> tuple[jax.Array, jax.Array]:
+        one = joints.positions(model, found.local, found.betas)
+        other = joints.positions(model, truth.local, truth.betas)
+        error = metrics.pa_mpjpe(evaluated @ one, evaluated @ other)
+        return (one - one[:1]) - (other - other[:1]), error
+
+    return jax.vmap(of_person)(found, examples.truth)
 
 
 def pelvis_vertices(body: smpl.BodyModel, model: joints.JointModel, posed: Body) -> jax.Array:

@@ -12,7 +12,7 @@ from ief_jax import checks
 from ief_jax.body import joints
 from ief_jax.geometry import camera, keypoints2d, rotations
 from ief_jax.io import checkpoint_files
-from ief_jax.lgd import build, checkpoints, inference, reprojection, upright
+from ief_jax.lgd import build, checkpoints, inference, reprojection, uncertainty, upright
 from ief_jax.lgd.config import LGDConfig
 from ief_jax.lgd.parameters import Theta
 
@@ -30,6 +30,9 @@ class Bodies(NamedTuple):
       joints: [..., 24, 3] metres.
       keypoints: [..., 27, 2] where the body's own keypoints are seen, pixels.
       error: [...] mean distance of the seen keypoints from these, pixels.
+      deviation: [..., 24, 2] standard deviations of the joints from the pelvis, metres, in the
+        image and in depth (`uncertainty.of_joints`); None where nothing is known of them: of
+        checkpoints without second-order steps, and of a `Trace`.
     """
 
     poses: jax.Array
@@ -41,6 +44,7 @@ class Bodies(NamedTuple):
     joints: jax.Array
     keypoints: jax.Array
     error: jax.Array
+    deviation: jax.Array | None = None
 
     @property
     def view(self) -> camera.WeakPerspective:
@@ -193,10 +197,13 @@ def _fit(
     # While tracing: once a compilation, not once a call.
     build.check_checkpoint(checkpoints.Checkpoint(configuration, weights), model)
     ran = inference.infer(configuration, steps, weights, model, pixels)
+    task = build.problem(configuration, model)
     last = jax.tree.map(lambda group: group[-1], ran.states)
-    return jax.vmap(partial(_bodies, build.problem(configuration, model)))(
-        last, ran.observed, ran.frame
-    )
+    bodies = jax.vmap(partial(_bodies, task))(last, ran.observed, ran.frame)
+    if ran.noise is None:
+        return bodies
+    known = pixels.intrinsics is not None
+    return bodies._replace(deviation=uncertainty.of_joints(task, ran, known))
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -206,13 +206,13 @@ def linearise(measurement: Measurement, prior: GaussianPrior, at: Displacement) 
     )
 
 
-NOISES = np.geomspace(1e-3, 0.05, 7, dtype=np.float32)
+NOISES = np.geomspace(1e-3, 0.4, 10, dtype=np.float32)
 """Deviations that are thought possible of a keypoint whose deviation is said to be typical,
 normalised image units."""
 
 
 def log_evidence(near: Linearised) -> jax.Array:
-    """How probable the keypoints are under each of `NOISES`, given the prior: log density [7].
+    """How probable the keypoints are under each of `NOISES`, given the prior: [S] log densities.
 
     The marginal likelihood (MacKay 1992): exact keypoints can be followed to the millimetre,
     noisy ones must not be, and which they are shows in whether a believable body explains them.
@@ -263,16 +263,25 @@ def _to_minimum(near: Linearised, prior: GaussianPrior, noise: jax.Array) -> Dis
     )
 
 
-def map_estimate(measurement: Measurement, prior: GaussianPrior, steps: int) -> Body:
+class Estimate(NamedTuple):
+    """Where second-order steps led.
+
+    Attributes:
+      bodies: after 1 .. S steps, a leading axis of S.
+      noise: [] that was settled on: of a keypoint whose deviation is typical.
+    """
+
+    bodies: Body
+    noise: jax.Array
+
+
+def map_estimate(measurement: Measurement, prior: GaussianPrior, steps: int) -> Estimate:
     """The bodies after 1 .. `steps` Gauss-Newton steps from the prior's mean, for one example.
 
     The noise is settled on before the first step; it is piecewise constant in the keypoints and
     taken as a constant by derivatives.
-
-    Returns:
-      A body with a leading axis of `steps`.
     """
-    checks.count("steps", steps)
+    checks.count("steps", steps, least=1)
 
     def correct(
         state: tuple[Displacement, jax.Array], t: jax.Array
@@ -285,8 +294,66 @@ def map_estimate(measurement: Measurement, prior: GaussianPrior, steps: int) -> 
         return _to_minimum(near, prior, settled), settled - noise
 
     # The noise is part of the state: so the bodies at the start are looked at once, not twice.
-    visited, _ = loop.refine(correct, (at_rest(prior), jnp.zeros(())), steps)
-    return jax.vmap(lambda d: displaced(prior.body, d))(jax.tree.map(lambda d: d[1:], visited))
+    visited, noise = loop.refine(correct, (at_rest(prior), jnp.zeros(())), steps)
+    visited = jax.tree.map(lambda d: d[1:], visited)
+    return Estimate(jax.vmap(lambda d: displaced(prior.body, d))(visited), noise[-1])
+
+
+class Spread(NamedTuple):
+    """Standard deviations of the 24 joints from the pelvis, metres.
+
+    Attributes:
+      image: [24] along either axis of the image.
+      depth: [24] along the line of sight.
+    """
+
+    image: jax.Array
+    depth: jax.Array
+
+
+def joint_spread(
+    measurement: Measurement, prior: GaussianPrior, body: Body, noise: jax.Array
+) -> Spread:
+    """How far off the joints of the most probable body may be, to first order.
+
+    The covariance of the displacement, in units of its deviations s_d, is that of `correction`'s
+    Gaussian, I - A^T (A A^T + s^2 I)^-1 A (Bell and Cathey 1993), the camera being free; the joints
+    move with it by their derivative.
+
+    Args:
+      measurement: body and keypoints of one example.
+      prior: where the body was thought to be.
+      body: where the steps led.
+      noise: [] standard deviation s of the keypoints' coordinates.
+    """
+    at = displacement(prior.body, body)
+    near = linearise(measurement, prior, at)
+    moved = _joint_motion(measurement.model, prior, at)
+    moved = (moved - moved[:1]).reshape(3 * smpl.JOINTS, -1)
+    gram = _gram(near.rows) + noise**2 * jnp.eye(len(near.rows))
+    # diag(J J^T - (A J^T)^T (A A^T + s^2 I)^-1 (A J^T))
+    crossed = jnp.matmul(near.rows, moved.T, precision=jax.lax.Precision.HIGHEST)
+    explained = (crossed * linear_solve.solve(gram, crossed)).sum(0)
+    variance = jnp.maximum((moved**2).sum(1) - explained, 1e-8).reshape(smpl.JOINTS, 3)
+    return Spread(jnp.sqrt((variance[:, 0] + variance[:, 1]) / 2), jnp.sqrt(variance[:, 2]))
+
+
+def displacement(start: Body, end: Body) -> Displacement:
+    """What takes one body to another: the inverse of `displaced`."""
+    turned = rotations.compose(jnp.swapaxes(start.local, -1, -2), end.local)
+    return Displacement(rotations.matrix_to_axis_angle(turned), end.betas - start.betas)
+
+
+def _joint_motion(model: joints.JointModel, prior: GaussianPrior, at: Displacement) -> jax.Array:
+    """Derivative [24, 3, M] of the joints by the displacement over its deviations."""
+    body = displaced(prior.body, at)
+    points = joints.evaluate(model, body.local, body.betas)
+    axes = rotations.compose(points.world, rotations.right_jacobian(at.turn))
+    by_turn = rotations.compose(joints.rotation_jacobian(model, points), axes[None])
+    by_turn = by_turn.swapaxes(1, 2).reshape(len(model.names), 3, -1)
+    spread = jnp.concatenate([prior.turn_deviation.reshape(-1), prior.betas_deviation])
+    by_all = jnp.concatenate([by_turn, points.shape_jacobian], -1) * spread[None, None]
+    return by_all[: smpl.JOINTS]
 
 
 def _gram(rows: jax.Array) -> jax.Array:

@@ -44,9 +44,19 @@ def belief(
     sure = gauss_newton.uncertainty(outputs, task.model.betas)
     prior = gauss_newton.gaussian_prior(task.parameterisation.body(theta), sure)
     deviation = gauss_newton.keypoint_deviation(sure.keypoints, observed)
-    return Belief(
-        prior, gauss_newton.Measurement(task.model, task.selection, observed, deviation)
-    )
+    return Belief(prior, gauss_newton.Measurement(task.model, task.selection, observed, deviation))
+
+
+class Refined(NamedTuple):
+    """What second-order steps led to, of one example.
+
+    Attributes:
+      states: after each step: groups of [steps, d].
+      noise: [] of the keypoints, as `gauss_newton.most_likely_noise` has it.
+    """
+
+    states: Theta
+    noise: jax.Array
 
 
 def second_order_states(
@@ -55,8 +65,8 @@ def second_order_states(
     theta: Theta,
     outputs: jax.Array,
     observed: keypoints2d.Keypoints2D,
-) -> Theta:
-    """The states after each second-order step, for one example: groups of [steps, d].
+) -> Refined:
+    """The second-order steps of one example.
 
     Arguments as for `belief`; the configuration says how many steps.
     """
@@ -69,8 +79,8 @@ def second_order_states(
         )
         return task.parameterisation.encode(body, view)
 
-    bodies = gauss_newton.map_estimate(measurement, prior, configuration.second_order_steps)
-    return jax.vmap(encode)(bodies)
+    found = gauss_newton.map_estimate(measurement, prior, configuration.second_order_steps)
+    return Refined(jax.vmap(encode)(found.bodies), found.noise)
 
 
 ASSUMED_INVERSE_FOCAL = 0.1
@@ -103,12 +113,14 @@ class Run(NamedTuple):
       record: what each learned step saw: [T, N, ...].
       observed: the normalised keypoints, [N, ...].
       frame: the squares they were normalised in, [N, ...].
+      noise: [N] of the keypoints; None without second-order steps.
     """
 
     states: Theta
     record: iteration.StepRecord
     observed: keypoints2d.Keypoints2D
     frame: keypoints2d.Square
+    noise: jax.Array | None
 
 
 def infer(
@@ -134,10 +146,12 @@ def infer(
         mirror = partial(gauss_newton.mirror_outputs, opposite=task.opposite)
         propose = iteration.mirror_averaged(propose, mirror)
     states, record = iteration.unroll(task, propose, observed, steps)
+    noise = None
     if configuration.second_order_steps and steps:
         last = jax.tree.map(lambda group: group[-1], states)
-        further = jax.vmap(partial(second_order_states, configuration, task), out_axes=1)
-        states = jax.tree.map(
-            lambda a, b: jnp.concatenate([a, b]), states, further(last, record.extra[-1], observed)
-        )
-    return Run(states, record, observed, square)
+        refine = partial(second_order_states, configuration, task)
+        refined = jax.vmap(refine)(last, record.extra[-1], observed)
+        noise = refined.noise
+        further = jax.tree.map(lambda group: jnp.swapaxes(group, 0, 1), refined.states)
+        states = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), states, further)
+    return Run(states, record, observed, square, noise)

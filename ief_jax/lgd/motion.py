@@ -1,8 +1,8 @@
 """One person's keypoints over many frames to one smooth motion: pixels in, pixels and metres out.
 
 Each frame is fitted by itself, as `fitting.fit` does; from all of them come the person's one shape
-and how exact the keypoints are; then `smoothing.steps` find the motion, window by window: memory does
-not grow with the number of frames but for the result, and programs are compiled once.
+and how exact the keypoints are; then `smoothing.steps` find the motion, window by window: programs
+are compiled once, and of memory only what each frame has by itself grows with their number.
 """
 
 from functools import partial
@@ -25,6 +25,7 @@ from ief_jax.lgd import (
     inference,
     reprojection,
     smoothing,
+    uncertainty,
     upright,
 )
 from ief_jax.lgd.config import LGDConfig
@@ -68,7 +69,8 @@ def fit(
         move more abruptly. At 0 only the shape is shared.
 
     Returns:
-      `Bodies` with a leading axis of T, all of the same betas; pure and differentiable.
+      `Bodies` with a leading axis of T, all of the same betas; pure and differentiable. Its
+      deviations are those of each frame by itself: the motion is surer than that.
 
     Raises:
       ValueError: as `fitting.fit` does; the checkpoint has no second-order steps; nobody is seen in
@@ -103,7 +105,8 @@ def fit(
         settled.append(jax.tree.map(lambda leaf: leaf[:stride], found))
         carried = jax.tree.map(lambda leaf: leaf[stride:], found)
     path = jax.tree.map(lambda *p: jnp.concatenate(p)[:total], *settled, carried)
-    return _bodies(model, track, path, pixels)
+    bodies = _bodies(model, track, path, pixels)
+    return bodies._replace(deviation=each.joint_deviation)
 
 
 def _upto(start: int, total: int) -> np.ndarray:
@@ -145,7 +148,8 @@ class _Guess(NamedTuple):
       square: round the keypoints.
       confidence: [K] of the keypoints that are used.
       deviation: [K] of their coordinates, if the noise were 1 (`gauss_newton.NOISES`).
-      evidence: [7] log probabilities of the `NOISES`.
+      evidence: [S] log probabilities of the `NOISES`.
+      joint_deviation: [24, 2] as `fitting.Bodies` has it.
     """
 
     prior: jax.Array
@@ -157,6 +161,7 @@ class _Guess(NamedTuple):
     confidence: jax.Array
     deviation: jax.Array
     evidence: jax.Array
+    joint_deviation: jax.Array
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -177,6 +182,7 @@ def _guess(
         outputs: jax.Array,
         observed: keypoints2d.Keypoints2D,
         square: keypoints2d.Square,
+        joint_deviation: jax.Array,
     ) -> _Guess:
         prior, measurement = inference.belief(task, theta, outputs, observed)
         near = gauss_newton.linearise(measurement, prior, gauss_newton.at_rest(prior))
@@ -193,10 +199,12 @@ def _guess(
             observed.confidence,
             measurement.deviation / gauss_newton.TYPICAL_NOISE * square.half,
             gauss_newton.log_evidence(near),
+            joint_deviation,
         )
 
     learned, last = (jax.tree.map(lambda s, n=n: s[n], ran.states) for n in (steps, -1))
-    return jax.vmap(of_frame)(learned, last, ran.record.extra[-1], ran.observed, ran.frame)
+    sure = uncertainty.of_joints(task, ran, pixels.intrinsics is not None)
+    return jax.vmap(of_frame)(learned, last, ran.record.extra[-1], ran.observed, ran.frame, sure)
 
 
 class _Track(NamedTuple):

@@ -7,11 +7,11 @@ explain the keypoints, are near each frame's own prior, and do not accelerate mu
         + sum_tj h(|X''_tj| / a) + sum_tk h(l |R''_tk| / a)
 
 over the rotations R_tk and the cameras of all frames t. P are the priors' rotations, X'' and R''
-second differences in time of the joints' places and of the local rotations. rho is Geman and
-McClure's: a stray keypoint and a limb whose depth the prior mirrors count little in the end. h is
-Huber's, smoothed: bodies may stand still, and may now and then be stopped. Each step solves, exactly,
-the normal equations reweighted by both (Black and Rangarajan 1996). These couple each frame with two
-on either side, and are eliminated block by block.
+second differences in time of the joints' places and of the local rotations. rho is Cauchy's: a
+stray keypoint, and a limb whose depth the prior mirrors, count little in the end. h is Huber's,
+smoothed: bodies may stand still, and may now and then be stopped. Each step solves, exactly, the
+normal equations that both reweight (Holland and Welsch 1977). These couple each frame with two on
+either side, and are eliminated block by block.
 """
 
 from typing import NamedTuple
@@ -103,9 +103,7 @@ def differences(times: jax.Array) -> jax.Array:
     return jnp.pad(jnp.sqrt(RATE * mean)[:, None] * inner, ((1, 1), (0, 0)))
 
 
-def steps(
-    body: Body, frames: Frames, start: Path, strength: float | jax.Array, count: int
-) -> Path:
+def steps(body: Body, frames: Frames, start: Path, strength: float | jax.Array, count: int) -> Path:
     """The motion after `count` second-order steps from `start`.
 
     Args:
@@ -165,7 +163,7 @@ def _normal_equations(
     near = jax.vmap(_linearised, (None, 0, 0, 0))(body, frames.observed, path.local, path.view)
     free = jnp.where(frames.fixed, 0.0, 1.0)
 
-    # Keypoints: rho(r) = r / (1 + r / c^2), so that w = rho'(r), here 1 / (1 + r / c^2)
+    # Keypoints: rho(r^2) = c^2 log(1 + r^2 / c^2), so that w = rho' = 1 / (1 + r^2 / c^2)
     squared = (near.missed.reshape(window, -1, 2) ** 2).sum(-1) * frames.precision
     weight = jnp.repeat(frames.precision / (1 + robust * squared / OUTLIER**2), 2, axis=-1)
     image = near.image * free[:, None, None]
@@ -173,15 +171,19 @@ def _normal_equations(
     own = _product("tim,tin->tmn", weighted, image)
     right = _product("tim,ti->tm", weighted, near.missed)
 
-    # Priors, to first order log(P^T R exp(turn)) = log(P^T R) + turn
+    # Priors: log(P^T R exp(turn)) = e + J turn, J = I + [e]_x / 2 + [e]_x^2 / 12 + ...
     error = rotations.matrix_to_axis_angle(
         rotations.compose(jnp.swapaxes(frames.prior, -1, -2), path.local)
     )
+    cross = rotations.skew(error)
+    by_turn = jnp.eye(3)[None, None] + cross / 2 + rotations.compose(cross, cross) / 12
     squared = (error**2 * frames.prior_precision).sum(-1, keepdims=True)
     weight = frames.prior_precision / (1 + robust * squared / OUTLIER**2) * free[:, None, None]
-    right -= _of_turns((weight * error).reshape(window, -1))
-    held = jnp.where(frames.fixed, 1.0, DAMPING)[:, None] + _of_turns(weight.reshape(window, -1))
-    own += held[..., None] * jnp.eye(PARAMETERS)
+    pulled = jnp.einsum("tkab,tka->tkb", by_turn, weight * error)
+    right -= _of_turns(pulled.reshape(window, -1))
+    own += _blocks(jnp.einsum("tkac,tka,tkab->tkcb", by_turn, weight, by_turn))
+    held = jnp.where(frames.fixed, 1.0, DAMPING)
+    own += held[:, None, None] * jnp.eye(PARAMETERS)[None]
 
     # Accelerations of places, and of the rotations' columns: |dR|^2 = 2 |turn|^2
     places = _accelerations(frames.difference, near.places, strength / ACCELERATION)
@@ -230,9 +232,7 @@ def _linearised(
     slopes = camera.slopes(observed.points, observed.intrinsics)
     plane = view.scale * camera.along(body.selection @ points.positions, slopes)
     # dX_i / d turn_k = [w x]_ik G_k
-    by_turn = rotations.compose(
-        joints.rotation_jacobian(body.model, points), points.world[None]
-    )
+    by_turn = rotations.compose(joints.rotation_jacobian(body.model, points), points.world[None])
     by_turn = by_turn.swapaxes(1, 2).reshape(len(body.model.names), 3, -1)
     moved = jnp.tensordot(body.selection, by_turn, 1)
     # d x^ = s d(X + Z (x - c) / f) + dt + (x^ - t) d log s
@@ -286,7 +286,7 @@ def _accelerations(
     """Of values [W, J, n], whose accelerations cost (factor |v''|)^2 where they are small."""
     around = jnp.stack([jnp.roll(values, 1, 0), values, jnp.roll(values, -1, 0)], 1)
     second = jnp.einsum("tc,tcjx->tjx", difference, around)
-    # h(r) = 2 (sqrt(1 + r^2) - 1), so that w = 1 / sqrt(1 + r^2)
+    # h(r) = 2 k^2 (sqrt(1 + r^2 / k^2) - 1), so that w = 1 / sqrt(1 + r^2 / k^2)
     weight = factor**2 / jnp.sqrt(1 + (second**2).sum(-1) / KNEE**2)
 
     def of_centre(part: int, array: jax.Array) -> jax.Array:
@@ -327,9 +327,7 @@ def _solve(equations: Equations) -> jax.Array:
 
     Pair = tuple[jax.Array, jax.Array]
 
-    def eliminate(
-        carried: Pair, rows: tuple[jax.Array, jax.Array, jax.Array]
-    ) -> tuple[Pair, Pair]:
+    def eliminate(carried: Pair, rows: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[Pair, Pair]:
         filled, known = carried
         block, coupling, right = rows
         # S_k = D_k - U_{k-1}^T S_{k-1}^-1 U_{k-1};  S_k^-1 [U_k, y_k]

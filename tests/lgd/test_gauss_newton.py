@@ -155,7 +155,7 @@ def test_hidden_keypoints_have_no_say(
     hidden = look.observed._replace(confidence=look.observed.confidence.at[4].set(0.0))
     moved = hidden._replace(points=hidden.points.at[4].set(5.0))
     ends = [
-        map_estimate(look._replace(observed=seen), near(person), 2).local
+        map_estimate(look._replace(observed=seen), near(person), 2).bodies.local
         for seen in (hidden, moved)
     ]
     np.testing.assert_array_equal(ends[0], ends[1])
@@ -167,7 +167,7 @@ def test_no_keypoints_leave_the_belief_alone(
 ) -> None:
     look = measurement(task, person, 0.0)
     nothing = look.observed._replace(confidence=jnp.zeros(27))
-    end = map_estimate(look._replace(observed=nothing), near(person), 2)
+    end = map_estimate(look._replace(observed=nothing), near(person), 2).bodies
     np.testing.assert_allclose(end.local[-1], near(person).body.local, atol=1e-5)
 
 
@@ -196,3 +196,43 @@ def test_products_of_rows_stay_positive() -> None:
     assert values[0] > 0
     exact = np.asarray(rows, np.float64) @ np.asarray(rows, np.float64).T
     np.testing.assert_allclose(values[-3:], np.linalg.eigvalsh(exact)[-3:], rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_spread_is_that_of_refitted_samples(
+    task: reprojection.Problem, person: synthetic_views.Example
+) -> None:
+    """Bodies drawn from the prior, seen with noise, and fitted: their joints' errors."""
+    rigid = dataclasses.replace(task.model, bone_pose_offsets=0 * task.model.bone_pose_offsets)
+    look, noise = measurement(task._replace(model=rigid), person, 0.0), jnp.float32(0.02)
+    body = Body(person.local, person.betas)
+    prior = GaussianPrior(body, jnp.full((24, 3), 0.04), jnp.full(10, 0.3))
+    hidden = look.observed.confidence.at[jnp.array([7, 9, 15])].set(0.0)
+    view = camera.WeakPerspective(jnp.float32(1.1), jnp.zeros(2))
+
+    def joints_of(body: Body) -> jax.Array:
+        points = joints.positions(rigid, body.local, body.betas)
+        return points[:24] - points[:1]
+
+    def error(key: jax.Array) -> jax.Array:
+        one, two, three = jax.random.split(key, 3)
+        turn, betas = jax.random.normal(one, (24, 3)), jax.random.normal(two, (10,))
+        truth = gauss_newton.displaced(body, Displacement(0.04 * turn, 0.3 * betas))
+        points = task.selection @ joints.positions(rigid, truth.local, truth.betas)
+        seen = camera.project_weak(view, points) + noise * jax.random.normal(three, (27, 2))
+        seen_by = look._replace(observed=Keypoints2D(seen, hidden))
+        found = loop.refine(gauss_newton.correction(seen_by, prior, noise), at_rest, 3)
+        last = jax.tree.map(lambda d: d[-1], found)
+        return joints_of(gauss_newton.displaced(body, last)) - joints_of(truth)
+
+    at_rest = gauss_newton.at_rest(prior)
+    errors = np.asarray(jax.jit(jax.vmap(error))(jax.random.split(jax.random.key(7), 500)))
+    exact = camera.project_weak(view, task.selection @ joints.positions(rigid, *body))
+    exact_look = look._replace(observed=Keypoints2D(exact, hidden))
+    spread = jax.jit(gauss_newton.joint_spread)(exact_look, prior, body, noise)
+    root_mean_square = np.sqrt((errors[:, 1:] ** 2).mean(0))
+    image = np.sqrt((root_mean_square[:, :2] ** 2).mean(1))
+    np.testing.assert_allclose(spread.image[1:], image, rtol=0.15)
+    np.testing.assert_allclose(spread.depth[1:], root_mean_square[:, 2], rtol=0.15)
+    # Wrists that are hidden are less sure in the image than elbows that are not.
+    assert spread.image[20] > 1.2 * spread.image[18]
