@@ -28,6 +28,8 @@ _FEW = 16
 """People up to whom compiling costs more than a program that is half as fast."""
 _QUICKLY = {"xla_backend_optimization_level": 0}
 """Compiler options that halve the time to compile."""
+_FPS = 30.0
+"""Frames a second, where the files do not say."""
 _SPECK = 0.1
 """Of the keypoints' box: bodies smaller than this explain nothing of it."""
 _LARGE_ERROR = 0.06
@@ -152,6 +154,83 @@ def compiled_quickly(function: Callable[..., Result]) -> Callable[..., Result]:
 
     options = _QUICKLY if jax.default_backend() == "cpu" else None
     return jax.jit(function, compiler_options=options)
+
+
+def fit_motions(
+    checkpoint: "Checkpoint",
+    body: "BodyModel",
+    people: Detections,
+    lens: "Intrinsics | None",
+    strength: float,
+) -> "Bodies":
+    """Fits one moving body to each person who is followed over frames, and the others one by one.
+
+    Args:
+      checkpoint: one with second-order steps.
+      body: the body model.
+      people: with ids, or one in each frame; frames come `fps` a second, or else 30.
+      lens: of each of the people.
+      strength: of the smoothness, as `lgd.motion.fit` takes it.
+
+    Raises:
+      InputError: the checkpoint has none, the strength is negative, or nobody is followed.
+    """
+    import jax
+
+    from ief_jax.body import joints
+    from ief_jax.lgd import motion
+
+    if not checkpoint.configuration.second_order_steps:
+        name = checkpoint.configuration.name
+        raise InputError(f"--smooth needs a checkpoint such as released; {name} is never unsure")
+    if not (np.isfinite(strength) and strength >= 0):
+        raise InputError(f"--smooth {strength:g}: expected 0 or more")
+    tracks = _tracks(people)
+    if not tracks:
+        raise InputError(
+            "--smooth needs to know who is who: the files have no ids of people, and more than "
+            "one person in a frame, or one frame only"
+        )
+    numbers = np.array(people.numbers, float)[people.frame]
+    if people.fps is None:
+        say(f"--smooth: the files do not say how fast frames follow: {_FPS:g} a second are taken")
+    times = numbers / (people.fps or _FPS)
+    model = joints.fold(body)
+    others = np.setdiff1d(np.arange(len(people.points)), np.concatenate(tracks))
+    parts: list[Bodies] = []
+    for rows in tqdm(tracks, desc="fitting", unit="track", disable=len(tracks) == 1):
+        own = None if lens is None else jax.tree.map(lambda leaf, r=rows: leaf[r], lens)
+        moving = motion.fit(
+            checkpoint,
+            model,
+            people.points[rows],
+            people.confidence[rows],
+            times[rows] - times[rows[0]],
+            own,
+            strength,
+        )
+        parts.append(jax.device_get(moving))
+    if len(others):
+        own = None if lens is None else jax.tree.map(lambda leaf: leaf[others], lens)
+        parts.append(fit(checkpoint, body, detections.take(people, others), own))
+    back = np.argsort(np.concatenate([*tracks, others]))
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[back], *parts)
+
+
+def _tracks(people: Detections) -> list[np.ndarray]:
+    """The rows of each person who is in several frames, in the frames' order."""
+    identity = people.identity
+    alone = len(np.unique(people.frame)) == len(people.frame)
+    if alone and (identity < 0).all():
+        identity = np.zeros_like(identity)
+    numbers = np.array(people.numbers)[people.frame]
+    tracks = []
+    for one in np.unique(identity[identity >= 0]):
+        rows = np.flatnonzero(identity == one)
+        rows = rows[np.argsort(numbers[rows], kind="stable")]
+        if len(rows) > 1 and (np.diff(numbers[rows]) > 0).all():
+            tracks.append(rows)
+    return tracks
 
 
 def batch_size(count: int, most: int) -> int:

@@ -30,6 +30,7 @@ def fit(
     images: Path | None = None,
     meshes: MeshFormat | None = None,
     pictures: bool = True,
+    smooth: float | None = None,
 ) -> None:
     """Fit a 3D body to every person in files or folders of 2D keypoints.
 
@@ -55,6 +56,9 @@ def fit(
       images: folder with the photographs, to draw over; or one photograph of all.
       meshes: also write a mesh of every body, in metres.
       pictures: draw every fit.
+      smooth: fit people who are followed over frames as one body that moves smoothly: 1 for
+        walking, dancing, standing; less for more abrupt motion. Without it frames are fitted one
+        by one.
     """
     album = keypoint_files.album(images, keypoints)
     options = keypoint_files.options(skeleton, min_confidence, image_size, names, strict, album)
@@ -66,7 +70,10 @@ def fit(
     trained = bodies.load_checkpoint(checkpoint, model)
     files.output_folder(output)
     lens = bodies.lens(focal, image_size, album, people)
-    fitted = bodies.fit(trained, model, people, lens)
+    if smooth is None:
+        fitted = bodies.fit(trained, model, people, lens)
+    else:
+        fitted = bodies.fit_motions(trained, model, people, lens, smooth)
     fitted, people, failed = bodies.sound(fitted, people, keypoints[0])
     bodies.warn(fitted, people, read)
     body_files.write(

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ief_jax.lgd.fitting import fit as fit
     from ief_jax.lgd.fitting import trace as trace
     from ief_jax.lgd.sensitivity import jacobian as jacobian
+    from ief_jax.lgd.motion import fit as fit_motion
+    from ief_jax.lgd.uncertainty import expected_error as expected_error
 
 __all__ = [
     "Bodies",
@@ -25,8 +27,10 @@ __all__ = [
     "PAPER",
     "RELEASED",
     "Trace",
+    "expected_error",
     "fit",
     "jacobian",
+    "fit_motion",
     "load_checkpoint",
     "trace",
 ]
@@ -43,8 +47,10 @@ if not TYPE_CHECKING:
             "PAPER": "config.PAPER",
             "RELEASED": "config.RELEASED",
             "Trace": "fitting.Trace",
+            "expected_error": "uncertainty.expected_error",
             "fit": "fitting.fit",
             "jacobian": "sensitivity.jacobian",
+            "fit_motion": "motion.fit",
             "load_checkpoint": "checkpoints.load",
             "trace": "fitting.trace",
         },

@@ -27,6 +27,9 @@ from ief_jax.ief.backbones import NAMED
 from ief_jax.ief.config import PAPER
 from ief_jax.inspector import page
 from ief_jax.io import checkpoint_files
+from ief_jax.lgd import build as lgd_build
+from ief_jax.lgd import checkpoints as lgd_checkpoints
+from ief_jax.lgd import fitting, motion
 from ief_jax.lgd.fitting import Bodies
 from tests.helpers import tiny
 from tests.helpers.tiny_backbone import TinyBackbone
@@ -516,3 +519,62 @@ def test_a_large_error_is_a_warning_that_names_the_likely_cause(
         found = capsys.readouterr().err
         assert said in found
         assert ("they look like BODY_25 (--skeleton)" in found) == bool(said)
+
+
+def tracked(identity: list[int], frames: list[int], points: np.ndarray) -> Detections:
+    """People of given ids in given frames, every other frame's number left out."""
+    count = len(identity)
+    return Detections(
+        points=points.astype(np.float32),
+        confidence=np.ones((count, 27), np.float32),
+        names=skeletons.UNION_27,
+        skeleton="UNION_27",
+        evidence="",
+        frame=np.array(frames),
+        person=np.zeros(count, np.int64),
+        frame_names=("a", "b", "c"),
+        images=(None, None, None),
+        numbers=(0, 2, 4),
+        identity=np.array(identity),
+        fps=25.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("identity", "frames", "expected"),
+    [
+        ([7, 3, 7, 3, -1, 7], [0, 0, 1, 2, 2, 2], [[1, 3], [0, 2, 5]]),
+        ([-1, -1, -1], [0, 1, 2], [[0, 1, 2]]),  # one person in every frame
+        ([-1, -1, -1], [0, 1, 1], []),
+        ([4, 4, 4], [0, 1, 1], []),  # twice in one frame: not one person
+    ],
+)
+def test_who_is_followed(identity: list[int], frames: list[int], expected: list[list[int]]) -> None:
+    people = tracked(identity, frames, np.zeros((len(identity), 27, 2)))
+    assert [rows.tolist() for rows in bodies._tracks(people)] == expected
+
+
+def test_smooth_says_what_it_needs(
+    tmp_path: Path, frames: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["fit", frames, "--output", tmp_path / "out", "--no-pictures", "--smooth", 1]
+    assert run(*arguments, "--checkpoint", checkpoint) != 0
+    assert "--smooth needs a checkpoint such as released" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_each_track_is_one_body(body: smpl.BodyModel, joint_model: joints.JointModel) -> None:
+    points = np.random.default_rng(0).uniform(100, 400, (6, 27, 2))
+    people = tracked([7, 3, 7, 3, -1, 7], [0, 0, 1, 2, 2, 2], points)
+    sure = dataclasses.replace(tiny.CONFIGURATION, second_order_steps=1)
+    task = lgd_build.problem(sure, joint_model)
+    trained = lgd_checkpoints.Checkpoint(sure, lgd_build.initial_weights(sure, task, jax.random.key(0)))
+    found = bodies.fit_motions(trained, body, people, None, 1.0)
+    rows = np.array([0, 2, 5])
+    times = np.array([0, 2, 4]) / 25
+    alone = motion.fit(trained, joint_model, people.points[rows], np.ones((3, 27)), times)
+    np.testing.assert_allclose(found.joints[rows], alone.joints, atol=1e-5)
+    assert (found.betas[1] == found.betas[3]).all()
+    assert (found.betas[1] != found.betas[0]).any()
+    single = fitting.fit(trained, joint_model, people.points[4:5], np.ones((1, 27)))
+    np.testing.assert_allclose(found.joints[4], single.joints[0], atol=1e-4)
