@@ -268,7 +268,7 @@ class Estimate(NamedTuple):
 
     Attributes:
       bodies: after 1 .. S steps, a leading axis of S.
-      noise: [] that was settled on: of a keypoint whose deviation is typical.
+      noise: [] that was settled on: of a keypoint whose deviation is typical; 0 without steps.
     """
 
     bodies: Body
@@ -281,7 +281,7 @@ def map_estimate(measurement: Measurement, prior: GaussianPrior, steps: int) -> 
     The noise is settled on before the first step; it is piecewise constant in the keypoints and
     taken as a constant by derivatives.
     """
-    checks.count("steps", steps, least=1)
+    checks.count("steps", steps)
 
     def correct(
         state: tuple[Displacement, jax.Array], t: jax.Array

@@ -52,7 +52,7 @@ def test_motion_is_one_body_and_smooth(
 
     there = confidence.max(1) > 0
 
-    def off(bodies: fitting.Bodies) -> tuple[np.ndarray, float]:
+    def off(bodies: fitting.Bodies) -> tuple[float, float]:
         """How far joints are from the truth, and how much further from a frame to the next."""
         offset = np.asarray(bodies.joints - bodies.joints[:, :1]) - (truth - truth[:, :1])
         moved = np.diff(offset, axis=0)[there[1:] & there[:-1]]
