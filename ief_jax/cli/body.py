@@ -29,6 +29,7 @@ def body(
     focal: float | None = None,
     meshes: MeshFormat | None = "glb",
     pictures: bool = True,
+    smooth: float = 1.0,
 ) -> None:
     """Find the people in photographs or a video, and fit a 3D body to each.
 
@@ -50,13 +51,15 @@ def body(
         taken to be some metres away; in a video, the diagonal of the frame.
       meshes: format of the meshes, in metres; of photographs.
       pictures: draw every fit.
+      smooth: in a video, how smoothly people move: 1 for walking, dancing, standing; less for more
+        abrupt motion; 0 fits each frame by itself.
     """
     model = bodies.load_body(body, gender)
     trained = bodies.load_checkpoint(checkpoint, model)
     if video.is_source(photograph):
         keep_compilations()
         clip = video.recorded(photograph, output)
-        video.run(clip, output, keypoints, trained, model, gender, focal, pictures)
+        video.run(clip, output, keypoints, trained, model, gender, focal, pictures, smooth)
         return
     people = _found(photograph, output, keypoints)
     people, skipped = keypoint_files.usable([people], [photograph])

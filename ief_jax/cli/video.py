@@ -94,6 +94,7 @@ def run(
     gender: str,
     focal: float | None,
     pictures: bool,
+    smooth: float,
 ) -> None:
     """From a video to everybody's motion: what `ief-jax body` does with one.
 
@@ -106,18 +107,22 @@ def run(
       gender: of the body model.
       focal: focal length of the camera, pixels; None for the diagonal of the frame.
       pictures: whether to write the video with the bodies.
+      smooth: strength of the smoothness, as `lgd.motion.fit` takes it; 0 for each frame by itself.
 
     Raises:
-      InputError: it is no video, nobody is found in it, or the focal length is no length.
+      InputError: it is no video, nobody is found in it, the focal length is no length, or the
+        strength is negative.
       OutputError: a file cannot be written.
     """
     if focal is not None and not focal > 0:
         raise InputError(f"--focal {focal:g}: expected pixels, more than 0")
+    if not (math.isfinite(smooth) and smooth >= 0):
+        raise InputError(f"--smooth {smooth:g}: expected 0 or more")
     videos.describe(path)  # what is none is said before networks are loaded
     files.output_folder(output)
     clip = read(path, _finder(keypoints), output)
     seen = lens(clip, focal)
-    tracks = fit(clip, seen, _fitter(checkpoint, body))
+    tracks = fit(clip, seen, _fitter(checkpoint, body, smooth))
     write(output, clip, tracks, seen, body, gender)
     if pictures:
         draw(path, output, clip, tracks, seen, body)
@@ -158,13 +163,23 @@ def _finder(checkpoint: str) -> Finder:
     return Finder(find, tuple(names), {"network": checkpoint})
 
 
-def _fitter(checkpoint: "Checkpoint", body: "BodyModel") -> "FitTrack":
-    """Fits one person's bodies, each frame by itself."""
+def _fitter(checkpoint: "Checkpoint", body: "BodyModel", smooth: float) -> "FitTrack":
+    """Fits one person's bodies: one that moves smoothly, or each frame by itself."""
+    import jax
+
     from ief_jax.batches import map_in_chunks
     from ief_jax.body import joints
-    from ief_jax.lgd import fitting
+    from ief_jax.lgd import fitting, motion
 
     model = joints.fold(body)
+
+    def fit_motion(
+        points: np.ndarray, confidence: np.ndarray, times: np.ndarray, lens: "Intrinsics"
+    ) -> "Bodies":
+        since = times - times[0]  # float32 does not tell the frames of a long video apart
+        return jax.device_get(
+            motion.fit(checkpoint, model, points, confidence, since, lens, smooth)
+        )
 
     def fit_track(
         points: np.ndarray, confidence: np.ndarray, times: np.ndarray, lens: "Intrinsics"
@@ -174,7 +189,12 @@ def _fitter(checkpoint: "Checkpoint", body: "BodyModel") -> "FitTrack":
 
         return map_in_chunks(some, _FIT_BATCH, points, confidence, lens)
 
-    return fit_track
+    if smooth == 0:
+        return fit_track
+    if not checkpoint.configuration.second_order_steps:
+        say(f"checkpoint {checkpoint.configuration.name} is never unsure: frames are fitted alone")
+        return fit_track
+    return fit_motion
 
 
 def read(path: Path, finder: Finder, output: Path) -> Clip:
