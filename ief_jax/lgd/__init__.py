@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from ief_jax.lgd.fitting import Trace as Trace
     from ief_jax.lgd.fitting import fit as fit
     from ief_jax.lgd.fitting import trace as trace
-    from ief_jax.lgd.sensitivity import jacobian as jacobian
     from ief_jax.lgd.motion import fit as fit_motion
+    from ief_jax.lgd.sensitivity import jacobian as jacobian
     from ief_jax.lgd.uncertainty import expected_error as expected_error
 
 __all__ = [
@@ -29,8 +29,8 @@ __all__ = [
     "Trace",
     "expected_error",
     "fit",
-    "jacobian",
     "fit_motion",
+    "jacobian",
     "load_checkpoint",
     "trace",
 ]
@@ -49,8 +49,8 @@ if not TYPE_CHECKING:
             "Trace": "fitting.Trace",
             "expected_error": "uncertainty.expected_error",
             "fit": "fitting.fit",
-            "jacobian": "sensitivity.jacobian",
             "fit_motion": "motion.fit",
+            "jacobian": "sensitivity.jacobian",
             "load_checkpoint": "checkpoints.load",
             "trace": "fitting.trace",
         },

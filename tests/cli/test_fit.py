@@ -568,7 +568,9 @@ def test_each_track_is_one_body(body: smpl.BodyModel, joint_model: joints.JointM
     people = tracked([7, 3, 7, 3, -1, 7], [0, 0, 1, 2, 2, 2], points)
     sure = dataclasses.replace(tiny.CONFIGURATION, second_order_steps=1)
     task = lgd_build.problem(sure, joint_model)
-    trained = lgd_checkpoints.Checkpoint(sure, lgd_build.initial_weights(sure, task, jax.random.key(0)))
+    trained = lgd_checkpoints.Checkpoint(
+        sure, lgd_build.initial_weights(sure, task, jax.random.key(0))
+    )
     found = bodies.fit_motions(trained, body, people, None, 1.0)
     rows = np.array([0, 2, 5])
     times = np.array([0, 2, 4]) / 25
