@@ -41,6 +41,9 @@ TALLEST = 720
 LEAST_SECONDS = 0.3
 """People who are seen for a shorter time than this are taken for mistakes."""
 
+UNSURE = 0.1
+"""Confidence of keypoints that are put in between, of those before and after."""
+
 _MESH_BATCH = 16
 _FIT_BATCH = 64
 
@@ -118,11 +121,17 @@ def run(
         raise InputError(f"--focal {focal:g}: expected pixels, more than 0")
     if not (math.isfinite(smooth) and smooth >= 0):
         raise InputError(f"--smooth {smooth:g}: expected 0 or more")
+    if smooth and not checkpoint.configuration.second_order_steps:
+        say(f"checkpoint {checkpoint.configuration.name} is never unsure: frames are fitted alone")
+        smooth = 0
     videos.describe(path)  # what is none is said before networks are loaded
     files.output_folder(output)
-    clip = read(path, _finder(keypoints), output)
+    fit_track = _fitter(checkpoint, body, smooth)
+    # Where nobody is seen for a moment, a smooth motion goes on better than keypoints on straight
+    # ways.
+    clip = read(path, _finder(keypoints), output, UNSURE if smooth == 0 else 0.0)
     seen = lens(clip, focal)
-    tracks = fit(clip, seen, _fitter(checkpoint, body, smooth))
+    tracks = fit(clip, seen, fit_track)
     write(output, clip, tracks, seen, body, gender)
     if pictures:
         draw(path, output, clip, tracks, seen, body)
@@ -189,21 +198,17 @@ def _fitter(checkpoint: "Checkpoint", body: "BodyModel", smooth: float) -> "FitT
 
         return map_in_chunks(some, _FIT_BATCH, points, confidence, lens)
 
-    if smooth == 0:
-        return fit_track
-    if not checkpoint.configuration.second_order_steps:
-        say(f"checkpoint {checkpoint.configuration.name} is never unsure: frames are fitted alone")
-        return fit_track
-    return fit_motion
+    return fit_motion if smooth else fit_track
 
 
-def read(path: Path, finder: Finder, output: Path) -> Clip:
+def read(path: Path, finder: Finder, output: Path, faith: float = UNSURE) -> Clip:
     """The people of a video, followed from frame to frame.
 
     Args:
       path: the video.
       finder: of people and their keypoints.
       output: folder; its sub-folder `found` keeps what is found, for a run that is taken up again.
+      faith: confidence where people are not seen for a moment, of that before and after.
 
     Raises:
       InputError: it is no video, or nobody is found for long enough; the message names the file.
@@ -228,10 +233,12 @@ def read(path: Path, finder: Finder, output: Path) -> Clip:
             frame_store.keep(folder, part)
             parts.append(part)
     found, times = frame_store.joined(parts, finder.names, path.stem, video.fps)
-    return follow(path, video, found, times)
+    return follow(path, video, found, times, faith)
 
 
-def follow(path: Path, video: videos.Video, found: Detections, times: np.ndarray) -> Clip:
+def follow(
+    path: Path, video: videos.Video, found: Detections, times: np.ndarray, faith: float
+) -> Clip:
     """Gives people their numbers, leaves out whom nobody would follow, and bridges gaps.
 
     Raises:
@@ -257,7 +264,7 @@ def follow(path: Path, video: videos.Video, found: Detections, times: np.ndarray
             f"{path}: nobody found for {LEAST_SECONDS} s or longer in "
             f"{counted(len(times), 'frame', 'frames')}"
         )
-    bridged = tracking.bridge(followed, times)
+    bridged = tracking.bridge(followed, times, faith=faith)
     _say_tracks(path, bridged, times)
     return Clip(video, times, _with_numbers(found, followed), *bridged)
 
@@ -351,6 +358,8 @@ def write(
             "focal": np.array(seen.focal),
             "principal": seen.principal,
         }
+        if track.bodies.deviation is not None:
+            further["joint_deviation"] = np.asarray(track.bodies.deviation)
         amass.write(output / f"{motion.name}.npz", body, motion, fps, gender, further)
         bvh.write(output / f"{motion.name}.bvh", body, motion, fps)
     gltf.write(output / "people.glb", body, everybody)

@@ -142,6 +142,7 @@ def test_a_video(tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture
     said = capsys.readouterr().err
     assert "person 0 from 0.00 to 0.50 s, 6 frames" in said
     assert "person 1 from 0.00 to 0.50 s, 6 frames" in said
+    assert "checkpoint tiny is never unsure: frames are fitted alone" in said
     assert len(list(videos.frames(output / "overlay.mp4"))) == 6
     with np.load(output / "bodies.npz") as file:
         assert file["id"].tolist() == [0, 1] * 6
@@ -167,6 +168,7 @@ def test_errors_in_videos_are_one_line(
         ((tmp_path / "broken.mp4",), "broken.mp4: not a video that can be read"),
         ((tmp_path / "empty.mp4",), "empty.mp4: nobody found"),
         ((tmp_path / "empty.mp4", "--focal", -1), "--focal -1: expected pixels"),
+        ((tmp_path / "empty.mp4", "--smooth", -1), "--smooth -1: expected 0 or more"),
         ((47,), "webcam 47: "),
     ):
         options = ("--checkpoint", checkpoint, "--output", tmp_path / "out")

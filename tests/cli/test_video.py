@@ -10,9 +10,10 @@ import pygltflib
 import pytest
 from PIL import Image
 
+from ief_jax import cli
 from ief_jax.body import smpl
 from ief_jax.cli import video
-from ief_jax.formats import detection_files, videos
+from ief_jax.formats import detection_files, photographs, videos
 from ief_jax.geometry import skeletons
 from ief_jax.geometry.camera import Intrinsics
 from ief_jax.io.files import InputError
@@ -210,3 +211,29 @@ def test_a_video_that_was_cut_off(
     found = video.read(path, finder(Finder()), tmp_path)
     assert 4 < len(found.times) < FRAMES
     assert "warning" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_released_networks_on_a_person_who_glides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
+    photograph = photographs.read("docs/example/photo.jpg")
+    path, size = tmp_path / "clip.mp4", (photograph.width - 60, photograph.height)
+    with videos.writing(path, size, 10) as write:
+        for number in range(6):
+            write(
+                photograph.crop((60 - 10 * number, 0, 60 - 10 * number + size[0], size[1])),
+                number / 10,
+            )
+    assert cli.main(["body", str(path), "--output", str(tmp_path / "out"), "--no-pictures"]) == 0
+    assert [one.name for one in (tmp_path / "out").glob("*.npz")].count("person_0.npz") == 1
+    with np.load(tmp_path / "out" / "person_0.npz") as file:
+        assert file["frame"].tolist() == list(range(6))
+        moved = np.diff(file["points"][..., 0].mean(1))
+        np.testing.assert_allclose(moved, 10, atol=4)
+        # Each step is as far as the one before: the way is smooth, and so is the pose.
+        way = np.diff(file["trans"], axis=0)
+        assert np.abs(way - way.mean(0)).max() < 0.02
+        assert np.abs(np.diff(file["poses"][:, 3:66], axis=0)).max() < 0.1
+        assert file["joint_deviation"].shape == (6, 24, 2)
