@@ -1,11 +1,14 @@
-"""The optimiser that the options of a command say."""
+"""The optimiser that the options of a command say, and what is observed of it."""
+
+from collections.abc import Mapping
 
 import optax
 
 from experiments import checks
 from experiments.options import OptimiserOptions
 from ief_jax.io.files import InputError
-from ief_jax.training import optimisers
+from ief_jax.training import measures, optimisers
+from ief_jax.training.state import TrainState
 
 
 def from_options(options: OptimiserOptions, iterations: int) -> optax.GradientTransformation:
@@ -25,3 +28,13 @@ def from_options(options: OptimiserOptions, iterations: int) -> optax.GradientTr
         momentum=options.momentum,
         clip=options.clip,
     )
+
+
+def observer(options: OptimiserOptions, iterations: int) -> measures.Observe:
+    """Observes the last step's learning rate, and the norms that `measures.noting` notes."""
+    rates = optimisers.rates(options.learning_rate, iterations, options.schedule)
+
+    def observe(state: TrainState) -> Mapping[str, float]:
+        return {"learning_rate": float(rates(state.step - 1)), **measures.observed(state)}
+
+    return observe

@@ -26,8 +26,8 @@ from ief_jax.ief.training_data import PersonCrop
 from ief_jax.io import checkpoint_files
 from ief_jax.io.checkpoint_files import Weights
 from ief_jax.io.files import InputError
+from ief_jax.training import measures, run_loop, run_options, state
 from ief_jax.training import mesh as training_mesh
-from ief_jax.training import run_loop, run_options, state
 from ief_jax.training import step as training_step
 
 IMAGENET: Mapping[str, Callable[[Any], pretrained.Parameters]] = {
@@ -60,7 +60,9 @@ def run(arguments: Train) -> None:
     frozen, weights = _split(arguments, whole)
     kept = np.array([names.index(joint) for joint in configuration.joints])
     start = jnp.asarray(_start(arguments, people, kept))
-    learns = optimiser(arguments.optimiser, arguments.learning.pretrained_rate, iterations)
+    learns = measures.noting(
+        optimiser(arguments.optimiser, arguments.learning.pretrained_rate, iterations)
+    )
     run_loop.claim(arguments.run.workdir, run_options.settings(arguments, FREE), configuration)
 
     decay = arguments.optimiser.ema
@@ -89,6 +91,7 @@ def run(arguments: Train) -> None:
         iterations=iterations,
         batch_size=arguments.learning.batch_size,
         decay=decay,
+        observe=optimisers.observer(arguments.optimiser, iterations),
     )
     run_loop.say(f"trained in {time.perf_counter() - began:.0f} s: {arguments.run.workdir}")
     if arguments.evaluate and run_loop.is_first_process():

@@ -22,8 +22,8 @@ from ief_jax.io import checkpoint_files
 from ief_jax.io.files import InputError
 from ief_jax.lgd import build, checkpoints, detector_errors, training
 from ief_jax.lgd.config import NAMED, LGDConfig
+from ief_jax.training import measures, run_loop, run_options, state, step
 from ief_jax.training import mesh as training_mesh
-from ief_jax.training import run_loop, run_options, state, step
 
 FREE = ("run", "evaluate")
 """Arguments that may change when a run goes on."""
@@ -41,14 +41,14 @@ def run(arguments: Train) -> None:
     draw, feed = people(arguments.data, model.betas, arguments.batch_size, arguments.seed)
     draw = training.straightened(draw, arguments.data.straightened)
     weights = _first_weights(arguments, configuration, task, model)
-    optimiser = optimisers.from_options(arguments.optimiser, arguments.iterations)
+    optimiser = measures.noting(optimisers.from_options(arguments.optimiser, arguments.iterations))
     run_loop.claim(workdir, run_options.settings(arguments, FREE), configuration)
 
     rates = detector_errors.Rates(**dataclasses.asdict(arguments.keypoint_noise))
     average = state.moving_average(arguments.optimiser.ema)
     advance = step.fused_steps(
         partial(training.example, draw=draw, task=task, rates=rates),
-        training.loss(configuration, task),
+        training.loss_and_steps(configuration, task),
         optimiser,
         arguments.batch_size,
         mesh,
@@ -68,6 +68,7 @@ def run(arguments: Train) -> None:
         iterations=arguments.iterations,
         batch_size=arguments.batch_size,
         decay=arguments.optimiser.ema,
+        observe=optimisers.observer(arguments.optimiser, arguments.iterations),
     )
     run_loop.say(f"trained in {time.perf_counter() - began:.0f} s: {workdir}")
     if arguments.evaluate and run_loop.is_first_process():

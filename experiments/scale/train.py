@@ -10,14 +10,16 @@ import numpy as np
 
 from data.keypoints import pipeline, scale_examples, sets
 from experiments import checks
+from experiments import optimisers as experiment_optimisers
+from experiments.options import OptimiserOptions
 from experiments.scale import evaluate
 from experiments.scale.arguments import Evaluate, Train
 from ief_jax.ief.scale_selector import checkpoints, config, networks
 from ief_jax.io import checkpoint_files
 from ief_jax.io.checkpoint_files import Weights
 from ief_jax.io.files import InputError
+from ief_jax.training import measures, optimisers, run_loop, run_options, state, step
 from ief_jax.training import mesh as training_mesh
-from ief_jax.training import optimisers, run_loop, run_options, state, step
 
 NETWORKS = {"small": config.SMALL, "vgg_s": config.PAPER}
 
@@ -36,7 +38,7 @@ def run(arguments: Train) -> None:
     people = [found[row] for row in rows]
     weights = _first_weights(arguments, configuration)
     run_loop.claim(workdir, run_options.settings(arguments, FREE), configuration)
-    optimiser = optimisers.adam(options.learning_rate, options.iterations)
+    optimiser = measures.noting(optimisers.adam(options.learning_rate, options.iterations))
     run_loop.run(
         arguments.run,
         step.one_by_one(
@@ -57,6 +59,9 @@ def run(arguments: Train) -> None:
         name="scale",
         iterations=options.iterations,
         batch_size=options.batch_size,
+        observe=experiment_optimisers.observer(
+            OptimiserOptions(learning_rate=options.learning_rate), options.iterations
+        ),
     )
     run_loop.say(f"trained in {time.perf_counter() - began:.0f} s: {workdir}")
     if arguments.evaluate and run_loop.is_first_process():

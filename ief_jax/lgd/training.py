@@ -4,6 +4,7 @@ Nothing here reads files or keeps state: `train.py lgd` runs these functions.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -228,12 +229,27 @@ def _focal_error(key: jax.Array, cameras: Cameras) -> jax.Array:
 Loss = Callable[[checkpoint_files.Weights, keypoints2d.Keypoints2D, Truth], jax.Array]
 """(weights, observed [B], truth [B]) to the mean loss."""
 
+LossAndSteps = Callable[
+    [checkpoint_files.Weights, keypoints2d.Keypoints2D, Truth],
+    tuple[jax.Array, dict[str, jax.Array]],
+]
+"""As `Loss`, with numbers by name."""
+
 
 def loss(configuration: LGDConfig, task: reprojection.Problem) -> Loss:
-    """The training loss of a configuration.
+    """The training loss of a configuration, as in `loss_and_steps`."""
+    both = loss_and_steps(configuration, task)
+    return lambda weights, observed, truth: both(weights, observed, truth)[0]
+
+
+def loss_and_steps(configuration: LGDConfig, task: reprojection.Problem) -> LossAndSteps:
+    """The training loss of a configuration, and what its learned steps do.
 
     The sum over the steps n = 1 .. N of the paper's parameter loss; with second-order steps, of
     the losses on the body and of the prior about it.
+
+    The numbers are means over the batch: `error/step n`, L(Theta_n) of n = 0 .. N, and `cosine/step
+    n`, between the n-th update Theta_n - Theta_{n-1} and the negative gradient before it.
     """
 
     def of_state(
@@ -252,7 +268,7 @@ def loss(configuration: LGDConfig, task: reprojection.Problem) -> Loss:
 
     def total(
         weights: checkpoint_files.Weights, observed: keypoints2d.Keypoints2D, truth: Truth
-    ) -> jax.Array:
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
         propose = build.proposal(configuration, task, weights)
         states, record = iteration.unroll(
             task, propose, observed, configuration.steps, reprojection.detached_error_and_gradient
@@ -260,6 +276,33 @@ def loss(configuration: LGDConfig, task: reprojection.Problem) -> Loss:
         after = jax.tree.map(lambda group: group[1:], states)
         over_batch = jax.vmap(of_state)
         over_steps = jax.vmap(over_batch, in_axes=(0, 0, None, None))
-        return over_steps(after, record.extra, observed, truth).mean(1).sum()
+        value = over_steps(after, record.extra, observed, truth).mean(1).sum()
+        return value, what_steps_do(task, states, record, observed)
 
     return total
+
+
+def what_steps_do(
+    task: reprojection.Problem,
+    states: Theta,
+    record: iteration.StepRecord,
+    observed: keypoints2d.Keypoints2D,
+) -> dict[str, jax.Array]:
+    """The numbers of `loss_and_steps`, of a batch's states [N + 1, B, d] and what each step saw."""
+    last = jax.tree.map(lambda group: group[-1], states)
+    after = jax.vmap(partial(reprojection.reprojection_error, task))(last, observed)
+    errors = jnp.concatenate([record.error, after[None]]).mean(1)
+    update = _flat(jax.tree.map(lambda group: jnp.diff(group, axis=0), states))
+    gradient = _flat(record.gradient)
+    lengths = jnp.linalg.norm(update, axis=-1) * jnp.linalg.norm(gradient, axis=-1)
+    # cos(Theta_{n+1} - Theta_n, -dL/dTheta_n)
+    cosines = -((update * gradient).sum(-1) / jnp.maximum(lengths, 1e-12)).mean(1)
+    return {
+        **{f"error/step {n}": error for n, error in enumerate(errors)},
+        **{f"cosine/step {n}": cosine for n, cosine in enumerate(cosines, 1)},
+    }
+
+
+def _flat(groups: Theta) -> jax.Array:
+    """[..., D] of groups [..., d]."""
+    return jnp.concatenate(list(groups.values()), axis=-1)

@@ -34,14 +34,14 @@ def opened(workdir: Path, done: int) -> Iterator[Record]:
     """
     path = workdir / FILE_NAME
     with _naming(path):
-        lines = _lines(path, done)
+        kept = lines(workdir, done)
         with replacing(path) as file:
-            file.writelines(_text(line).encode() for line in lines)
+            file.writelines(_text(line).encode() for line in kept)
         for old in workdir.glob("events.out.tfevents.*"):
             old.unlink()
         events = SummaryWriter(str(workdir))
     with events:
-        for line in lines:
+        for line in kept:
             _add(events, line)
 
         def record(line: Mapping[str, float]) -> None:
@@ -62,8 +62,9 @@ def _add(events: SummaryWriter, line: Mapping[str, Any]) -> None:
         events.add_scalar(name, line[name], line["step"], walltime=line.get("time"))
 
 
-def _lines(path: Path, done: int) -> list[dict[str, Any]]:
-    """The whole lines of steps up to `done`, in order, none twice."""
+def lines(workdir: Path, done: int) -> list[dict[str, Any]]:
+    """The whole lines of a run's steps up to `done`, in order, none twice."""
+    path = workdir / FILE_NAME
     found: list[dict[str, Any]] = []
     if not path.exists():
         return found

@@ -27,13 +27,18 @@ def optimiser(
       momentum: mu in v <- mu v + g, w <- w - rate v, of gradient descent alone.
       clip: the longest that the gradient of all weights together is let be; 0 for any.
     """
-    rate: float | optax.Schedule = learning_rate
-    if schedule == "cosine":
-        rate = optax.warmup_cosine_decay_schedule(
-            0.0, learning_rate, max(1, min(200, iterations // 10)), max(iterations, 2)
-        )
+    rate = rates(learning_rate, iterations, schedule)
     steps = optax.adam(rate) if name == "adam" else optax.sgd(rate, momentum=momentum)
     return optax.chain(optax.clip_by_global_norm(clip), steps) if clip else steps
+
+
+def rates(learning_rate: float, iterations: int, schedule: ScheduleName) -> optax.Schedule:
+    """From the number of steps made to the learning rate of the next; arguments of `optimiser`."""
+    if schedule == "constant":
+        return optax.constant_schedule(learning_rate)
+    return optax.warmup_cosine_decay_schedule(
+        0.0, learning_rate, max(1, min(200, iterations // 10)), max(iterations, 2)
+    )
 
 
 def adam(learning_rate: float, iterations: int) -> optax.GradientTransformation:

@@ -1,9 +1,10 @@
 """A training run in its folder: what it is, its steps, its metrics, its checkpoints.
 
-config.json, metrics.jsonl, TensorBoard events, checkpoints/ (from which it goes on after a break)
-and whatever `publish` writes.
+config.json, metrics.jsonl, TensorBoard events, checkpoints/ (from which it goes on after a break),
+whatever `publish` writes, and in the end summary.md and curves.png.
 """
 
+import dataclasses
 import itertools
 import json
 import subprocess
@@ -23,7 +24,7 @@ from tqdm import tqdm
 
 from ief_jax.io.files import InputError, output_folder, replacing
 from ief_jax.io.json_config import JsonConfig
-from ief_jax.training import history, interruption, saving, step
+from ief_jax.training import history, interruption, measures, profiling, saving, step, summary
 from ief_jax.training.run_options import RunOptions
 from ief_jax.training.state import TrainState, averaged_weights
 
@@ -79,6 +80,7 @@ def run(
     iterations: int,
     batch_size: int,
     decay: float = 0.0,
+    observe: measures.Observe = measures.nothing,
 ) -> TrainState:
     """Steps to the end, from the last checkpoint if there is one.
 
@@ -92,6 +94,7 @@ def run(
       iterations: steps to the end.
       batch_size: examples a step.
       decay: of the weights' moving average, which is what is published; 0 for the weights.
+      observe: what else the lines of metrics show; called with the state at each, on the host.
 
     Raises:
       InputError: another process trains in the folder; no checkpoint in it is whole; an interval
@@ -110,11 +113,15 @@ def run(
         waiting: list[float] = []
 
         def save() -> None:
-            here = jax.device_get(state)
+            here = dataclasses.replace(jax.device_get(state), noted=None)
             _check_weights(here, manager)
             saving.write(manager, saving.Saved(here, waiting))
             if is_first_process():
                 publish(averaged_weights(here, decay))
+
+        def summarise(ending: str) -> None:
+            if is_first_process():
+                summary.write(options.workdir, name, ending, done=done, batch_size=batch_size)
 
         found = saving.read_last(manager, state, say)
         if found is not None:
@@ -128,6 +135,7 @@ def run(
         since = saved = time.perf_counter()
         with (
             _history(options.workdir, done) as record,
+            profiling.traced(options.workdir, options.profile) as watch,
             tqdm(
                 total=iterations,
                 initial=done,
@@ -138,13 +146,19 @@ def run(
         ):
             upcoming = list(itertools.islice(items, block.length(done)))
             while upcoming:
-                count, began = len(upcoming), time.perf_counter()
+                count = len(upcoming)
+                watch(count)
+                began = time.perf_counter()
                 state, losses = advance(state, upcoming)
                 done += count
                 # Prepared while the devices work.
                 upcoming = list(itertools.islice(items, block.length(done)))
                 values = np.asarray(losses)[:count].tolist()
-                _check_losses(values, done - count, manager)
+                try:
+                    _check_losses(values, done - count, manager)
+                except FloatingPointError as error:
+                    summarise(f"stopped: {error}")
+                    raise
                 waiting = waiting + values
                 now = time.perf_counter()
                 block.took(count, now - began)
@@ -156,8 +170,10 @@ def run(
                 if done % options.log_every == 0 or last:
                     mean = float(np.mean(waiting))
                     rate = len(waiting) * batch_size / (now - since)
-                    record({"step": done, "loss": mean, "examples_per_second": rate})
                     bar.set_postfix(loss=f"{mean:.4g}", examples=f"{rate:.0f}/s")
+                    if is_first_process():
+                        more = observe(jax.device_get(state))
+                        record({"step": done, "loss": mean, "examples_per_second": rate, **more})
                     waiting, since = [], now
                 by_count = options.save_every is not None and done % options.save_every == 0
                 if signals or late or by_count or last:
@@ -167,7 +183,9 @@ def run(
                 if signals:
                     interrupted.received = signals
                     say(f"stopped after step {done}; saved, the same command goes on from there")
+                    summarise(f"stopped after step {done} of {iterations}")
                     interrupted.leave()
+        summarise("finished")
     return state
 
 
@@ -188,6 +206,8 @@ def _check(options: RunOptions) -> None:
     for name, value in (("log-every", options.log_every), ("save-every", options.save_every)):
         if value is not None and value < 1:
             raise InputError(f"--{name} is {value}, expected 1 or more")
+    if options.profile < 0:
+        raise InputError(f"--profile is {options.profile}, expected 0 or more")
     if not options.save_minutes > 0:
         raise InputError(f"--save-minutes is {options.save_minutes}, expected more than 0")
 

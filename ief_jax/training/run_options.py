@@ -35,6 +35,7 @@ class RunOptions:
       save_minutes: minutes between two checkpoints; there is one at the end too, and when the run
         is interrupted (Ctrl-C, SIGTERM).
       save_every: steps between two checkpoints, beside those.
+      profile: steps to write a trace of, for Perfetto, to profile/ in the folder; 0 for none.
       hosts: that train together.
     """
 
@@ -42,6 +43,7 @@ class RunOptions:
     log_every: int = 50
     save_minutes: float = 3.0
     save_every: int | None = None
+    profile: int = 0
     hosts: Hosts = Hosts()
 
 

@@ -10,13 +10,23 @@ from flax import struct
 
 @struct.dataclass
 class TrainState:
-    """All that a run is at one moment: what a checkpoint of it holds."""
+    """All that a run is at one moment: what a checkpoint of it holds.
+
+    Attributes:
+      step: how many were made.
+      weights: that are trained.
+      optimiser: its state.
+      key: that all randomness comes from.
+      average: of the weights, if it is kept.
+      noted: numbers by name that the objective gave in the last step; in no checkpoint.
+    """
 
     step: jax.Array
     weights: Any
     optimiser: Any
     key: jax.Array
     average: Any = None
+    noted: Any = None
 
 
 def initial_state(

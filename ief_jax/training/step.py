@@ -3,7 +3,9 @@
 Nothing here reads files or keeps state: the commands of `train.py` run these functions.
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -18,8 +20,9 @@ from ief_jax.training.state import TrainState
 MakeExample = Callable[[jax.Array, Any], tuple[Any, ...]]
 """(a random key, an item from outside or None) to one example."""
 
-Objective = Callable[..., jax.Array]
-"""(weights, and an example's parts, batched) to the mean loss."""
+Objective = Callable[..., jax.Array | tuple[jax.Array, dict[str, jax.Array]]]
+"""(weights, and an example's parts, batched) to the mean loss, or also to numbers by name, which
+the state shows after the step."""
 
 Step = Callable[[TrainState, Any], tuple[TrainState, jax.Array]]
 """(state, items with a leading axis [B], or None) to (state, loss)."""
@@ -53,7 +56,7 @@ def training_step(
         in_shardings=(everywhere, split),
         out_shardings=everywhere,
     )
-    return lambda state, items: compiled(state, spread(items, split))
+    return lambda state, items: compiled(_forgetful(state), spread(items, split))
 
 
 def fused_steps(
@@ -75,12 +78,19 @@ def fused_steps(
     advance = _advance(make, objective, optimiser, batch_size, mesh, average)
 
     def several(state: TrainState, items: Any, count: jax.Array) -> tuple[TrainState, jax.Array]:
-        def body(index: jax.Array, carried: tuple[TrainState, jax.Array]) -> Any:
-            state, losses = carried
-            state, loss = advance(state, jax.tree.map(lambda leaf: leaf[index], items))
-            return state, losses.at[index].set(loss)
+        def once(index: jax.Array | int, state: TrainState) -> tuple[TrainState, jax.Array]:
+            return advance(state, jax.tree.map(lambda leaf: leaf[index], items))
 
-        return jax.lax.fori_loop(0, count, body, (state, jnp.zeros(most)))
+        def body(index: jax.Array, carried: tuple[TrainState, jax.Array, Any]) -> Any:
+            state, losses, _ = carried
+            after, loss = once(index, state)
+            return _forgetful(after), losses.at[index].set(loss), after.noted
+
+        noted = jax.eval_shape(partial(once, 0), state)[0].noted
+        nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), noted)
+        first = (state, jnp.zeros(most), nothing)
+        state, losses, noted = jax.lax.fori_loop(0, count, body, first)
+        return dataclasses.replace(state, noted=noted), losses
 
     compiled = jax.jit(
         several,
@@ -95,7 +105,7 @@ def fused_steps(
         # All calls have the same shape: what is beyond the count is not looked at.
         padded = [*items, *[items[-1]] * (most - len(items))]
         stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *padded)
-        return compiled(state, spread(stacked, of_steps), np.int32(len(items)))
+        return compiled(_forgetful(state), spread(stacked, of_steps), np.int32(len(items)))
 
     return call
 
@@ -111,6 +121,11 @@ def one_by_one(advance: Step) -> Steps:
         return state, jnp.stack(losses)
 
     return call
+
+
+def _forgetful(state: TrainState) -> TrainState:
+    """The state without what was noted: programs take it as it was first given."""
+    return dataclasses.replace(state, noted=None)
 
 
 def _shardings(mesh: Mesh) -> tuple[NamedSharding, NamedSharding]:
@@ -129,15 +144,19 @@ def _advance(
     """One step, to be compiled."""
     split, _ = _shardings(mesh)
 
+    def noting(weights: Any, *batch: Any) -> tuple[jax.Array, dict[str, jax.Array] | None]:
+        found = objective(weights, *batch)
+        return found if isinstance(found, tuple) else (found, None)
+
     def advance(state: TrainState, items: Any) -> tuple[TrainState, jax.Array]:
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
         keys = jax.lax.with_sharding_constraint(jax.random.split(key, batch_size), split)
         batch = jax.vmap(make)(keys, items)
-        value, gradient = jax.value_and_grad(objective)(state.weights, *batch)
+        (value, noted), gradient = jax.value_and_grad(noting, has_aux=True)(state.weights, *batch)
         update, memory = optimiser.update(gradient, state.optimiser, state.weights)
         weights = optax.apply_updates(state.weights, update)
         # a_n = decay a_{n-1} + (1 - decay) w_n
         mean = None if average is None else average.update(weights, state.average)[1]
-        return TrainState(state.step + 1, weights, memory, state.key, mean), value
+        return TrainState(state.step + 1, weights, memory, state.key, mean, noted), value
 
     return advance

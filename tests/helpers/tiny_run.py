@@ -20,7 +20,7 @@ import tyro
 from ief_jax.cli import command_line
 from ief_jax.io.files import replacing
 from ief_jax.io.json_config import JsonConfig
-from ief_jax.training import mesh, optimisers, run_loop, run_options, state, step
+from ief_jax.training import measures, mesh, optimisers, run_loop, run_options, state, step
 from ief_jax.training.run_options import RunOptions
 
 BATCH = 8
@@ -76,7 +76,7 @@ def train(options: Options) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (options.largest_file,) * 2)
     mesh.join(options.run.hosts)
     devices = mesh.device_mesh()
-    optimiser = optimisers.optimiser("adam", 0.03, 99, schedule="constant")
+    optimiser = measures.noting(optimisers.optimiser("adam", 0.03, 99, schedule="constant"))
     average = state.moving_average(options.ema)
     fixed = run_options.settings(options, ("run", "seconds", "largest_file"))
     run_loop.claim(options.run.workdir, fixed, Nothing())
@@ -100,6 +100,7 @@ def train(options: Options) -> None:
         iterations=options.iterations,
         batch_size=BATCH,
         decay=options.ema,
+        observe=measures.observed,
     )
 
 

@@ -1,0 +1,57 @@
+"""The metrics of a training run over its steps, as one picture."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+COLUMNS = 3
+MOST_NAMED = 12
+"""Curves of a panel that have a legend; more would hide them."""
+LOGARITHMIC = ("loss", "error", "gradient_norm", "update_norm", "weight_norm")
+"""Panels on a logarithmic axis, where their values let it be."""
+
+
+def figure(lines: Sequence[Mapping[str, float]], title: str = "") -> Figure:
+    """Draws a panel for each metric; those called `kind/name` share that of their kind.
+
+    Args:
+      lines: `step`, and numbers by name; one that a line lacks is a gap.
+      title: above the figure.
+    """
+    panels = _panels(lines)
+    rows = math.ceil(max(len(panels), 1) / COLUMNS)
+    page = Figure(figsize=(4.2 * COLUMNS, 0.5 + 2.8 * rows), layout="constrained")
+    page.suptitle(title, fontsize=13, x=0.02, horizontalalignment="left")
+    grid = page.subplots(rows, COLUMNS, squeeze=False)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_axis_off()
+    steps = [line["step"] for line in lines]
+    for axes, (kind, names) in zip(grid.flat, panels.items(), strict=False):
+        for name in names:
+            values = [line.get(name, math.nan) for line in lines]
+            label = name.removeprefix(f"{kind}/")
+            axes.plot(steps, values, "." if len(steps) == 1 else "-", linewidth=1, label=label)
+        _finish(axes, kind, (line[name] for line in lines for name in names if name in line))
+        if 1 < len(names) <= MOST_NAMED:
+            axes.legend(fontsize=6, frameon=False, ncols=1 + (len(names) > 6))
+    return page
+
+
+def _panels(lines: Iterable[Mapping[str, float]]) -> dict[str, list[str]]:
+    """Names of metrics by their kind, in the order in which they come."""
+    names = dict.fromkeys(name for line in lines for name in line if name not in ("step", "time"))
+    panels: dict[str, list[str]] = {}
+    for name in names:
+        panels.setdefault(name.split("/")[0], []).append(name)
+    return panels
+
+
+def _finish(axes: Axes, kind: str, values: Iterable[float]) -> None:
+    axes.set_title(kind.replace("_", " "), fontsize=10)
+    axes.set_xlabel("training step", fontsize=8)
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    if kind in LOGARITHMIC and min(values, default=0) > 0:
+        axes.set_yscale("log")
