@@ -1,0 +1,1 @@
+"""Ready-made configurations of `train.py ief`, a command each."""

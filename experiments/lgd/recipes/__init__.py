@@ -1,0 +1,1 @@
+"""Ready-made configurations of `train.py lgd`, a command each."""
