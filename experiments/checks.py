@@ -41,17 +41,22 @@ def outputs(json: Path | None, figure: Path | None = None, report: Path | None =
         output_folder(report)
 
 
-def device_mesh(batch_size: int) -> Mesh:
-    """All devices, over which a batch is split.
+def device_mesh(batch_size: int, microbatches: int = 1) -> Mesh:
+    """All devices, over which a batch is split, and each of its parts.
 
     Raises:
       InputError: it does not divide over them.
     """
+    if microbatches < 1:
+        raise InputError(f"--microbatches is {microbatches}, expected 1 or more")
     mesh = training_mesh.device_mesh()
-    if batch_size < 1 or batch_size % mesh.size:
-        least = max(batch_size, 0) // mesh.size * mesh.size
-        near = " or ".join(str(size) for size in (least, least + mesh.size) if size)
+    unit = mesh.size * microbatches
+    if batch_size < 1 or batch_size % unit:
+        least = max(batch_size, 0) // unit * unit
+        near = " or ".join(str(size) for size in (least, least + unit) if size)
+        parts = f" and {microbatches} microbatches" if microbatches > 1 else ""
         raise InputError(
-            f"--batch-size {batch_size} does not divide over {mesh.size} devices; {near} would"
+            f"--batch-size {batch_size} does not divide over {mesh.size} devices{parts}; "
+            f"{near} would"
         )
     return mesh

@@ -109,6 +109,8 @@ class Train:
       joints: names of those that are fed back and predicted; all by default.
       initial: a checkpoint of IEF to start from.
       epochs: passes over all examples, over all steps.
+      microbatches: parts that a batch is differentiated in, one after the other, to save memory;
+        the loss is then the mean of their means over annotated joints.
       seed: of weights and examples.
       threads: that prepare examples.
       evaluate: people in the evaluation at the end; 0 for none.
@@ -122,6 +124,7 @@ class Train:
     joints: tuple[str, ...] = ()
     initial: str | None = None
     epochs: float = 10.0
+    microbatches: int = 1
     seed: int = 0
     threads: int = 2
     evaluate: int = 500

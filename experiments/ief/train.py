@@ -55,7 +55,7 @@ def run(arguments: Train) -> None:
         raise InputError(f"--first-steps is {arguments.first_steps}, expected 1 to {method.steps}")
     examples = _examples(arguments, people, names)
     iterations = round(arguments.epochs * len(examples.source) / arguments.learning.batch_size)
-    mesh = checks.device_mesh(arguments.learning.batch_size)
+    mesh = checks.device_mesh(arguments.learning.batch_size, arguments.microbatches)
     whole = _with_variance(arguments, _first_weights(arguments, configuration))
     frozen, weights = _split(arguments, whole)
     kept = np.array([names.index(joint) for joint in configuration.joints])
@@ -237,7 +237,9 @@ def _advance(
             fpc.training_example, configuration=configuration, method=method, start=start
         )
         loss = with_frozen(fpc.training_loss(configuration, method))
-        step = training_step.training_step(make, loss, optimiser, count, mesh, average)
+        step = training_step.training_step(
+            make, loss, optimiser, count, mesh, average, arguments.microbatches
+        )
         return lambda state, item: step(state, (np.full(count, item[0]), item[1]))
     # The network runs once for each step that is trained: a program for each number of them.
     by_steps = {
@@ -248,6 +250,7 @@ def _advance(
             count,
             mesh,
             average,
+            arguments.microbatches,
         )
         for steps in range(1, method.steps + 1)
     }

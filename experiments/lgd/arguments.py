@@ -57,6 +57,7 @@ class Train:
       initial: checkpoint to start the weights from (released, paper, lifting, or a folder).
       iterations: training steps.
       batch_size: examples a step, over all devices.
+      microbatches: parts that a batch is differentiated in, one after the other, to save memory.
       seed: of weights and examples.
       evaluate: poses in the evaluation at the end; 0 for none.
     """
@@ -68,6 +69,7 @@ class Train:
     initial: str | None = None
     iterations: int = 2500
     batch_size: int = 128
+    microbatches: int = 1
     seed: int = 0
     evaluate: int = 1000
     run: RunOptions = RunOptions(Path("runs/lgd"))

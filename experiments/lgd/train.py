@@ -34,7 +34,7 @@ def run(arguments: Train) -> None:
     began = time.perf_counter()
     workdir = arguments.run.workdir
     configuration = _configuration(arguments)
-    mesh = checks.device_mesh(arguments.batch_size)
+    mesh = checks.device_mesh(arguments.batch_size, arguments.microbatches)
     body = model_files.load_or_embedded(arguments.body)
     model = joints.fold(body)
     task = build.problem(configuration, model)
@@ -53,6 +53,7 @@ def run(arguments: Train) -> None:
         arguments.batch_size,
         mesh,
         average,
+        microbatches=arguments.microbatches,
     )
     first = state.initial_state(weights, optimiser, arguments.seed, average)
     run_loop.run(

@@ -41,6 +41,7 @@ def training_step(
     batch_size: int,
     mesh: Mesh,
     average: optax.GradientTransformation | None = None,
+    microbatches: int = 1,
 ) -> Step:
     """One training step, compiled for all devices of a mesh.
 
@@ -48,10 +49,15 @@ def training_step(
     split over the mesh's axis `batch`, the state is everywhere the same. `batch_size` must be a
     multiple of its devices. The state that goes in is given up to the one that comes out. With
     `average`, of `state.moving_average`, the state keeps that of the weights.
+
+    With `microbatches` a batch is made and differentiated in so many equal parts, one after the
+    other, in that much less memory; gradient, loss and numbers are the means of the parts'. For
+    an objective that is a mean over examples this is the step of the whole batch, to rounding.
+    `batch_size` must be a multiple of devices times parts.
     """
     split, everywhere = _shardings(mesh)
     compiled = jax.jit(
-        _advance(make, objective, optimiser, batch_size, mesh, average),
+        _advance(make, objective, optimiser, batch_size, mesh, average, microbatches),
         donate_argnums=0,
         in_shardings=(everywhere, split),
         out_shardings=everywhere,
@@ -67,6 +73,7 @@ def fused_steps(
     mesh: Mesh,
     average: optax.GradientTransformation | None = None,
     most: int = FUSED,
+    microbatches: int = 1,
 ) -> Steps:
     """As `training_step`, several steps a call, so that calling never limits a small network.
 
@@ -75,7 +82,7 @@ def fused_steps(
     """
     _, everywhere = _shardings(mesh)
     of_steps = NamedSharding(mesh, PartitionSpec(None, "batch"))
-    advance = _advance(make, objective, optimiser, batch_size, mesh, average)
+    advance = _advance(make, objective, optimiser, batch_size, mesh, average, microbatches)
 
     def several(state: TrainState, items: Any, count: jax.Array) -> tuple[TrainState, jax.Array]:
         def once(index: jax.Array | int, state: TrainState) -> tuple[TrainState, jax.Array]:
@@ -140,6 +147,7 @@ def _advance(
     batch_size: int,
     mesh: Mesh,
     average: optax.GradientTransformation | None,
+    microbatches: int,
 ) -> Step:
     """One step, to be compiled."""
     split, _ = _shardings(mesh)
@@ -148,11 +156,16 @@ def _advance(
         found = objective(weights, *batch)
         return found if isinstance(found, tuple) else (found, None)
 
+    def differentiate(weights: Any, keys: jax.Array, items: Any) -> Any:
+        batch = jax.vmap(make)(keys, items)
+        return jax.value_and_grad(noting, has_aux=True)(weights, *batch)
+
     def advance(state: TrainState, items: Any) -> tuple[TrainState, jax.Array]:
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
         keys = jax.lax.with_sharding_constraint(jax.random.split(key, batch_size), split)
-        batch = jax.vmap(make)(keys, items)
-        (value, noted), gradient = jax.value_and_grad(noting, has_aux=True)(state.weights, *batch)
+        (value, noted), gradient = _mean_of_parts(
+            partial(differentiate, state.weights), (keys, items), microbatches, mesh
+        )
         update, memory = optimiser.update(gradient, state.optimiser, state.weights)
         weights = optax.apply_updates(state.weights, update)
         # a_n = decay a_{n-1} + (1 - decay) w_n
@@ -160,3 +173,26 @@ def _advance(
         return TrainState(state.step + 1, weights, memory, state.key, mean, noted), value
 
     return advance
+
+
+def _mean_of_parts(
+    compute: Callable[..., Any], batch: tuple[Any, ...], parts: int, mesh: Mesh
+) -> Any:
+    """The mean of what `compute` makes of equal parts of a batch, one after the other."""
+    if parts == 1:
+        return compute(*batch)
+    of_parts = NamedSharding(mesh, PartitionSpec(None, "batch"))
+
+    def cut(leaf: jax.Array) -> jax.Array:
+        # Every so many-th example is of one part: each device keeps the examples that it has.
+        parted = jnp.swapaxes(leaf.reshape(-1, parts, *leaf.shape[1:]), 0, 1)
+        return jax.lax.with_sharding_constraint(parted, of_parts)
+
+    def add(total: Any, part: Any) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, total, compute(*part)), None
+
+    cut_batch = jax.tree.map(cut, batch)
+    first = jax.eval_shape(compute, *jax.tree.map(lambda leaf: leaf[0], cut_batch))
+    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), first)
+    total, _ = jax.lax.scan(add, nothing, cut_batch)
+    return jax.tree.map(lambda leaf: leaf / parts, total)

@@ -59,9 +59,10 @@ def _settings(arguments: Any, elsewhere: tuple[str, ...]) -> dict[str, Any]:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_says_what_it_is(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     module = importlib.import_module(name)
-    assert f"python -m {name}" in module.__doc__
+    about = module.__doc__ or ""
+    assert f"python -m {name}" in about
     for heading in ("Data:", "Hardware and hours:", "Expected:"):
-        assert f"\n{heading} " in module.__doc__
+        assert f"\n{heading} " in about
     assert "Hardware and hours:" in help_of(module.main, (), capsys)
     workdirs = [importlib.import_module(other).RECIPE.run.workdir for other in NAMES]
     assert workdirs.count(module.RECIPE.run.workdir) == 1

@@ -88,6 +88,36 @@ def test_fused_steps_are_the_single_ones() -> None:
         fused(first(), list(ITEMS[:6]))
 
 
+@pytest.mark.parametrize("parts_of_batch", [2, 4])
+def test_microbatches_come_to_the_steps_of_the_whole_batch(parts_of_batch: int) -> None:
+    given, first = parts()
+    for kind in (step.fused_steps, lambda **more: step.one_by_one(step.training_step(**more))):
+        losses, whole = cut(kind(**given), first(), (7,))
+        found, end = cut(kind(**given, microbatches=parts_of_batch), first(), (7,))
+        np.testing.assert_allclose(found, losses, rtol=1e-5)
+        np.testing.assert_allclose(end.weights, whole.weights, atol=1e-6)
+
+
+def test_microbatches_save_memory() -> None:
+    """What lies between the layers of a wide network is there for a part of the batch alone."""
+
+    def wide(weights: jax.Array, seen: jax.Array) -> jax.Array:
+        return jnp.square(jnp.tanh(seen @ weights) @ weights.T - seen).mean()
+
+    def bytes_between(microbatches: int) -> int:
+        optimiser = optimisers.adam(0.03, 50)
+        advance = step._advance(
+            lambda key, item: (item,), wide, optimiser, 64, mesh.device_mesh(), None, microbatches
+        )
+        here = state.initial_state(jnp.ones((4, 4096)), optimiser, 0)
+        compiled = jax.jit(advance).lower(here, jnp.ones((64, 4))).compile()
+        analysis = compiled.memory_analysis()
+        assert analysis is not None
+        return int(analysis.temp_size_in_bytes)
+
+    assert bytes_between(8) < 0.4 * bytes_between(1)
+
+
 @pytest.mark.slow
 def test_fused_steps_of_lgd_are_the_single_ones(joint_model: joints.JointModel) -> None:
     configuration = dataclasses.replace(PAPER, width=16, steps=2)
