@@ -44,7 +44,11 @@ FLAGS = f"--xla_force_host_platform_device_count={DEVICES} --xla_backend_optimiz
 FITS = tuple(lgd_checkpoints.SHIPPED)
 
 
-@pytest.mark.parametrize("check", [*(f"fit_{name}" for name in FITS), "predict", "lgd", "ief"])
+SLOW = pytest.param("fit_lifting", marks=pytest.mark.slow)
+"""As `paper`'s, with one step."""
+
+
+@pytest.mark.parametrize("check", ["fit_released", "fit_paper", SLOW, "predict", "lgd", "ief"])
 def test_several_devices_are_as_good_as_one(check: str) -> None:
     root = Path(__file__).parents[1]
     paths = [str(root), os.environ.get("PYTHONPATH", "")]
@@ -80,17 +84,21 @@ def agree(found: object, expected: object, tolerance: float) -> None:
     jax.tree.map(compare, found, expected)
 
 
+ROUNDING = 1e-3
+"""Second-order steps amplify float32's rounding where keypoints say little: to 0.06 degrees."""
+
+
 def spread(function: Callable[..., object], arguments: tuple[np.ndarray, ...]) -> None:
     """A function of batches [N, ...] under pmap, under a sharded jit, and on one device."""
     expected = function(*arguments)
     shards = [a.reshape(DEVICES, -1, *a.shape[1:]) for a in arguments]
     by_pmap = jax.pmap(function)(*shards)
     joined = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), by_pmap)
-    agree(joined, expected, 1e-4)
+    agree(joined, expected, ROUNDING)
     split = NamedSharding(mesh(DEVICES), PartitionSpec("batch"))
     by_jit = jax.jit(function)(*jax.device_put(arguments, split))
     assert all(leaf.sharding.num_devices == DEVICES for leaf in jax.tree.leaves(by_jit))
-    agree(by_jit, expected, 1e-4)
+    agree(by_jit, expected, ROUNDING)
 
 
 def fit(name: str) -> None:

@@ -332,6 +332,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert not output.exists()
 
 
+# JAX's cache of compilations finds the disk full too.
+@pytest.mark.filterwarnings("ignore:Error writing persistent compilation cache")
 def test_a_full_disk_keeps_what_is_complete(
     tmp_path: Path,
     standing: np.ndarray,

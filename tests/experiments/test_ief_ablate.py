@@ -33,6 +33,7 @@ def run(downloads: Path, workdir: Path, *more: str) -> int:
     return script.main([*words, "--batch-size", "2", "--epochs", "0.1", *more])
 
 
+@pytest.mark.slow
 def test_networks_are_trained_once_and_compared(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

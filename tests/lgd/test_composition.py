@@ -129,7 +129,9 @@ def test_exported_program_gives_the_same(
     assert_same(fitting.Bodies(**reloaded.call(*detections)), fitted)
 
 
-@pytest.mark.parametrize("configuration", [PAPER, RELEASED], ids=lambda c: c.name)
+@pytest.mark.parametrize(
+    "configuration", [PAPER, pytest.param(RELEASED, marks=pytest.mark.slow)], ids=lambda c: c.name
+)
 def test_derivative_by_the_keypoints(
     configuration: LGDConfig,
     joint_model: joints.JointModel,
