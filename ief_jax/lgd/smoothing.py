@@ -194,7 +194,7 @@ def _normal_equations(
     )
     moves = near.moves * free[:, None, None, None]
     # dR = R [turn]_x
-    spins = jnp.einsum("tkab,cbd->tkadc", path.local, jnp.asarray(_GENERATORS))
+    spins = jnp.einsum("tkab,cbd->tkadc", path.local, rotations.skew(jnp.eye(3)))
     spins = LEVER / np.sqrt(2) * spins.reshape(window, smpl.JOINTS, 9, 3)
     spins *= free[:, None, None, None]
     bands = []
@@ -370,14 +370,3 @@ def _of_turns(values: jax.Array) -> jax.Array:
 def _product(axes: str, a: jax.Array, b: jax.Array) -> jax.Array:
     """`einsum` in full float32, on accelerators that would round it."""
     return jnp.einsum(axes, a, b, precision=jax.lax.Precision.HIGHEST)
-
-
-_GENERATORS = np.array(
-    [
-        [[0, 0, 0], [0, 0, -1], [0, 1, 0]],
-        [[0, 0, 1], [0, 0, 0], [-1, 0, 0]],
-        [[0, -1, 0], [1, 0, 0], [0, 0, 0]],
-    ],
-    np.float32,
-)
-"""[x]_x of the three axes."""
