@@ -69,19 +69,7 @@ def _body(one: Trace, body: smpl.BodyModel, deviation: np.ndarray | None) -> Bod
         drawing.bones(body.parents),
         vertices(body, one.bodies.poses, one.bodies.betas),
         np.asarray(body.faces),
-        (
-            Arrows(
-                drawing.UPDATE,
-                drawing.UPDATE_COLOUR,
-                drawing.to_length(one.moved_by_update.joints, states, places),
-            ),
-            Arrows(
-                drawing.DESCENT,
-                drawing.DESCENT_COLOUR,
-                drawing.to_length(one.moved_by_descent.joints, states),
-                as_long_as=drawing.UPDATE,
-            ),
-        ),
+        _arrows(one.moved_by_update.joints, one.moved_by_descent.joints, states, places),
         None if deviation is None else _covariance(deviation, states),
     )
 
@@ -106,18 +94,25 @@ def _picture(
         points,
         confidence,
         photograph,
-        (
-            Arrows(
-                drawing.UPDATE,
-                drawing.UPDATE_COLOUR,
-                drawing.to_length(one.moved_by_update.keypoints, states, places),
-            ),
-            Arrows(
-                drawing.DESCENT,
-                drawing.DESCENT_COLOUR,
-                drawing.to_length(one.moved_by_descent.keypoints, states),
-                as_long_as=drawing.UPDATE,
-            ),
+        _arrows(one.moved_by_update.keypoints, one.moved_by_descent.keypoints, states, places),
+    )
+
+
+def _arrows(
+    update: ArrayLike, descent: ArrayLike, states: int, places: np.ndarray
+) -> tuple[Arrows, ...]:
+    """Of the update, and of the negative gradient, at each of the places."""
+    return (
+        Arrows(
+            drawing.UPDATE,
+            drawing.UPDATE_COLOUR,
+            drawing.to_length(update, states, places),
+        ),
+        Arrows(
+            drawing.DESCENT,
+            drawing.DESCENT_COLOUR,
+            drawing.to_length(descent, states),
+            as_long_as=drawing.UPDATE,
         ),
     )
 
