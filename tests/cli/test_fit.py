@@ -35,12 +35,6 @@ from tests.helpers import tiny
 from tests.helpers.tiny_backbone import TinyBackbone
 
 
-@pytest.fixture(autouse=True)
-def no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The user's compilation cache is left alone."""
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
-
-
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory, joint_model: joints.JointModel) -> Path:
     return tiny.folder(tmp_path_factory.mktemp("checkpoints") / "tiny", joint_model)

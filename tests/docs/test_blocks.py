@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tomllib
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +30,6 @@ SUBCOMMANDS = {
 """Words after the program that choose what it does."""
 TOOLS = {"pytest", "ruff", "mypy", "pre-commit", "mkdocs", "srun", "gcloud"}
 """Programs of others."""
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _compilations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What one page's commands compile need not be compiled for the next page."""
-    with pytest.MonkeyPatch.context() as patch:
-        if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-            cache = tmp_path_factory.mktemp("compilations")
-            patch.setenv("JAX_COMPILATION_CACHE_DIR", str(cache))
-            patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
-        yield
 
 
 def _runnable(page: str, marks: set[pages.Mark]) -> list[Block]:
