@@ -56,6 +56,18 @@ def load_checkpoint(name: str, body: "BodyModel") -> "Checkpoint":
     return checkpoint
 
 
+def check_focal(focal: float | None) -> None:
+    """Raises InputError unless a focal length that is given is one."""
+    if focal is not None and not focal > 0:
+        raise InputError(f"--focal {focal:g}: expected pixels, more than 0")
+
+
+def check_smoothness(strength: float) -> None:
+    """Raises InputError unless the strength of the smoothness is one."""
+    if not (np.isfinite(strength) and strength >= 0):
+        raise InputError(f"--smooth {strength:g}: expected 0 or more")
+
+
 def lens(
     focal: float | None,
     size: tuple[float, float] | None,
@@ -78,10 +90,9 @@ def lens(
 
     from ief_jax.geometry.camera import Intrinsics
 
-    if focal is not None and not focal > 0:
-        raise InputError(f"--focal {focal:g}: expected pixels, more than 0")
+    check_focal(focal)
     frames = np.unique(people.frame).tolist()
-    paths = {frame: _photograph(album, people, frame) for frame in frames}
+    paths = {frame: photograph_of(album, people, frame) for frame in frames}
     if focal is None:
         written = [
             None if path is None else photographs.focal_length(path) for path in paths.values()
@@ -106,7 +117,8 @@ def lens(
     return Intrinsics(jnp.array([1 / each[frame] for frame in people.frame.tolist()]), middles)
 
 
-def _photograph(album: photographs.Album, people: Detections, frame: int) -> Path | None:
+def photograph_of(album: photographs.Album, people: Detections, frame: int) -> Path | None:
+    """A frame's photograph in the album, if it is there."""
     return photographs.find(
         album, people.frame_names[frame], people.images[frame], people.numbers[frame]
     )
@@ -183,8 +195,7 @@ def fit_motions(
     if not checkpoint.configuration.second_order_steps:
         name = checkpoint.configuration.name
         raise InputError(f"--smooth needs a checkpoint such as released; {name} is never unsure")
-    if not (np.isfinite(strength) and strength >= 0):
-        raise InputError(f"--smooth {strength:g}: expected 0 or more")
+    check_smoothness(strength)
     tracks = _tracks(people)
     if not tracks:
         raise InputError(

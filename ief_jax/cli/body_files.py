@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from ief_jax.cli.bodies import Gender, batch_size
+from ief_jax.cli.bodies import Gender, batch_size, photograph_of
 from ief_jax.cli.shared import counted, say
 from ief_jax.formats import photographs
 from ief_jax.formats.detections import Detections, Skipped
@@ -18,6 +18,7 @@ from ief_jax.io import files
 from ief_jax.io.files import InputError
 
 if TYPE_CHECKING:
+    import jax
     from PIL.Image import Image
 
     from ief_jax.body.smpl import BodyModel
@@ -88,7 +89,9 @@ def _write_meshes(
     from ief_jax.formats import meshes
 
     faces = np.asarray(body.faces)
-    for name, vertices in _each("meshes", _file_names(people), _vertices(body, fitted)):
+    for name, vertices in _each(
+        "meshes", _file_names(people), posed(body, fitted.poses, fitted.betas)
+    ):
         meshes.write(folder / f"{name}.{kind}", vertices, faces, kind)
     say(f"{folder}: {counted(len(people.points), 'mesh', 'meshes')}")
 
@@ -106,7 +109,9 @@ def _write_pictures(
     faces = np.asarray(body.faces)
     behind = functools.lru_cache(1)(lambda frame: photograph(album, people, frame))
     names = _file_names(people)
-    for row, (name, vertices) in enumerate(_each("pictures", names, _vertices(body, fitted))):
+    for row, (name, vertices) in enumerate(
+        _each("pictures", names, posed(body, fitted.poses, fitted.betas))
+    ):
         frame, person = int(people.frame[row]), int(people.person[row])
         one = fit_picture.Fit(
             points=people.points[row],
@@ -129,9 +134,7 @@ def photograph(album: photographs.Album, people: Detections, frame: int) -> "Ima
     """A frame's photograph; what is missing or broken is said, and a plain canvas will do."""
     if album == photographs.EMPTY:
         return None
-    path = photographs.find(
-        album, people.frame_names[frame], people.images[frame], people.numbers[frame]
-    )
+    path = photograph_of(album, people, frame)
     if path is None:
         say(f"{people.frame_names[frame]}: no photograph of this name; drawn on a plain canvas")
         return None
@@ -142,22 +145,24 @@ def photograph(album: photographs.Album, people: Detections, frame: int) -> "Ima
         return None
 
 
-def _vertices(body: "BodyModel", fitted: "Bodies") -> Iterator[np.ndarray]:
-    """The posed vertices [V, 3] of one body after the other."""
+def posed(
+    body: "BodyModel", poses: "np.ndarray | jax.Array", betas: "np.ndarray | jax.Array"
+) -> Iterator[np.ndarray]:
+    """The vertices [V, 3] of one body after the other, of poses [N, 72] and betas [N, B]."""
     import jax
 
     from ief_jax.batches import padded_rows
     from ief_jax.body import smpl
     from ief_jax.geometry import rotations
 
-    def posed(body: "BodyModel", pose: jax.Array, betas: jax.Array) -> jax.Array:
+    def vertices(body: "BodyModel", pose: jax.Array, betas: jax.Array) -> jax.Array:
         local = rotations.axis_angle_to_matrix(pose.reshape(-1, 3))
         return smpl.vertices(body, local, betas)
 
-    batch = jax.jit(jax.vmap(posed, (None, 0, 0)))
-    count = len(fitted.poses)
+    batch = jax.jit(jax.vmap(vertices, (None, 0, 0)))
+    count = len(poses)
     for rows in padded_rows(count, batch_size(count, _MESH_BATCH)):
-        some = np.asarray(batch(body, fitted.poses[rows], fitted.betas[rows]))
+        some = np.asarray(batch(body, poses[rows], betas[rows]))
         yield from some[: count - rows[0]]
 
 

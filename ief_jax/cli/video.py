@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from ief_jax.cli import bodies, body_files, finding
 from ief_jax.cli.shared import counted, say
 from ief_jax.formats import detections, frame_store, videos
 from ief_jax.formats import keypoints as formats_keypoints
@@ -44,7 +45,6 @@ LEAST_SECONDS = 0.3
 UNSURE = 0.1
 """Confidence of keypoints that are put in between, of those before and after."""
 
-_MESH_BATCH = 16
 _FIT_BATCH = 64
 
 
@@ -81,11 +81,12 @@ class Clip(NamedTuple):
 
 
 class Track(NamedTuple):
-    """One person: rows of `Clip.people`, and the bodies of these rows."""
+    """One person: rows of `Clip.people`, the bodies of these rows, and their motion: one shape."""
 
     number: int
     rows: np.ndarray
     bodies: "Bodies"
+    motion: "Motion"
 
 
 def run(
@@ -117,10 +118,8 @@ def run(
         strength is negative.
       OutputError: a file cannot be written.
     """
-    if focal is not None and not focal > 0:
-        raise InputError(f"--focal {focal:g}: expected pixels, more than 0")
-    if not (math.isfinite(smooth) and smooth >= 0):
-        raise InputError(f"--smooth {smooth:g}: expected 0 or more")
+    bodies.check_focal(focal)
+    bodies.check_smoothness(smooth)
     if smooth and not checkpoint.configuration.second_order_steps:
         say(f"checkpoint {checkpoint.configuration.name} is never unsure: frames are fitted alone")
         smooth = 0
@@ -162,12 +161,9 @@ def _finder(checkpoint: str) -> Finder:
 
     def find(image: "Image") -> tuple[np.ndarray, np.ndarray]:
         found = people.estimate_people(network, detector, image)
-        points = np.reshape([one.path[-1] for one in found.estimates], (-1, len(names), 2))
-        sure = [
-            np.ones(len(names)) if one.confidence is None else one.confidence
-            for one in found.estimates
-        ]
-        return points, np.clip(np.reshape(sure, (-1, len(names))), formats_keypoints.LEAST, 1)
+        points, sure = finding.stacked(found.estimates, names)
+        confidence = np.ones(points.shape[:-1]) if sure is None else sure
+        return points, np.clip(confidence, formats_keypoints.LEAST, 1)
 
     return Finder(find, tuple(names), {"network": checkpoint})
 
@@ -310,29 +306,24 @@ def fit(
             clip.times[clip.people.frame[rows]],
             one,
         )
-        tracks.append(Track(number, rows, fitted))
+        tracks.append(Track(number, rows, fitted, _motion(clip, number, rows, fitted)))
     return tracks
 
 
-def motions(clip: Clip, tracks: list[Track]) -> "list[Motion]":
-    """Everybody's motion, with one shape each."""
+def _motion(clip: Clip, number: int, rows: np.ndarray, fitted: "Bodies") -> "Motion":
+    """The motion of the bodies of some rows, with the mean of their shapes."""
     from ief_jax.body.motion import Motion
-    from ief_jax.formats import bodies
+    from ief_jax.formats.bodies import before_the_camera
 
-    made = []
-    for track in tracks:
-        poses = np.asarray(track.bodies.poses)
-        sure = clip.people.confidence[track.rows].sum(1) * ~clip.interpolated[track.rows]
-        made.append(
-            Motion(
-                f"person_{track.number}",
-                poses.reshape(len(poses), -1, 3),
-                np.average(np.asarray(track.bodies.betas), 0, sure),
-                bodies.before_the_camera(track.bodies),
-                clip.times[clip.people.frame[track.rows]],
-            )
-        )
-    return made
+    poses = np.asarray(fitted.poses)
+    sure = clip.people.confidence[rows].sum(1) * ~clip.interpolated[rows]
+    return Motion(
+        f"person_{number}",
+        poses.reshape(len(poses), -1, 3),
+        np.average(np.asarray(fitted.betas), 0, sure),
+        before_the_camera(fitted),
+        clip.times[clip.people.frame[rows]],
+    )
 
 
 def write(
@@ -343,11 +334,11 @@ def write(
     Raises:
       OutputError: a file cannot be written.
     """
-    from ief_jax.formats import amass, bodies, bvh, gltf
+    from ief_jax.formats import amass, bvh, gltf
+    from ief_jax.formats import bodies as formats_bodies
 
-    everybody = motions(clip, tracks)
     fps = clip.video.fps
-    for track, motion in zip(tracks, everybody, strict=True):
+    for track in tracks:
         further = {
             "frame": clip.people.frame[track.rows],
             "confidence": clip.people.confidence[track.rows],
@@ -360,10 +351,11 @@ def write(
         }
         if track.bodies.deviation is not None:
             further["joint_deviation"] = np.asarray(track.bodies.deviation)
-        amass.write(output / f"{motion.name}.npz", body, motion, fps, gender, further)
-        bvh.write(output / f"{motion.name}.bvh", body, motion, fps)
-    gltf.write(output / "people.glb", body, everybody)
-    bodies.write(output / "bodies.npz", _all_rows(tracks), clip.people, (), gender, True)
+        name = track.motion.name
+        amass.write(output / f"{name}.npz", body, track.motion, fps, gender, further)
+        bvh.write(output / f"{name}.bvh", body, track.motion, fps)
+    gltf.write(output / "people.glb", body, [track.motion for track in tracks])
+    formats_bodies.write(output / "bodies.npz", _all_rows(tracks), clip.people, (), gender, True)
     folder = files.output_folder(output / "keypoints")
     for frame, rows in _rows_of_frames(clip.found, len(clip.times)):
         points, confidence = clip.found.points[rows], clip.found.confidence[rows]
@@ -390,14 +382,11 @@ def draw(
     Raises:
       OutputError: it cannot be written.
     """
-    from ief_jax.formats import bodies
     from ief_jax.viz import scene_picture
     from ief_jax.viz.scene_picture import Person
 
     height = min(TALLEST, clip.video.size[1])
-    joints = np.concatenate(
-        [np.asarray(t.bodies.joints) + bodies.before_the_camera(t.bodies)[:, None] for t in tracks]
-    )
+    joints = np.concatenate([np.asarray(t.bodies.joints) + t.motion.trans[:, None] for t in tracks])
     side = scene_picture.extent(joints.reshape(-1, 3))
     size = scene_picture.size(clip.video.size, height)
     faces = np.asarray(body.faces)
@@ -507,32 +496,14 @@ def _people_of_frames(
     clip: Clip, tracks: list[Track], body: "BodyModel"
 ) -> Iterator[list[tuple[int, np.ndarray]]]:
     """Of each frame, the number and the vertices [V, 3], metres from the camera, of everybody."""
-    import jax
-
-    from ief_jax.batches import padded_rows
-    from ief_jax.body import smpl
-    from ief_jax.geometry import rotations
-
-    everybody = motions(clip, tracks)
-    count = len(clip.people.frame)
-    poses = np.zeros((count, *everybody[0].poses.shape[1:]), np.float32)
-    betas = np.zeros((count, len(everybody[0].betas)), np.float32)
+    count, first = len(clip.people.frame), tracks[0].motion
+    poses = np.zeros((count, first.poses[0].size), np.float32)
+    betas = np.zeros((count, len(first.betas)), np.float32)
     trans = np.zeros((count, 3), np.float32)
-    for track, motion in zip(tracks, everybody, strict=True):
-        poses[track.rows] = motion.poses
-        betas[track.rows] = motion.betas
-        trans[track.rows] = motion.trans
-
-    @jax.jit
-    @jax.vmap
-    def posed(pose: jax.Array, betas: jax.Array) -> jax.Array:
-        return smpl.vertices(body, rotations.axis_angle_to_matrix(pose), betas)
-
-    def vertices() -> Iterator[np.ndarray]:
-        for rows in padded_rows(count, _MESH_BATCH):
-            some = np.asarray(posed(poses[rows], betas[rows])) + trans[rows][:, None]
-            yield from some[: count - rows[0]]
-
-    each = vertices()
+    for track in tracks:
+        poses[track.rows] = track.motion.poses.reshape(len(track.rows), -1)
+        betas[track.rows] = track.motion.betas
+        trans[track.rows] = track.motion.trans
+    each = body_files.posed(body, poses, betas)
     for _, rows in _rows_of_frames(clip.people, len(clip.times)):
-        yield [(int(clip.people.identity[row]), next(each)) for row in rows]
+        yield [(int(clip.people.identity[row]), next(each) + trans[row]) for row in rows]
