@@ -57,7 +57,7 @@ def test_several_devices_are_as_good_as_one(check: str) -> None:
         env={
             **os.environ,
             "JAX_PLATFORMS": "cpu",
-            "XLA_FLAGS": FLAGS,
+            "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {FLAGS}",
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
         },
         cwd=root,

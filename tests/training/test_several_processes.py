@@ -42,11 +42,12 @@ def start(
     words = [sys.executable, *program, "--workdir", str(work), *more]
     if processes > 1:
         words += ["--coordinator", f"localhost:{port}", "--processes", str(processes)]
+    given = os.environ.get("XLA_FLAGS", "")
     environment = {
         **os.environ,
         "JAX_PLATFORMS": "cpu",
         "PYTHONPATH": str(ROOT),
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "XLA_FLAGS": f"{given} --xla_force_host_platform_device_count={devices}",
     }
     return [
         subprocess.Popen(
