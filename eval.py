@@ -10,6 +10,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "lgd": commands.evaluate_lgd,
     "lgd-dataset": commands.evaluate_lgd_dataset,
     "lgd-ablations": commands.ablate_lgd,
+    "lgd-offsets": commands.calibrate_lgd_offsets,
     "ief": commands.evaluate_ief,
     "ief-ablations": commands.ablate_ief,
     "ief-calibrate": commands.calibrate_ief,

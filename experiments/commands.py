@@ -62,6 +62,13 @@ def evaluate_lgd_dataset(
     evaluate_dataset.run(dataset)
 
 
+def calibrate_lgd_offsets(arguments: Arguments[lgd.Offsets]) -> None:
+    """Calibrate where a detector or an annotator puts keypoints on the body."""
+    from experiments.lgd import offsets
+
+    offsets.run(arguments)
+
+
 def ablate_lgd(arguments: Arguments[lgd.Ablate]) -> None:
     """Train and test what tables 1 and 2 of the LGD paper compare."""
     from experiments.lgd import ablate

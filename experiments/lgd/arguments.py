@@ -222,6 +222,27 @@ Dataset = ThreeDpw | H36m | Ehf | Amass | Cmu
 
 
 @dataclass(frozen=True)
+class Offsets:
+    """Calibrate where a detector or an annotator puts keypoints on the body.
+
+    Attributes:
+      keypoints: files or folders of one detector's or annotator's, as `ief-jax fit` reads them.
+      skeleton: the layout of these, where the files do not say; a key of `skeletons.LAYOUTS`.
+      checkpoint: released (the best we know), paper, or a folder that train.py wrote.
+      body: SMPL body file (.pkl or .npz) instead of the embedded body.
+      count: people to take at most, chosen at random.
+      json: file for the offsets.
+    """
+
+    keypoints: tuple[Path, ...]
+    skeleton: str | None = None
+    checkpoint: str = "released"
+    body: Path | None = None
+    count: int = 512
+    json: Path | None = None
+
+
+@dataclass(frozen=True)
 class Ablate:
     """Train and test the paper's ablations of learned gradient descent.
 

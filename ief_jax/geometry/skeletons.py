@@ -314,13 +314,13 @@ def selection(layout: Sequence[str], points: Sequence[str]) -> np.ndarray:
       float32; the row of a keypoint that the body has no point for is zero.
     """
     # SMPL's own neck is another place than the keypoint of that name: only the alias reaches it.
-    column = {name: i for i, name in enumerate(points) if name not in COMBINED}
+    column = {name: i for i, name in enumerate(points) if name != "neck"}
     for alias, name in _SMPL_ALIASES.items():
         if name in points:
             column[alias] = list(points).index(name)
     matrix = np.zeros((len(layout), len(points)), np.float32)
     for row, name in enumerate(layout):
-        members = COMBINED.get(name, (name,))
+        members = (name,) if name in column else COMBINED.get(name, (name,))
         if all(member in column for member in members):
             for member in members:
                 matrix[row, column[member]] += 1 / len(members)

@@ -75,6 +75,8 @@ BONES = {
     **{name: f"{name.partition('_')[0]}_ankle" for name in FEET},
 }
 """The bone, by the joint that turns it, in whose frame a detector's keypoint lies elsewhere."""
+BONE_ROWS = np.array([smpl.JOINT_NAMES.index(BONES[name]) for name in LAYOUT])
+"""[27] numbers of these joints."""
 
 OFFSETS = {
     **dict.fromkeys(FACE, 0.015),
@@ -137,7 +139,7 @@ def moved_points(
     checks.arrays(("local", local, "[24, 3, 3] rotations of the joints"))
     offsets = jnp.asarray(_DEVIATIONS)[:, None] * jax.random.normal(key, (len(LAYOUT), 3))
     world = smpl.world_rotations(local, model.parents)
-    return amount * rotations.rotate(world[_BONE_ROWS], offsets)
+    return amount * rotations.rotate(world[BONE_ROWS], offsets)
 
 
 def detect(
@@ -227,7 +229,6 @@ def _swap_order(parts: tuple[str, ...]) -> np.ndarray:
 
 
 _DEVIATIONS = np.array([OFFSETS.get(name, TYPICAL_OFFSET) for name in LAYOUT], np.float32)
-_BONE_ROWS = np.array([smpl.JOINT_NAMES.index(BONES[name]) for name in LAYOUT])
 _KNOWN = jnp.asarray(np.stack([_mask(names) for names, _ in SKELETONS]))
 _LOG_SHARES = np.log([share for _, share in SKELETONS]).astype(np.float32)
 _GROUPS = jnp.asarray(np.stack([_mask(names) for names in GROUPS]))
