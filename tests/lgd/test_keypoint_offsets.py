@@ -3,9 +3,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ief_jax.body import joints, smpl
+from ief_jax.body import joints, pose_prior, smpl
 from ief_jax.geometry import rotations, skeletons
-from ief_jax.lgd import detector_errors, keypoint_offsets
+from ief_jax.lgd import checkpoints, detector_errors, keypoint_offsets, synthetic_views
 
 OFFSETS = {
     name: (
@@ -15,6 +15,8 @@ OFFSETS = {
     )
     for name in ("nose", "left_hip", "right_hip", "left_wrist", "right_wrist", "upper_neck")
 }
+
+_OPPOSITE = skeletons.opposite(skeletons.UNION_27)
 
 
 def posed(seed: int) -> tuple[jax.Array, jax.Array]:
@@ -69,6 +71,28 @@ def test_known_offsets_are_found() -> None:
     for name, offset in found.items():
         true = expected[skeletons.UNION_27.index(name)]
         np.testing.assert_allclose(offset, true, atol=0.1 * np.abs(true).max())
+
+
+@pytest.mark.parametrize("offsets", [keypoint_offsets.COCO, keypoint_offsets.LSP])
+def test_shipped_offsets_are_mirror_images(offsets: keypoint_offsets.Offsets) -> None:
+    for name, (left, up, ahead) in offsets.items():
+        other = skeletons.UNION_27[_OPPOSITE[skeletons.UNION_27.index(name)]]
+        assert offsets[other] == (-left, up, ahead)
+
+
+@pytest.mark.slow
+def test_keypoints_elsewhere_are_explained(joint_model: joints.JointModel) -> None:
+    moved = keypoint_offsets.displace(joint_model, keypoint_offsets.COCO)
+    prior = pose_prior.embedded()
+    read = jnp.asarray(skeletons.selection(skeletons.UNION_27, moved.names))
+    seen = jax.vmap(lambda key: synthetic_views.prior_example(key, prior, moved, read).points)
+    points = np.asarray(seen(jax.random.split(jax.random.key(0), 96)))
+    found = keypoint_offsets.calibrate(
+        checkpoints.load("released"), joint_model, points, np.ones((96, 27))
+    )
+    assert np.nanmedian(found.after) < 0.6 * np.nanmedian(found.before)
+    ear, wanted = (offsets["left_ear"] for offsets in (found.offsets, keypoint_offsets.COCO))
+    np.testing.assert_allclose(ear, wanted, atol=0.015)
 
 
 @pytest.mark.parametrize(
