@@ -66,21 +66,10 @@ def body(
     keep_compilations()
     files.output_folder(output)
     album = photographs.catalogue(photograph)
-    lens = bodies.lens(focal, None, album, people)
-    fitted = bodies.fit(trained, model, people, lens)
-    fitted, people, failed = bodies.sound(fitted, people, photograph)
-    body_files.write(
-        output,
-        model,
-        fitted,
-        people,
-        skipped + failed,
-        gender,
-        lens is not None,
-        album,
-        meshes,
-        pictures,
-    )
+    lenses = bodies.lenses(focal, None, album, people)
+    found = bodies.fit(trained, model, people, lenses)
+    fitted = bodies.sound(found, people, lenses, skipped, photograph)
+    body_files.write(output, model, fitted, gender, album, meshes, pictures)
 
 
 def _found(photograph: Path, output: Path, checkpoint: str) -> Detections:

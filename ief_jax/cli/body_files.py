@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from ief_jax.cli.bodies import Gender, batch_size, photograph_of
+from ief_jax.cli.bodies import Fitted, Gender, batch_size, photograph_of
 from ief_jax.cli.shared import counted, say
 from ief_jax.formats import photographs
-from ief_jax.formats.detections import Detections, Skipped
+from ief_jax.formats.detections import Detections
 from ief_jax.formats.meshes import MeshFormat
 from ief_jax.io import files
 from ief_jax.io.files import InputError
@@ -34,11 +34,8 @@ _QUALITY = 92
 def write(
     output: Path,
     body: "BodyModel",
-    fitted: "Bodies",
-    people: Detections,
-    skipped: Sequence[Skipped],
+    fitted: Fitted,
     gender: Gender,
-    lens_known: bool,
     album: photographs.Album,
     kind: MeshFormat | None,
     pictures: bool,
@@ -49,37 +46,28 @@ def write(
     Args:
       output: the folder.
       body: the model that was fitted.
-      fitted: one body a person.
-      people: the people, in `skeletons.UNION_27`.
-      skipped: those not fitted.
+      fitted: the people and their bodies.
       gender: of the body.
-      lens_known: whether the lens was given.
       album: photographs to draw over.
       kind: of meshes; None for none.
       pictures: whether to draw every fit.
     """
-    _write_bodies(output / "bodies.npz", fitted, people, skipped, gender, lens_known)
+    _write_bodies(output / "bodies.npz", fitted, gender)
+    found, people = fitted.bodies, fitted.people
     if kind:
-        _write_meshes(files.output_folder(output / "meshes"), body, fitted, people, kind)
+        _write_meshes(files.output_folder(output / "meshes"), body, found, people, kind)
     if pictures:
-        _write_pictures(files.output_folder(output / "pictures"), body, fitted, people, album)
+        _write_pictures(files.output_folder(output / "pictures"), body, found, people, album)
 
 
-def _write_bodies(
-    path: Path,
-    fitted: "Bodies",
-    people: Detections,
-    skipped: Sequence[Skipped],
-    gender: Gender,
-    lens_known: bool,
-) -> None:
+def _write_bodies(path: Path, fitted: Fitted, gender: Gender) -> None:
     from ief_jax.formats import bodies
 
-    bodies.write(path, fitted, people, skipped, gender, lens_known)
-    bodies_written = counted(len(fitted.error), "body", "bodies")
+    bodies.write(path, fitted.bodies, fitted.people, fitted.skipped, gender, fitted.lens_known)
+    error = np.asarray(fitted.bodies.error)
     say(
-        f"{path}: {bodies_written}, reprojection error {np.median(fitted.error):.1f} px (median), "
-        f"{np.max(fitted.error):.1f} px (largest)"
+        f"{path}: {counted(len(error), 'body', 'bodies')}, reprojection error "
+        f"{np.median(error):.1f} px (median), {np.max(error):.1f} px (largest)"
     )
 
 

@@ -111,6 +111,19 @@ def test_the_camera_says_its_focal_length(
     assert run(path, *options, "--focal", 900) == 0
     assert "EXIF" not in capsys.readouterr().err
     np.testing.assert_allclose(focal(), 900, rtol=1e-5)
+    # Beside one of which nothing is known, each has its own.
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    photograph.save(folder / "a.jpg", quality=95)
+    path.rename(folder / "b.jpg")
+    assert run(folder, *options) == 0
+    assert "631 pixels, from the EXIF of 1 of 2 photographs" in capsys.readouterr().err
+    np.testing.assert_allclose(focal(), [np.nan, np.nan, expected, expected], rtol=1e-5)
+    with np.load(output / "bodies.npz") as file:
+        assert (file["trans"][:2, 2] == 0).all() and (file["trans"][2:, 2] < -2).all()
+        # The same two people, in the same order.
+        np.testing.assert_allclose(file["points"][:2], file["points"][2:], atol=0.1)
+        np.testing.assert_allclose(file["scale"][:2], file["scale"][2:], rtol=0.2)
     # A part of another shape was cut out of the photograph: its diagonal says nothing.
     photograph.save(path, quality=95, exif=exif(50, (960, 960)))
     assert run(path, *options) == 0
