@@ -383,7 +383,6 @@ def draw(
       OutputError: it cannot be written.
     """
     from ief_jax.viz import scene_picture
-    from ief_jax.viz.scene_picture import Person
 
     height = min(TALLEST, clip.video.size[1])
     joints = np.concatenate([np.asarray(t.bodies.joints) + t.motion.trans[:, None] for t in tracks])
@@ -396,10 +395,10 @@ def draw(
         videos.writing(output / "overlay.mp4", size, clip.video.fps) as show,
     ):
         for frame, there in zip(_whole(path), people, strict=False):
-            drawn = [Person(number, vertices) for number, vertices in there]
+            drawn = [scene_picture.seen_through(seen, *one) for one in there]
             text = f"{frame.time:.2f} s, frame {frame.number}"
             show(
-                scene_picture.picture(frame.image, drawn, faces, seen, side, height, text),
+                scene_picture.picture(frame.image, drawn, faces, side, height, text),
                 frame.time,
             )
             bar.update()
