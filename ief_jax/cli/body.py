@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from ief_jax.cli import bodies, body_files, finding, keypoint_files, video
+from ief_jax.cli import bodies, body_files, finding, keypoint_files, scenes, video
 from ief_jax.cli.bodies import Gender
 from ief_jax.cli.finding import Photographed
 from ief_jax.cli.shared import keep_compilations
@@ -33,9 +33,10 @@ def body(
 ) -> None:
     """Find the people in photographs or a video, and fit a 3D body to each.
 
-    Writes keypoints/NAME_keypoints.json as ief-jax keypoints does, and bodies.npz, meshes/ and
-    pictures/ as ief-jax fit does. Of a video: overlay.mp4, people.glb (animated), and of each
-    person who is followed the motion as person_N.npz (AMASS) and person_N.bvh.
+    Writes keypoints/NAME_keypoints.json as ief-jax keypoints does, bodies.npz, meshes/, pictures/
+    and contact sheets as ief-jax fit does, and scenes/NAME.jpg, everybody in a photograph. Of a
+    video: overlay.mp4, people.glb (animated), and of each person who is followed the motion as
+    person_N.npz (AMASS) and person_N.bvh.
 
     Args:
       photograph: an image file, or a folder of them, with its sub-folders; or a video (mp4, mov,
@@ -50,7 +51,7 @@ def body(
         Without it what the camera wrote into the photograph counts, and without that people are
         taken to be some metres away; in a video, the diagonal of the frame.
       meshes: format of the meshes, in metres; of photographs.
-      pictures: draw every fit.
+      pictures: draw every fit, everybody in each photograph, and contact sheets; or the overlay.
       smooth: in a video, how smoothly people move: 1 for walking, dancing, standing; less for more
         abrupt motion; 0 fits each frame by itself.
     """
@@ -70,6 +71,8 @@ def body(
     found = bodies.fit(trained, model, people, lenses)
     fitted = bodies.sound(found, people, lenses, skipped, photograph)
     body_files.write(output, model, fitted, gender, album, meshes, pictures)
+    if pictures:
+        scenes.write(output / "scenes", model, fitted, album)
 
 
 def _found(photograph: Path, output: Path, checkpoint: str) -> Detections:
