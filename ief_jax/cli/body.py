@@ -15,9 +15,6 @@ from ief_jax.formats.detections import Detections, FramePeople
 from ief_jax.formats.meshes import MeshFormat
 from ief_jax.io import files
 
-UNSEEN = 0.2
-"""Keypoints of lower confidence, of which one in nine is right, are left to the body's prior."""
-
 
 def body(
     photograph: Annotated[Path, tyro.conf.Positional],
@@ -89,5 +86,4 @@ def _found(photograph: Path, output: Path, checkpoint: str) -> Detections:
 def _frame(found: Photographed, number: int, root: Path) -> FramePeople:
     image = found.path.name if found.path == root else found.path.relative_to(root).as_posix()
     sure = np.ones(found.points.shape[:-1]) if found.confidence is None else found.confidence
-    sure = np.where(sure < UNSEEN, 0, sure)
-    return FramePeople(found.name, image, number, found.points, sure)
+    return FramePeople(found.name, image, number, found.points, finding.trusted(sure))

@@ -242,7 +242,8 @@ def follow(
     """
     from ief_jax import tracking  # SciPy is slow to import
 
-    kept, unusable = detections.usable(detections.to_union(found))
+    sure = found._replace(confidence=finding.trusted(found.confidence))
+    kept, unusable = detections.usable(detections.to_union(sure))
     followed = tracking.follow(kept, times)
     least = max(2, round(LEAST_SECONDS * video.fps))
     # Of a short video, whoever is in half of it.
