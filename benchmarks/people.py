@@ -92,16 +92,19 @@ def main(
     print(f"{'':34}{'PCK@0.2':>9}{'mean OKS':>10}{'CPU s':>8}")
     for name in names:
         loaded = checkpoints.load(name)
-        told = _timed(partial(_ours, loaded, shown, boxes))
-        _row(f"ours ({name}), told the box", persons, *told)
-        found, seconds = _timed(partial(_found, loaded, images))
+        (points, sure), seconds = _timed(partial(_ours, loaded, shown, boxes), len(persons))
+        _row(f"ours ({name}), told the box", persons, points, seconds)
+        print(f"    mean confidence: {_mean_confidence(persons, sure)}")
+        found, seconds = _timed(partial(_found, loaded, images), None)
         points, hits, wrong = _matched(found, everybody)
         _row(f"ours ({name}), finds the people", persons, points, seconds)
         print(f"    found: {hits} of {len(persons)}; {len(found)} in all, {wrong} not annotated")
     _thunder(thunder, persons, shown, boxes)
     _mediapipe(mediapipe_python, persons, shown, boxes)
     detector = person_detector.load()
-    _, seconds = _timed(lambda: [person_detector.find_people(detector, one) for one in images])
+    _, seconds = _timed(
+        lambda: [person_detector.find_people(detector, one) for one in images], len(images)
+    )
     print(f"finding alone: {seconds:.3f} CPU s a photograph")
 
 
@@ -130,7 +133,10 @@ def _told(one: Annotated) -> Box:
     return Box(float(left + right) / 2, float(top + bottom) / 2, side)
 
 
-def _ours(checkpoint: Checkpoint, images: list[Image.Image], boxes: list[Box]) -> np.ndarray:
+def _ours(
+    checkpoint: Checkpoint, images: list[Image.Image], boxes: list[Box]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Keypoints [N, 17, 2] and their confidence [N, 17], NaN where there is none."""
     configuration = checkpoint.configuration
     augmentations = estimation.default_augmentations(configuration)
     found, _ = estimation.estimate_paths(
@@ -142,7 +148,24 @@ def _ours(checkpoint: Checkpoint, images: list[Image.Image], boxes: list[Box]) -
         None,
         len(augmentations),
     )
-    return np.stack([_coco(configuration, confidence.combine(one, 1.0, ())) for one in found])
+    calibration = confidence.calibration_for(configuration, augmentations)
+    people = [
+        confidence.combine(one, box.side, calibration)
+        for one, box in zip(found, boxes, strict=True)
+    ]
+    rows = metrics.rows(COCO_17, configuration.joints)
+    sure = [np.full(17, np.nan) if p.confidence is None else p.confidence[rows] for p in people]
+    return np.stack([_coco(configuration, one) for one in people]), np.stack(sure)
+
+
+def _mean_confidence(persons: list[Annotated], sure: np.ndarray) -> str:
+    """Of the annotators' three kinds of keypoints."""
+    kind = np.stack([one.keypoints[:, 2] for one in persons])
+    kinds = {2: "seen", 1: "hidden, annotated", 0: "not annotated: hidden or cut off"}
+    return "; ".join(
+        f"{name} {sure[kind == number].mean():.2f} ({(kind == number).sum()})"
+        for number, name in kinds.items()
+    )
 
 
 def _found(checkpoint: Checkpoint, images: list[Image.Image]) -> list[tuple[int, np.ndarray]]:
@@ -221,7 +244,7 @@ def _thunder(
             found.append(crops.to_image(size * shares - 0.5, seen, size))
         return np.stack(found)
 
-    _row(name, persons, *_timed(run))
+    _row(name, persons, *_timed(run, len(persons)))
 
 
 def _mediapipe(
@@ -248,15 +271,16 @@ def _mediapipe(
     _row(name, persons, np.stack(points), seconds)
 
 
-def _timed(run: Callable[[], Any]) -> tuple[Any, float]:
-    """What it gives, and the CPU seconds a person of the fastest run after the first."""
+def _timed(run: Callable[[], Any], people: int | None) -> tuple[Any, float]:
+    """What it gives, and the CPU seconds a person of the fastest run after the first; of as many
+    people as it gives, or of so many."""
     result = run()
     seconds = []
     for _ in range(REPEATS):
         began = time.process_time()
         result = run()
         seconds.append(time.process_time() - began)
-    return result, min(seconds) / len(result)
+    return result, min(seconds) / (len(result) if people is None else people)
 
 
 def _row(name: str, persons: list[Annotated], points: np.ndarray, seconds: float) -> None:

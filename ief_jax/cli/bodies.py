@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -34,6 +34,46 @@ _SPECK = 0.1
 """Of the keypoints' box: bodies smaller than this explain nothing of it."""
 _LARGE_ERROR = 0.06
 """Of the keypoints' box: reprojection errors above it are seldom those of a right reading."""
+
+
+class Lenses(NamedTuple):
+    """Of the photographs of N people.
+
+    Attributes:
+      known: [N] whether it is known.
+      inverse_focal: [N] 1 / pixels, where it is.
+      centre: [N, 2] pixels, likewise.
+    """
+
+    known: np.ndarray
+    inverse_focal: np.ndarray
+    centre: np.ndarray
+
+    def of(self, rows: np.ndarray) -> "Intrinsics | None":
+        """Those of some people; None unless all are known."""
+        from ief_jax.geometry.camera import Intrinsics
+
+        if not self.known[rows].all():
+            return None
+        return Intrinsics(
+            self.inverse_focal[rows].astype(np.float32), self.centre[rows].astype(np.float32)
+        )
+
+
+class Fitted(NamedTuple):
+    """N people and their bodies, and those left out.
+
+    Attributes:
+      bodies: one a person.
+      people: the people, in UNION_27.
+      lens_known: [N] whether the lens of each one's photograph is known.
+      skipped: those without a body.
+    """
+
+    bodies: "Bodies"
+    people: Detections
+    lens_known: np.ndarray
+    skipped: list[Skipped]
 
 
 def load_body(path: Path | None, gender: Gender) -> "BodyModel":
@@ -68,17 +108,16 @@ def check_smoothness(strength: float) -> None:
         raise InputError(f"--smooth {strength:g}: expected 0 or more")
 
 
-def lens(
+def lenses(
     focal: float | None,
     size: tuple[float, float] | None,
     album: photographs.Album,
     people: Detections,
-) -> "Intrinsics | None":
-    """The lens of each person's photograph, pixels; None where it is not known.
+) -> Lenses:
+    """The lens of each person's photograph.
 
     Args:
-      focal: of all, pixels; without it, what the cameras wrote into the photographs counts, if
-        they all have.
+      focal: of all, pixels; without it, what the camera wrote into each photograph counts.
       size: of every image, pixels; without it, that of the photographs.
       album: the photographs.
       people: in them.
@@ -86,35 +125,37 @@ def lens(
     Raises:
       InputError: the focal length is no length, or the size of an image is not known.
     """
-    import jax.numpy as jnp
-
-    from ief_jax.geometry.camera import Intrinsics
-
     check_focal(focal)
-    frames = np.unique(people.frame).tolist()
-    paths = {frame: photograph_of(album, people, frame) for frame in frames}
+    frames, rows = np.unique(people.frame, return_inverse=True)
+    paths = [photograph_of(album, people, frame) for frame in frames.tolist()]
     if focal is None:
-        written = [
-            None if path is None else photographs.focal_length(path) for path in paths.values()
-        ]
-        focals = [one for one in written if one is not None]
-        if len(focals) < len(frames):
-            if focals:
-                say(
-                    f"{len(focals)} of {len(frames)} photographs tell their focal length (EXIF): "
-                    "as long as others do not, people are taken to be some metres away in all"
-                )
-            return None
-        shown = f"{min(focals):.0f}" + (
-            f" to {max(focals):.0f}" if max(focals) - min(focals) >= 1 else ""
-        )
+        written = [None if path is None else photographs.focal_length(path) for path in paths]
+        focals = np.array([np.nan if one is None else one for one in written])
+        _say_written(focals)
+    else:
+        focals = np.full(len(frames), focal, np.float64)
+    known = np.isfinite(focals)
+    middles = np.zeros((len(frames), 2))
+    for index in np.flatnonzero(known):
+        middles[index] = _size(size, paths[index], people.frame_names[frames[index]])
+        middles[index] /= 2
+    return Lenses(known[rows], (1 / np.where(known, focals, 1))[rows], middles[rows])
+
+
+def _say_written(focals: np.ndarray) -> None:
+    """Says what the cameras wrote: pixels, or NaN."""
+    known = focals[np.isfinite(focals)]
+    if not len(known):
+        return
+    low, high = known.min(), known.max()
+    shown = f"{low:.0f}" + (f" to {high:.0f}" if high - low >= 1 else "")
+    if len(known) == len(focals):
         say(f"focal length {shown} pixels, from the photographs' EXIF; --focal says another")
     else:
-        focals = [focal] * len(frames)
-    each = dict(zip(frames, focals, strict=True))
-    sizes = {frame: _size(size, paths[frame], people.frame_names[frame]) for frame in frames}
-    middles = jnp.array([sizes[frame] for frame in people.frame.tolist()]) / 2
-    return Intrinsics(jnp.array([1 / each[frame] for frame in people.frame.tolist()]), middles)
+        say(
+            f"focal length {shown} pixels, from the EXIF of {len(known)} of {len(focals)} "
+            "photographs; in the others people are taken to be some metres away"
+        )
 
 
 def photograph_of(album: photographs.Album, people: Detections, frame: int) -> Path | None:
@@ -138,9 +179,26 @@ def fit(
     checkpoint: "Checkpoint",
     body: "BodyModel",
     people: Detections,
-    lens: "Intrinsics | None",
+    lenses: Lenses,
 ) -> "Bodies":
-    """Fits a body to each of the people, in batches."""
+    """Fits a body to each person, in batches: to those whose lens is known, and to the others."""
+    import jax
+
+    groups = [np.flatnonzero(lenses.known), np.flatnonzero(~lenses.known)]
+    parts = [
+        _fit_alike(checkpoint, body, detections.take(people, rows), lenses.of(rows))
+        for rows in groups
+        if len(rows)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    back = np.argsort(np.concatenate(groups))
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[back], *parts)
+
+
+def _fit_alike(
+    checkpoint: "Checkpoint", body: "BodyModel", people: Detections, lens: "Intrinsics | None"
+) -> "Bodies":
     from ief_jax.batches import map_in_chunks
     from ief_jax.body import joints
     from ief_jax.lgd import fitting
@@ -172,7 +230,7 @@ def fit_motions(
     checkpoint: "Checkpoint",
     body: "BodyModel",
     people: Detections,
-    lens: "Intrinsics | None",
+    lenses: Lenses,
     strength: float,
 ) -> "Bodies":
     """Fits one moving body to each person who is followed over frames, and the others one by one.
@@ -181,7 +239,7 @@ def fit_motions(
       checkpoint: one with second-order steps.
       body: the body model.
       people: with ids, or one in each frame; frames come `fps` a second, or else 30.
-      lens: of each of the people.
+      lenses: of the people's photographs.
       strength: of the smoothness, as `lgd.motion.fit` takes it.
 
     Raises:
@@ -210,20 +268,19 @@ def fit_motions(
     others = np.setdiff1d(np.arange(len(people.points)), np.concatenate(tracks))
     parts: list[Bodies] = []
     for rows in tqdm(tracks, desc="fitting", unit="track", disable=len(tracks) == 1):
-        own = None if lens is None else jax.tree.map(lambda leaf, r=rows: leaf[r], lens)
         moving = motion.fit(
             checkpoint,
             model,
             people.points[rows],
             people.confidence[rows],
             times[rows] - times[rows[0]],
-            own,
+            lenses.of(rows),
             strength,
         )
         parts.append(jax.device_get(moving))
     if len(others):
-        own = None if lens is None else jax.tree.map(lambda leaf: leaf[others], lens)
-        parts.append(fit(checkpoint, body, detections.take(people, others), own))
+        apart = Lenses(*(part[others] for part in lenses))
+        parts.append(fit(checkpoint, body, detections.take(people, others), apart))
     back = np.argsort(np.concatenate([*tracks, others]))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[back], *parts)
 
@@ -250,31 +307,43 @@ def batch_size(count: int, most: int) -> int:
 
 
 def sound(
-    fitted: "Bodies", people: Detections, path: Path
-) -> tuple["Bodies", Detections, list[Skipped]]:
+    bodies: "Bodies", people: Detections, lenses: Lenses, skipped: Sequence[Skipped], path: Path
+) -> Fitted:
     """The bodies that can be used, and their people; the others are listed.
 
     A body is finite, and not a speck: keypoints that no body has, none of them sure, may be best
     explained by one so small that none of it moves.
+
+    Args:
+      bodies: one a person.
+      people: the people.
+      lenses: of their photographs.
+      skipped: those who could not be fitted.
+      path: of the keypoints or photographs, for messages.
+
+    Raises:
+      InputError: nobody is left.
     """
     import jax
 
-    leaves = jax.tree.leaves(fitted)
+    leaves = jax.tree.leaves(bodies)
     finite = np.all([np.isfinite(a).reshape(len(a), -1).all(1) for a in leaves], 0)
     there = detections.box_size(people.points, people.confidence)
-    speck = detections.box_size(np.asarray(fitted.keypoints), people.confidence) < _SPECK * there
+    speck = detections.box_size(np.asarray(bodies.keypoints), people.confidence) < _SPECK * there
     reasons = np.where(speck, "no body has such keypoints", "")
     reasons = np.where(finite, reasons, "the fit is not finite")
     kept, failed = detections.part(people, reasons)
     keypoint_files.list_skipped(failed, people, path)
-    sound = reasons == ""
-    return jax.tree.map(lambda array: array[sound], fitted), kept, failed
+    rows = reasons == ""
+    left = jax.tree.map(lambda array: array[rows], bodies)
+    return Fitted(left, kept, lenses.known[rows], [*skipped, *failed])
 
 
-def warn(fitted: "Bodies", people: Detections, read: Sequence[Detections]) -> None:
+def warn(fitted: Fitted, read: Sequence[Detections]) -> None:
     """Says of whom the body is far from the keypoints, and why that is likely to be."""
+    people, error = fitted.people, np.asarray(fitted.bodies.error)
     box = detections.box_size(people.points, people.confidence)
-    large = np.flatnonzero(np.asarray(fitted.error) > _LARGE_ERROR * box)
+    large = np.flatnonzero(error > _LARGE_ERROR * box)
     if not len(large):
         return
     starts = np.cumsum([0, *(len(one.frame_names) for one in read)])
@@ -290,6 +359,6 @@ def warn(fitted: "Bodies", people: Detections, read: Sequence[Detections]) -> No
     )
     more = f" and {len(large) - 3} more" if len(large) > 3 else ""
     say(
-        f"warning: {who}{more}: the body is {100 * np.max(fitted.error[large] / box[large]):.0f} % "
+        f"warning: {who}{more}: the body is {100 * np.max(error[large] / box[large]):.0f} % "
         f"of the keypoints' box away from them: {'; '.join(dict.fromkeys(causes))}"
     )

@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from ief_jax.cli import bodies, body_files, finding, keypoint_files, video
+from ief_jax.cli import bodies, body_files, finding, keypoint_files, scenes, video
 from ief_jax.cli.bodies import Gender
 from ief_jax.cli.finding import Photographed
 from ief_jax.cli.shared import keep_compilations
@@ -14,9 +14,6 @@ from ief_jax.formats import detections, photographs
 from ief_jax.formats.detections import Detections, FramePeople
 from ief_jax.formats.meshes import MeshFormat
 from ief_jax.io import files
-
-UNSEEN = 0.2
-"""Keypoints of lower confidence, of which one in nine is right, are left to the body's prior."""
 
 
 def body(
@@ -33,9 +30,10 @@ def body(
 ) -> None:
     """Find the people in photographs or a video, and fit a 3D body to each.
 
-    Writes keypoints/NAME_keypoints.json as ief-jax keypoints does, and bodies.npz, meshes/ and
-    pictures/ as ief-jax fit does. Of a video: overlay.mp4, people.glb (animated), and of each
-    person who is followed the motion as person_N.npz (AMASS) and person_N.bvh.
+    Writes keypoints/NAME_keypoints.json as ief-jax keypoints does, bodies.npz, meshes/, pictures/
+    and contact sheets as ief-jax fit does, and scenes/NAME.jpg, everybody in a photograph. Of a
+    video: overlay.mp4, people.glb (animated), and of each person who is followed the motion as
+    person_N.npz (AMASS) and person_N.bvh.
 
     Args:
       photograph: an image file, or a folder of them, with its sub-folders; or a video (mp4, mov,
@@ -50,7 +48,7 @@ def body(
         Without it what the camera wrote into the photograph counts, and without that people are
         taken to be some metres away; in a video, the diagonal of the frame.
       meshes: format of the meshes, in metres; of photographs.
-      pictures: draw every fit.
+      pictures: draw every fit, everybody in each photograph, and contact sheets; or the overlay.
       smooth: in a video, how smoothly people move: 1 for walking, dancing, standing; less for more
         abrupt motion; 0 fits each frame by itself.
     """
@@ -66,21 +64,12 @@ def body(
     keep_compilations()
     files.output_folder(output)
     album = photographs.catalogue(photograph)
-    lens = bodies.lens(focal, None, album, people)
-    fitted = bodies.fit(trained, model, people, lens)
-    fitted, people, failed = bodies.sound(fitted, people, photograph)
-    body_files.write(
-        output,
-        model,
-        fitted,
-        people,
-        skipped + failed,
-        gender,
-        lens is not None,
-        album,
-        meshes,
-        pictures,
-    )
+    lenses = bodies.lenses(focal, None, album, people)
+    found = bodies.fit(trained, model, people, lenses)
+    fitted = bodies.sound(found, people, lenses, skipped, photograph)
+    body_files.write(output, model, fitted, gender, album, meshes, pictures)
+    if pictures:
+        scenes.write(output / "scenes", model, fitted, album)
 
 
 def _found(photograph: Path, output: Path, checkpoint: str) -> Detections:
@@ -97,5 +86,4 @@ def _found(photograph: Path, output: Path, checkpoint: str) -> Detections:
 def _frame(found: Photographed, number: int, root: Path) -> FramePeople:
     image = found.path.name if found.path == root else found.path.relative_to(root).as_posix()
     sure = np.ones(found.points.shape[:-1]) if found.confidence is None else found.confidence
-    sure = np.where(sure < UNSEEN, 0, sure)
-    return FramePeople(found.name, image, number, found.points, sure)
+    return FramePeople(found.name, image, number, found.points, finding.trusted(sure))

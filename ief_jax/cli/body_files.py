@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from ief_jax.cli.bodies import Gender, batch_size, photograph_of
+from ief_jax.cli.bodies import Fitted, Gender, batch_size, photograph_of
 from ief_jax.cli.shared import counted, say
 from ief_jax.formats import photographs
-from ief_jax.formats.detections import Detections, Skipped
+from ief_jax.formats.detections import Detections
 from ief_jax.formats.meshes import MeshFormat
 from ief_jax.io import files
 from ief_jax.io.files import InputError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ief_jax.body.smpl import BodyModel
     from ief_jax.lgd.fitting import Bodies
+    from ief_jax.viz import fit_picture
 
 T = TypeVar("T")
 
@@ -34,11 +35,8 @@ _QUALITY = 92
 def write(
     output: Path,
     body: "BodyModel",
-    fitted: "Bodies",
-    people: Detections,
-    skipped: Sequence[Skipped],
+    fitted: Fitted,
     gender: Gender,
-    lens_known: bool,
     album: photographs.Album,
     kind: MeshFormat | None,
     pictures: bool,
@@ -49,37 +47,28 @@ def write(
     Args:
       output: the folder.
       body: the model that was fitted.
-      fitted: one body a person.
-      people: the people, in `skeletons.UNION_27`.
-      skipped: those not fitted.
+      fitted: the people and their bodies.
       gender: of the body.
-      lens_known: whether the lens was given.
       album: photographs to draw over.
       kind: of meshes; None for none.
       pictures: whether to draw every fit.
     """
-    _write_bodies(output / "bodies.npz", fitted, people, skipped, gender, lens_known)
+    _write_bodies(output / "bodies.npz", fitted, gender)
+    found, people = fitted.bodies, fitted.people
     if kind:
-        _write_meshes(files.output_folder(output / "meshes"), body, fitted, people, kind)
+        _write_meshes(files.output_folder(output / "meshes"), body, found, people, kind)
     if pictures:
-        _write_pictures(files.output_folder(output / "pictures"), body, fitted, people, album)
+        _write_pictures(files.output_folder(output / "pictures"), body, found, people, album)
 
 
-def _write_bodies(
-    path: Path,
-    fitted: "Bodies",
-    people: Detections,
-    skipped: Sequence[Skipped],
-    gender: Gender,
-    lens_known: bool,
-) -> None:
+def _write_bodies(path: Path, fitted: Fitted, gender: Gender) -> None:
     from ief_jax.formats import bodies
 
-    bodies.write(path, fitted, people, skipped, gender, lens_known)
-    bodies_written = counted(len(fitted.error), "body", "bodies")
+    bodies.write(path, fitted.bodies, fitted.people, fitted.skipped, gender, fitted.lens_known)
+    error = np.asarray(fitted.bodies.error)
     say(
-        f"{path}: {bodies_written}, reprojection error {np.median(fitted.error):.1f} px (median), "
-        f"{np.max(fitted.error):.1f} px (largest)"
+        f"{path}: {counted(len(error), 'body', 'bodies')}, reprojection error "
+        f"{np.median(error):.1f} px (median), {np.max(error):.1f} px (largest)"
     )
 
 
@@ -103,31 +92,53 @@ def _write_pictures(
     people: Detections,
     album: photographs.Album,
 ) -> None:
-    from ief_jax.geometry.camera import Intrinsics, WeakPerspective
-    from ief_jax.viz import fit_picture
+    from ief_jax.viz import contact_sheet, fit_picture
+    from ief_jax.viz.contact_sheet import Entry
 
     faces = np.asarray(body.faces)
     behind = functools.lru_cache(1)(lambda frame: photograph(album, people, frame))
     names = _file_names(people)
-    for row, (name, vertices) in enumerate(
-        _each("pictures", names, posed(body, fitted.poses, fitted.betas))
-    ):
-        frame, person = int(people.frame[row]), int(people.person[row])
-        one = fit_picture.Fit(
-            points=people.points[row],
-            confidence=people.confidence[row],
-            reprojected=np.asarray(fitted.keypoints[row]),
-            vertices=vertices,
-            view=WeakPerspective(fitted.scale[row], fitted.translation[row]),
-            intrinsics=Intrinsics(fitted.inverse_focal[row], fitted.principal[row]),
-            error=np.asarray(fitted.error[row]),
-            person=person,
-            title=f"{people.frame_names[frame]}, person {person}",
-        )
-        image = fit_picture.picture(one, faces, behind(frame))
-        with files.replacing(folder / f"{name}.jpg") as file:
-            image.save(file, "jpeg", quality=_QUALITY)
+    several = len(people.frame_names) > 1
+
+    def drawn() -> Iterator[Entry]:
+        """Writes each picture, and gives it again for the contact sheet."""
+        each = _each("pictures", names, posed(body, fitted.poses, fitted.betas))
+        for row, (name, vertices) in enumerate(each):
+            one, image = _drawable(fitted, people, row, vertices), behind(int(people.frame[row]))
+            save_picture(folder / f"{name}.jpg", fit_picture.picture(one, faces, image))
+            if several:
+                small = fit_picture.front_and_side(one, faces, image, contact_sheet.TALL)
+                yield Entry(small, one.title)
+
+    for number, page in enumerate(contact_sheet.pages(drawn()), 1):
+        save_picture(folder.parent / f"contact_sheet_{number}.jpg", page)
     say(f"{folder}: {counted(len(people.points), 'picture', 'pictures')}")
+
+
+def _drawable(
+    fitted: "Bodies", people: Detections, row: int, vertices: np.ndarray
+) -> "fit_picture.Fit":
+    from ief_jax.geometry.camera import Intrinsics, WeakPerspective
+    from ief_jax.viz import fit_picture
+
+    person = int(people.person[row])
+    return fit_picture.Fit(
+        points=people.points[row],
+        confidence=people.confidence[row],
+        reprojected=np.asarray(fitted.keypoints[row]),
+        vertices=vertices,
+        view=WeakPerspective(fitted.scale[row], fitted.translation[row]),
+        intrinsics=Intrinsics(fitted.inverse_focal[row], fitted.principal[row]),
+        error=np.asarray(fitted.error[row]),
+        person=person,
+        title=f"{people.frame_names[people.frame[row]]}, person {person}",
+    )
+
+
+def save_picture(path: Path, picture: "Image") -> None:
+    """Writes a JPEG."""
+    with files.replacing(path) as file:
+        picture.save(file, "jpeg", quality=_QUALITY)
 
 
 def photograph(album: photographs.Album, people: Detections, frame: int) -> "Image | None":

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SMALLEST = 16
 """Sides of a photograph below this hold nobody, pixels."""
+UNSEEN = 0.2
+"""Keypoints of lower confidence, of which one in nine is right, are left to the body's prior."""
 NOBODY = "nobody found (ief-jax keypoints --point X Y says where somebody is)"
 
 
@@ -175,6 +177,11 @@ def _names(paths: Sequence[Path], root: Path) -> list[str]:
         else "_".join(path.relative_to(root).parts if path != root else path.parts[-1:])
         for path in paths
     ]
+
+
+def trusted(confidence: np.ndarray) -> np.ndarray:
+    """Confidences, 0 for keypoints that are left to the body's prior."""
+    return np.where(confidence < UNSEEN, 0, confidence)
 
 
 def marked_points(path: Path, image: "Image", points: Sequence[tuple[float, float]]) -> np.ndarray:

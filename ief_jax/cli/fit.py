@@ -49,8 +49,8 @@ def fit(
         the person's largest, but none of a detector that leaves out what it does not find.
       image_size: width and height in pixels, for files that give shares of the image.
       focal: focal length of the camera, pixels, its optical axis through the middle of the image;
-        needs --images or --image-size. Without it what the cameras wrote into the photographs
-        counts, and without that people are taken to be some metres away.
+        needs --images or --image-size. Without it what the camera wrote into a photograph counts,
+        and without that people are taken to be some metres away.
       names: JSON with the file's names of keypoints and ours, such as {"snout": "nose"}.
       strict: stop at what cannot be read instead of passing over it.
       images: folder with the photographs, to draw over; or one photograph of all.
@@ -69,22 +69,11 @@ def fit(
     model = bodies.load_body(body, gender)
     trained = bodies.load_checkpoint(checkpoint, model)
     files.output_folder(output)
-    lens = bodies.lens(focal, image_size, album, people)
+    lenses = bodies.lenses(focal, image_size, album, people)
     if smooth is None:
-        fitted = bodies.fit(trained, model, people, lens)
+        found = bodies.fit(trained, model, people, lenses)
     else:
-        fitted = bodies.fit_motions(trained, model, people, lens, smooth)
-    fitted, people, failed = bodies.sound(fitted, people, keypoints[0])
-    bodies.warn(fitted, people, read)
-    body_files.write(
-        output,
-        model,
-        fitted,
-        people,
-        skipped + failed,
-        gender,
-        lens is not None,
-        album,
-        meshes,
-        pictures,
-    )
+        found = bodies.fit_motions(trained, model, people, lenses, smooth)
+    fitted = bodies.sound(found, people, lenses, skipped, keypoints[0])
+    bodies.warn(fitted, read)
+    body_files.write(output, model, fitted, gender, album, meshes, pictures)

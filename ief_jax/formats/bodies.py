@@ -21,17 +21,17 @@ def write(
     people: Detections,
     skipped: Sequence[Skipped] = (),
     gender: str = "neutral",
-    lens_known: bool = False,
+    lens_known: bool | np.ndarray = False,
 ) -> None:
     """Writes N bodies and the detections that they were fitted to.
 
     The file's arrays, by key:
       poses [N, 72]: axis-angle, radians, root first; betas [N, B]; gender: of the body model.
-      trans [N, 3]: metres. Where the lens was given, where the body's origin, near the pelvis, is
+      trans [N, 3]: metres. Where the lens is known, where the body's origin, near the pelvis, is
         from the camera, which looks along -z: the image shows the vertices v of the posed body at
         `principal + focal * (v + trans)[:2] * (1, -1) / -(v + trans)[2]`. Else it is in the plane
         of the image: `scale * (v + trans)[:2] * (1, -1)`, and 0 along the line of sight.
-      focal [N], principal [N, 2]: of the lens, pixels; NaN where it was not given.
+      focal [N], principal [N, 2]: of the lens, pixels; NaN where it is not known.
       scale [N]: pixels per metre at the body's origin.
       joints [N, 24, 3]: metres, posed, without trans; joint_names.
       joint_deviation [N, 24, 2]: metres, standard deviation of each joint from the pelvis, along
@@ -54,7 +54,7 @@ def write(
       people: the same people, in `skeletons.UNION_27`.
       skipped: those left out.
       gender: of the body model.
-      lens_known: whether the lens was given, or else assumed.
+      lens_known: whether the lens is known, or else assumed; of all, or [N] of each.
 
     Raises:
       OutputError: the file cannot be written.
@@ -62,6 +62,8 @@ def write(
     with np.errstate(divide="ignore"):
         focal = 1 / np.asarray(bodies.inverse_focal)
     principal = np.asarray(bodies.principal)
+    known = np.broadcast_to(lens_known, focal.shape)
+    places = np.where(known[:, None], before_the_camera(bodies), _in_the_plane(bodies))
     numbers = np.array(people.numbers, np.int64)
     with replacing(path) as file:
         np.savez_compressed(
@@ -69,10 +71,10 @@ def write(
             poses=np.asarray(bodies.poses),
             betas=np.asarray(bodies.betas),
             gender=np.array(gender),
-            trans=before_the_camera(bodies) if lens_known else _in_the_plane(bodies),
+            trans=places,
             scale=np.asarray(bodies.scale),
-            focal=focal if lens_known else np.full_like(focal, np.nan),
-            principal=principal if lens_known else np.full_like(principal, np.nan),
+            focal=np.where(known, focal, np.nan),
+            principal=np.where(known[:, None], principal, np.nan),
             joints=np.asarray(bodies.joints),
             joint_names=np.array(smpl.JOINT_NAMES),
             joint_deviation=_deviation(bodies),

@@ -23,8 +23,8 @@ from ief_jax.ief.person_detector import Detector, Found
 
 ALIKE = 0.5
 """Similarity from which keypoints are of one person, who was found twice."""
-LEAST = 0.1
-"""Mean confidence of keypoints below which nobody is there."""
+SUREST, LEAST = 5, 0.45
+"""Where so many of the surest keypoints have a lower mean confidence, nobody is there."""
 
 
 class People(NamedTuple):
@@ -99,7 +99,10 @@ def different_people(
       score: [N] of the detector.
       joints: names of the keypoints.
     """
-    there = [one.confidence is None or one.confidence.mean() >= LEAST for one in estimates]
+    there = [
+        one.confidence is None or np.sort(one.confidence)[-SUREST:].mean() >= LEAST
+        for one in estimates
+    ]
     points = np.stack([one.path[-1] for one in estimates])
     rows = keypoint_similarity.distinct(
         np.concatenate([points.min(1), points.max(1)], -1),

@@ -1,10 +1,11 @@
 """Finding the people of a photograph: a box and keypoints of each, with MoveNet MultiPose.
 
-The network, as it is, looks at the photograph twice: at a size at which small people can be seen,
-and at half of it, at which people who fill the photograph can. Of what is found more than once the
-surest counts.
+The network looks at the photograph at the size that it was trained on, where it finds people who
+fill it. If what it sees there is small, be it ever so unsure, or if it sees nobody, it looks again
+at a larger size, which takes six times as long. Of who is found twice the surer counts.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -31,9 +32,11 @@ ALIKE = 0.4
 """Similarity of keypoints from which two that are found are one person,"""
 OVERLAP = 0.6
 """or intersection over union of their boxes."""
-ASPECT = 0.75
-"""Shorter to longer side of what the network sees. One shape either way is compiled; what a
-photograph does not fill is black."""
+STRIDE = 32
+"""Of the coarsest map of the network, pixels: both sides of what it sees are multiples."""
+ASPECT = 0.7
+"""Least ratio of the shorter to the longer side of what the network sees. One shape either way is
+compiled; what a photograph does not fill is black."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +44,20 @@ class DetectorConfig(JsonConfig):
     """How a detector is run.
 
     Attributes:
-      sides: the longer side of the image at each look, pixels; multiples of 128.
+      sides: the longer side of the image at each look, pixels; multiples of 128. Each look but the
+        first is only for those who call for it.
       threshold: of the scores of people who count.
+      hint: of the scores of people who call for a further look, if they are small,
+      small: their box being shorter than this share of the photograph.
     """
 
     sides: tuple[int, ...]
     threshold: float
+    hint: float
+    small: float
 
     def check(self) -> None:
-        """Sees that sides and threshold are sensible; see `JsonConfig.check`."""
+        """Sees that sides and shares are sensible; see `JsonConfig.check`."""
         if not self.sides:
             raise ValueError("configuration field 'sides' is empty, expected one at least")
         for side in self.sides:
@@ -58,10 +66,11 @@ class DetectorConfig(JsonConfig):
                 raise ValueError(
                     f"configuration field 'sides' is {self.sides}, expected multiples of 128"
                 )
-        require_between("threshold", self.threshold, 0, 1)
+        for field in ("threshold", "hint", "small"):
+            require_between(field, getattr(self, field), 0, 1)
 
 
-RELEASED = DetectorConfig((512, 256), 0.1)
+RELEASED = DetectorConfig((256, 640), 0.08, 0.02, 0.25)
 
 
 class Detector(NamedTuple):
@@ -131,8 +140,13 @@ def find_people(detector: Detector, photograph: Image.Image) -> Found:
       Nobody's rows, [0, ...], where nobody is found.
     """
     configuration = detector.configuration
-    looks = [_look(detector.weights, photograph, side) for side in configuration.sides]
-    found = Found(*(np.concatenate(parts) for parts in zip(*looks, strict=True)))
+    first, *further = configuration.sides
+    found = _look(detector.weights, photograph, first)
+    for side in further:
+        if not _calls_for_more(found, photograph.size, configuration):
+            break
+        closer = _look(detector.weights, photograph, side)
+        found = Found(*(np.concatenate(parts) for parts in zip(found, closer, strict=True)))
     found = _rows(found, np.flatnonzero(found.score >= configuration.threshold))
     return _rows(
         found,
@@ -148,9 +162,18 @@ def find_people(detector: Detector, photograph: Image.Image) -> Found:
     )
 
 
+def _calls_for_more(found: Found, size: tuple[int, int], configuration: DetectorConfig) -> bool:
+    """Whether nobody is found, or somebody small may be there."""
+    edges = np.clip(found.boxes, 0, np.tile(size, 2))
+    longer = (edges[:, 2:] - edges[:, :2]).max(-1)
+    small = longer < configuration.small * max(size)
+    nobody = not (found.score >= configuration.threshold).any()
+    return nobody or bool((small & (found.score >= configuration.hint)).any())
+
+
 def _look(weights: Weights, photograph: Image.Image, side: int) -> Found:
     """What the network finds in the photograph at one size."""
-    short = round(ASPECT * side)
+    short = STRIDE * math.ceil(ASPECT * side / STRIDE)
     canvas = (side, short) if photograph.width >= photograph.height else (short, side)
     scale = min(most / length for most, length in zip(canvas, photograph.size, strict=True))
     size = [max(1, round(scale * length)) for length in photograph.size]

@@ -87,20 +87,52 @@ def picture(
       photograph: what the keypoints were found in; None for a plain canvas.
       height: of the panels, pixels.
     """
-    projected = np.asarray(camera.project(fit.view, jnp.asarray(fit.vertices), fit.intrinsics))
+    projected = _projected(fit)
     crop = _crop(fit, projected, height)
     backdrop = _backdrop(photograph, crop)
+    opacity = 1.0 if photograph is None else _OVER_PHOTOGRAPH
+    bodies = _bodies(fit, projected, faces, crop, backdrop, opacity)
+    return _framed([_keypoints(backdrop, crop, fit), *bodies], fit)
+
+
+def front_and_side(
+    fit: Fit, faces: np.ndarray, photograph: Image.Image | None, height: int
+) -> Image.Image:
+    """The body in place and from its side, beside one another: `picture` for contact sheets."""
+    projected = _projected(fit)
+    crop = _crop(fit, projected, height)
+    backdrop = _backdrop(photograph, crop)
+    opacity = 1.0 if photograph is None else _OVER_PHOTOGRAPH
+    front, side = _bodies(fit, projected, faces, crop, backdrop, opacity)
+    image = Image.new("RGB", (front.width + side.width, height))
+    image.paste(front)
+    image.paste(side, (front.width, 0))
+    return image
+
+
+def _projected(fit: Fit) -> np.ndarray:
+    """[V, 2] where the vertices are seen, pixels."""
+    return np.asarray(camera.project(fit.view, jnp.asarray(fit.vertices), fit.intrinsics))
+
+
+def _bodies(
+    fit: Fit,
+    projected: np.ndarray,
+    faces: np.ndarray,
+    crop: _Crop,
+    backdrop: Image.Image,
+    opacity: float,
+) -> tuple[Image.Image, Image.Image]:
+    """The body over the backdrop, and from its side."""
     # Depth in pixels too; a larger z is nearer.
     place = np.concatenate(
         [crop.panel(projected), fit.vertices[:, 2:] * float(fit.view.scale) * crop.zoom], 1
     )
-    opacity = 1.0 if photograph is None else _OVER_PHOTOGRAPH
-    panels = [
-        _keypoints(backdrop, crop, fit),
+    plain = Image.new("RGB", crop.size, _CANVAS)
+    return (
         _body(backdrop, place, faces, fit.person, opacity),
-        _body(Image.new("RGB", crop.size, _CANVAS), _from_the_side(place, crop), faces, fit.person),
-    ]
-    return _framed(panels, fit)
+        _body(plain, _from_the_side(place, crop), faces, fit.person),
+    )
 
 
 def _crop(fit: Fit, projected: np.ndarray, height: int) -> _Crop:

@@ -1,4 +1,4 @@
-"""Frames of a video with the bodies of all people: over the photograph, and from the side."""
+"""Photographs with the bodies of all people: over the photograph, and from the side."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -25,10 +25,14 @@ class Person(NamedTuple):
     Attributes:
       number: of the person; chooses the colour.
       vertices: [V, 3] metres from the camera, which looks along -z; y up.
+      seen: [V, 2] where the camera sees them, pixels of the photograph.
+      scale: of the photograph where the person is, pixels a metre.
     """
 
     number: int
     vertices: np.ndarray
+    seen: np.ndarray
+    scale: float
 
 
 class Lens(NamedTuple):
@@ -43,6 +47,14 @@ class Extent(NamedTuple):
 
     low: np.ndarray
     high: np.ndarray
+
+
+def seen_through(lens: Lens, number: int, vertices: np.ndarray) -> Person:
+    """Somebody with vertices [V, 3], metres from the camera, as it sees them."""
+    depth = np.maximum(-vertices[:, 2:], _NEAREST)
+    # x = f X / Z + c
+    seen = lens.focal * vertices[:, :2] * [1, -1] / depth + lens.principal
+    return Person(number, vertices, seen, lens.focal / float(np.median(depth)))
 
 
 def extent(points: np.ndarray) -> Extent:
@@ -61,7 +73,6 @@ def picture(
     photograph: Image.Image,
     people: Sequence[Person],
     faces: np.ndarray,
-    lens: Lens,
     side: Extent,
     height: int,
     text: str = "",
@@ -71,11 +82,10 @@ def picture(
     Whoever faces the camera faces left in the side view.
 
     Args:
-      photograph: the frame.
+      photograph: or a frame of a video.
       people: whom to draw.
       faces: [F, 3] of the bodies' mesh.
-      lens: of the camera.
-      side: of the side view; one for all frames.
+      side: of the side view; one for all frames of a video.
       height: of the picture, pixels.
       text: what to write into the lower left corner.
     """
@@ -86,11 +96,9 @@ def picture(
     behind = sorted(people, key=lambda person: float(person.vertices[:, 2].mean()))
     canvas = np.asarray(front, np.float32) / 255
     for person in behind:
-        depth = np.maximum(-person.vertices[:, 2:], _NEAREST)
-        # x = f X / Z + c; what is nearer has the larger z
-        plane = lens.focal * person.vertices[:, :2] * [1, -1] / depth + lens.principal
-        near = -depth * lens.focal / float(np.median(depth))
-        place = np.concatenate([(plane + 0.5) * zoom, near * zoom], 1)
+        # What is nearer has the larger z.
+        near = person.vertices[:, 2:] * person.scale
+        place = np.concatenate([(person.seen + 0.5) * zoom, near * zoom], 1)
         _paint(canvas, place, faces, person.number, _OPACITY)
     whole.paste(Image.fromarray((canvas * 255 + 0.5).astype(np.uint8)))
     canvas = np.full((height, whole.width - width, 3), _CANVAS, np.float32) / 255
@@ -100,7 +108,7 @@ def picture(
         place = scale * np.stack([-z, -y, x], 1) + np.append(shift, 0)
         _paint(canvas, place, faces, person.number, 1.0)
     whole.paste(Image.fromarray((canvas * 255 + 0.5).astype(np.uint8)), (width, 0))
-    _label(whole, people, lens, zoom, text)
+    _label(whole, people, zoom, text)
     return whole
 
 
@@ -127,14 +135,11 @@ def _paint(
     under[:] = under * (1 - alpha) + layer[..., :3] * alpha
 
 
-def _label(
-    image: Image.Image, people: Sequence[Person], lens: Lens, zoom: float, text: str
-) -> None:
+def _label(image: Image.Image, people: Sequence[Person], zoom: float, text: str) -> None:
     pen = ImageDraw.Draw(image)
     font = ImageFont.load_default(max(10, image.height // 32))
     for person in people:
-        top = person.vertices[person.vertices[:, 1].argmax()]
-        x, y = lens.focal * top[:2] * [1, -1] / max(-top[2], _NEAREST) + lens.principal
+        x, y = person.seen[person.vertices[:, 1].argmax()]
         place = (float(x * zoom), float(y * zoom) - 4)
         pen.text(place, str(person.number), PAPER, font, "mb", stroke_width=2, stroke_fill=INK)
     if text:

@@ -43,12 +43,14 @@ def test_a_folder_of_photographs(
     written = sorted(p.relative_to(output).as_posix() for p in output.rglob("*") if p.is_file())
     assert written == [
         "bodies.npz",
+        "contact_sheet_1.jpg",
         "keypoints/a_keypoints.json",
         "keypoints/b_keypoints.json",
         "meshes/b_0.glb",
         "meshes/b_1.glb",
         "pictures/b_0.jpg",
         "pictures/b_1.jpg",
+        "scenes/b.jpg",
     ]
     said = capsys.readouterr().err
     assert "2 people, keypoints in 2 photographs, nobody in 1" in said
@@ -60,6 +62,12 @@ def test_a_folder_of_photographs(
         expected = [dots.pose(centre, HEIGHT)[LSP_14.index("left_wrist")] for centre in (TWO, ONE)]
         np.testing.assert_allclose(file["points"][:, wrist], expected, atol=1.5)
         assert np.isnan(file["focal"]).all()
+    # The photograph is 480 pixels wide, and the bodies are where their keypoints are: the first,
+    # blue, is the one to the right.
+    with Image.open(output / "scenes" / "b.jpg") as scene:
+        red, _, blue = np.moveaxis(np.asarray(scene).astype(int)[:, :480], -1, 0)
+    assert abs(np.median(np.nonzero(blue - red > 25)[1]) - TWO[0]) < 30
+    assert abs(np.median(np.nonzero(red - blue > 25)[1]) - ONE[0]) < 30
     mesh = trimesh.load_mesh(output / "meshes" / "b_0.glb")
     assert len(mesh.vertices) > 1000
     # What an earlier run has written is no photograph of the next.
@@ -111,6 +119,19 @@ def test_the_camera_says_its_focal_length(
     assert run(path, *options, "--focal", 900) == 0
     assert "EXIF" not in capsys.readouterr().err
     np.testing.assert_allclose(focal(), 900, rtol=1e-5)
+    # Beside one of which nothing is known, each has its own.
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    photograph.save(folder / "a.jpg", quality=95)
+    path.rename(folder / "b.jpg")
+    assert run(folder, *options) == 0
+    assert "631 pixels, from the EXIF of 1 of 2 photographs" in capsys.readouterr().err
+    np.testing.assert_allclose(focal(), [np.nan, np.nan, expected, expected], rtol=1e-5)
+    with np.load(output / "bodies.npz") as file:
+        assert (file["trans"][:2, 2] == 0).all() and (file["trans"][2:, 2] < -2).all()
+        # The same two people, in the same order.
+        np.testing.assert_allclose(file["points"][:2], file["points"][2:], atol=0.1)
+        np.testing.assert_allclose(file["scale"][:2], file["scale"][2:], rtol=0.2)
     # A part of another shape was cut out of the photograph: its diagonal says nothing.
     photograph.save(path, quality=95, exif=exif(50, (960, 960)))
     assert run(path, *options) == 0

@@ -172,10 +172,12 @@ def test_bodies_that_nobody_could_see_are_listed(capsys: pytest.CaptureFixture[s
     there = jnp.stack([square[0], 0.05 * square[0], square[0], 0.2 * square[0]])
     rest = jnp.zeros((4, 1))
     scale = jnp.array([1, 1, jnp.nan, 1.0])
-    fitted = Bodies(rest, rest, scale, rest, scale, rest, rest, there, rest)
-    kept, left, failed = bodies.sound(fitted, people, Path("x.json"))
-    assert left.person.tolist() == [0, 3] and len(kept.keypoints) == 2
-    assert [(one.person, one.reason) for one in failed] == [
+    found = Bodies(rest, rest, scale, rest, scale, rest, rest, there, rest)
+    lenses = bodies.Lenses(np.array([True, True, False, False]), np.ones(4), np.zeros((4, 2)))
+    fitted = bodies.sound(found, people, lenses, [], Path("x.json"))
+    assert fitted.people.person.tolist() == [0, 3] and len(fitted.bodies.keypoints) == 2
+    assert fitted.lens_known.tolist() == [True, False]
+    assert [(one.person, one.reason) for one in fitted.skipped] == [
         (1, "no body has such keypoints"),
         (2, "the fit is not finite"),
     ]
@@ -510,8 +512,8 @@ def test_a_large_error_is_a_warning_that_names_the_likely_cause(
     rest: Any = jnp.zeros((1, 1))
     box = np.ptp(points[0], 0).max()
     for error, said in ((0.01 * box, ""), (0.2 * box, "20 % of the keypoints' box")):
-        fitted = Bodies(*[rest] * len(Bodies._fields))._replace(error=jnp.array([error]))
-        bodies.warn(fitted, people, [people])
+        found = Bodies(*[rest] * len(Bodies._fields))._replace(error=jnp.array([error]))
+        bodies.warn(bodies.Fitted(found, people, np.array([False]), []), [people])
         found = capsys.readouterr().err
         assert said in found
         assert ("they look like BODY_25 (--skeleton)" in found) == bool(said)

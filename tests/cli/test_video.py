@@ -12,7 +12,7 @@ from PIL import Image
 
 from ief_jax import cli
 from ief_jax.body import smpl
-from ief_jax.cli import video
+from ief_jax.cli import video_bodies, video_files, video_overlay, video_people
 from ief_jax.formats import detection_files, photographs, videos
 from ief_jax.geometry import skeletons
 from ief_jax.geometry.camera import Intrinsics
@@ -61,8 +61,8 @@ class Finder:
         return np.array(found), np.full((len(found), 27), 0.9)
 
 
-def finder(find: Finder) -> video.Finder:
-    return video.Finder(find, skeletons.UNION_27, {"network": "known"})
+def finder(find: Finder) -> video_people.Finder:
+    return video_people.Finder(find, skeletons.UNION_27, {"network": "known"})
 
 
 def fit_track(
@@ -85,13 +85,13 @@ def fit_track(
     )
 
 
-def run(clip: Path, output: Path, find: Finder, body: smpl.BodyModel) -> video.Clip:
+def run(clip: Path, output: Path, find: Finder, body: smpl.BodyModel) -> video_people.Clip:
     output.mkdir(exist_ok=True)
-    found = video.read(clip, finder(find), output)
-    seen = video.lens(found, None)
-    tracks = video.fit(found, seen, fit_track)
-    video.write(output, found, tracks, seen, body, "neutral")
-    video.draw(clip, output, found, tracks, seen, body)
+    found = video_people.read(clip, finder(find), output)
+    seen = video_bodies.lens(found, None)
+    tracks = video_bodies.fit(found, seen, fit_track)
+    video_files.write(output, found, tracks, seen, body, "neutral")
+    video_overlay.draw(clip, output, found, tracks, seen, body)
     return found
 
 
@@ -172,17 +172,17 @@ def test_the_overlay_shows_them(output: Path) -> None:
 def test_a_run_is_taken_up_where_it_was_stopped(
     tmp_path: Path, clip: Path, body: smpl.BodyModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(video, "PART", 5)
+    monkeypatch.setattr(video_people, "PART", 5)
     with pytest.raises(KeyboardInterrupt):
-        video.read(clip, finder(Finder(stop=12)), tmp_path)
+        video_people.read(clip, finder(Finder(stop=12)), tmp_path)
     again, whole = Finder(), Finder()
-    found = video.read(clip, finder(again), tmp_path)
+    found = video_people.read(clip, finder(again), tmp_path)
     assert again.seen == list(range(10, FRAMES))
-    expected = video.read(clip, finder(whole), tmp_path / "other")
+    expected = video_people.read(clip, finder(whole), tmp_path / "other")
     np.testing.assert_array_equal(found.people.points, expected.people.points)
     np.testing.assert_array_equal(found.people.identity, expected.people.identity)
     once_more = Finder()
-    video.read(clip, finder(once_more), tmp_path)
+    video_people.read(clip, finder(once_more), tmp_path)
     assert once_more.seen == []
 
 
@@ -191,7 +191,7 @@ def test_nobody(tmp_path: Path, clip: Path) -> None:
         return np.zeros((0, 27, 2)), np.zeros((0, 27))
 
     with pytest.raises(InputError, match=r"clip\.mp4: nobody found for 0\.3 s or longer in 16 fr"):
-        video.read(clip, video.Finder(nobody, skeletons.UNION_27, {}), tmp_path)
+        video_people.read(clip, video_people.Finder(nobody, skeletons.UNION_27, {}), tmp_path)
 
 
 def test_a_video_that_was_cut_off(
@@ -208,7 +208,7 @@ def test_a_video_that_was_cut_off(
             container.mux(stream.encode(again))
         container.mux(stream.encode(None))
     path.write_bytes(path.read_bytes()[:-300])
-    found = video.read(path, finder(Finder()), tmp_path)
+    found = video_people.read(path, finder(Finder()), tmp_path)
     assert 4 < len(found.times) < FRAMES
     assert "warning" in capsys.readouterr().err
 

@@ -5,6 +5,7 @@ picture of `two_people`: the outputs of its two surest people; `confidence` is t
 person's own products within the graph, of which the graph puts out the largest over all people.
 """
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from ief_jax.io.files import InputError
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "example" / "photo.jpg"
 ANSWER = Path(__file__).with_name("multipose_answer.json")
+ONE_LOOK = DetectorConfig((256,), threshold=0.1, hint=0.02, small=0.25)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def detector() -> Detector:
     """The released one, which looks at 256 x 192 pixels only: one program."""
     released = person_detector.load()
     person_detector.check(released, "released")
-    return released._replace(configuration=DetectorConfig((256,), 0.1))
+    return released._replace(configuration=ONE_LOOK)
 
 
 def test_gives_what_the_released_graph_gives(two_people: Image.Image, detector: Detector) -> None:
@@ -72,15 +74,36 @@ def test_people_are_found_in_the_photographs_own_pixels(
 
 def test_who_is_not_there_or_there_twice_is_left_out() -> None:
     points = np.random.default_rng(0).uniform(0, 100, (1, 17, 2))
-    sure, unsure = np.full(17, 0.8), np.full(17, 0.05)
+    sure, unsure = np.full(17, 0.8), np.full(17, 0.4)
+    face = np.where(np.arange(17) < 5, 0.5, 0.05)
     estimates = [
         Estimate(points + 1, sure),  # the third again, less sure
         Estimate(points + 300, unsure),
         Estimate(points, sure),
         Estimate(points + 600, None),
+        Estimate(points + 900, face),
     ]
-    rows = people.different_people(estimates, np.array([0.4, 0.9, 0.5, 0.3]), COCO_17)
-    assert rows.tolist() == [2, 3]
+    rows = people.different_people(estimates, np.array([0.4, 0.9, 0.5, 0.3, 0.2]), COCO_17)
+    assert rows.tolist() == [2, 3, 4]
+
+
+def test_who_is_small_or_nobody_calls_for_a_further_look() -> None:
+    configuration = DetectorConfig((256, 640), threshold=0.1, hint=0.02, small=0.25)
+
+    def calls(*people: tuple[float, float]) -> bool:
+        """Of people of some height and score, in a photograph 400 pixels wide."""
+        boxes = np.array([[10, 300 - height, 30, 300] for height, _ in people]).reshape(-1, 4)
+        points, score = np.zeros((len(people), 17, 2)), np.array([score for _, score in people])
+        found = Found(boxes, points, points[..., 0], score)
+        return person_detector._calls_for_more(found, (400, 300), configuration)
+
+    assert not calls((200, 0.5))
+    assert not calls((200, 0.5), (150, 0.05)), "large, and nobody as it seems"
+    assert not calls((200, 0.5), (90, 0.01))
+    assert calls((200, 0.5), (90, 0.03))
+    assert calls((200, 0.5), (90, 0.6))
+    assert calls((200, 0.05))
+    assert calls()
 
 
 def test_nobody_in_an_empty_picture(detector: Detector) -> None:
@@ -94,7 +117,7 @@ def test_a_detector_is_read_back_and_checked(tmp_path: Path) -> None:
         lambda shape: np.zeros(shape.shape, np.float32),
         jax.eval_shape(person_detector.initial_weights, jax.random.key(0)),
     )
-    configuration = DetectorConfig((256, 128), 0.25)
+    configuration = DetectorConfig((256, 128), 0.25, 0.1, 0.5)
     path = tmp_path / "detector.npz"
     person_detector.write(path, Detector(configuration, weights), np.float16)
     assert person_detector.load(path).configuration == configuration
@@ -102,9 +125,9 @@ def test_a_detector_is_read_back_and_checked(tmp_path: Path) -> None:
     person_detector.write(path, Detector(configuration, weights), np.float16)
     with pytest.raises(InputError, match="'size/final/bias' is missing"):
         person_detector.load(path)
-    for wrong in (DetectorConfig((), 0.1), DetectorConfig((200,), 0.1), DetectorConfig((256,), 2)):
-        with pytest.raises(ValueError, match="configuration field '(sides|threshold)'"):
-            wrong.check()
+    for field, value in (("sides", ()), ("sides", (200,)), ("threshold", 2), ("small", -1)):
+        with pytest.raises(ValueError, match=f"configuration field '{field}'"):
+            dataclasses.replace(ONE_LOOK, **{field: value}).check()
 
 
 def test_similarity_is_cocos() -> None:

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from ief_jax.viz import scene_picture
-from ief_jax.viz.scene_picture import Lens, Person
+from ief_jax.viz.scene_picture import Lens, seen_through
 
 GREY = (90, 90, 90)
 LENS = Lens(400.0, np.array([160.0, 120.0]))
@@ -30,7 +30,7 @@ def painted(centre: tuple[float, float, float], height: int) -> np.ndarray:
     vertices, faces = box(centre)
     photograph = Image.new("RGB", (320, 240), GREY)
     side = scene_picture.extent(np.array([[0.0, -1, -2], [0, 1, -6]]))
-    made = scene_picture.picture(photograph, [Person(0, vertices)], faces, LENS, side, height)
+    made = scene_picture.picture(photograph, [seen_through(LENS, 0, vertices)], faces, side, height)
     assert made.size == scene_picture.size((320, 240), height)
     return np.asarray(made)
 
@@ -64,9 +64,10 @@ def test_the_nearer_covers_the_farther() -> None:
     far, _ = box((0.05, 0.0, -5.0))
     photograph = Image.new("RGB", (320, 240), GREY)
     side = scene_picture.extent(near)
+    first, second = [seen_through(LENS, 0, near)], [seen_through(LENS, 1, far)]
     alone, both, other = (
-        np.asarray(scene_picture.picture(photograph, people, faces, LENS, side, 240))[120, 160]
-        for people in ([Person(0, near)], [Person(0, near), Person(1, far)], [Person(1, far)])
+        np.asarray(scene_picture.picture(photograph, people, faces, side, 240))[120, 160]
+        for people in (first, first + second, second)
     )
     # Bodies are a little transparent.
     np.testing.assert_allclose(alone.astype(int), both, atol=25)
@@ -77,6 +78,6 @@ def test_nobody_and_nobody_in_sight() -> None:
     vertices, faces = box((50.0, 0.0, -3.0))
     photograph = Image.new("RGB", (320, 240), GREY)
     side = scene_picture.extent(vertices - [50, 0, 0])
-    for people in ([], [Person(0, vertices)]):
-        made = scene_picture.picture(photograph, people, faces, LENS, side, 240, "frame 0")
+    for people in ([], [seen_through(LENS, 0, vertices)]):
+        made = scene_picture.picture(photograph, people, faces, side, 240, "frame 0")
         assert (np.asarray(made)[:100, :320] == GREY).all()
