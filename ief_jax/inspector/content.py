@@ -153,6 +153,7 @@ class Subject(NamedTuple):
       charts: below.
       matrices: below these.
       tables: above the charts.
+      examples: numbers of other subjects of the page, shown small beside one another, above all.
     """
 
     title: str
@@ -162,3 +163,4 @@ class Subject(NamedTuple):
     charts: tuple[Chart, ...] = ()
     matrices: tuple[Matrix, ...] = ()
     tables: tuple[Table, ...] = ()
+    examples: tuple[int, ...] = ()
