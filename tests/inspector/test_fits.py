@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -29,7 +30,8 @@ def points() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def trace(joint_model: joints.JointModel, points: np.ndarray) -> fitting.Trace:
-    return fitting.trace(tiny.checkpoint(joint_model), joint_model, points, np.ones((2, 27)))
+    found = fitting.trace(tiny.checkpoint(joint_model), joint_model, points, np.ones((2, 27)))
+    return found._replace(deviation=jnp.asarray(DEVIATION))
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def written(
     path = tmp_path_factory.mktemp("page") / "steps.html"
     photograph = Image.new("RGB", (2000, 1000), (10, 200, 30))
     given = trace, body, points, np.ones((2, 27)), ["<one>", "two"], [photograph, None]
-    subjects = fits.subjects(*given, jacobian, DEVIATION)
+    subjects = fits.subjects(*given, jacobian)
     page.Page(subjects, "</script>").write(path)
     return path
 

@@ -44,6 +44,9 @@ function newTable(table) {
     element("tbody", {}, ...table.rows.map((cells) => line("td", cells)))));
 }
 
+/** The first state that came of a second-order step, or -1. */
+const secondOrder = (labels) => labels.findIndex((label) => label.startsWith("second"));
+
 const LEFT = 40, TOP = 6, BOTTOM = 18, RIGHT = 8, HEIGHT = 140;
 
 /** Curves, drawn as wide as there is room; click or tap goes to a state. */
@@ -88,7 +91,7 @@ class ChartView {
     const x = (n) => LEFT + (n + 0.5) * this.step;
     const y = (value) => TOP + (HEIGHT - TOP - BOTTOM) * (scale(high) - scale(value)) / (scale(high) - scale(low));
     // States that came of second-order steps stand on grey.
-    const second = labels.findIndex((label) => label.startsWith("second"));
+    const second = secondOrder(labels);
     if (second >= 0) {
       parts.push(shape("rect", {
         x: x(second - 0.5), y: TOP, width: width - RIGHT - x(second - 0.5), height: HEIGHT - TOP - BOTTOM, fill: "#eceff1",
@@ -172,7 +175,7 @@ class MatrixView {
     this.wide = Math.min((this.plot.clientWidth - this.left - 4) / columns.length, 40);
     this.high = Math.min(Math.max(this.wide * 0.7, size * 1.25), 22);
     const width = this.left + this.wide * columns.length + 4, below = this.high * rows.length;
-    const height = below + 0.9 * longest(columns) + 14;
+    const height = below + 0.8 * longest(columns) + 14;
     const canvas = element("canvas", { width: columns.length, height: rows.length });
     const pen = canvas.getContext("2d"), image = pen.createImageData(columns.length, rows.length);
     this.values.forEach((value, i) => image.data.set([...blue(Math.max(0, Math.min(1, value / this.peak))), 255], 4 * i));

@@ -39,7 +39,12 @@ function bodyTools(tools, body) {
   tools.append(tick("skeleton", "skeleton", BONE, draw));
   for (const arrows of body.arrows) tools.append(tick(arrows.name, arrowText(arrows), arrows.colour, draw));
   if (body.truth) tools.append(tick("truth", "truth", TRUTH, draw));
-  if (body.covariance) tools.append(tick("uncertainty", "uncertainty (1 s.d.)", SPREAD, draw));
+  if (body.covariance) {
+    const label = tick("uncertainty", "uncertainty (1 s.d.)", SPREAD, draw);
+    // Pale where this state has none.
+    views.push({ draw: (at) => label.classList.toggle("none", Number.isNaN(row(body.covariance, at)[0])) });
+    tools.append(label);
+  }
   for (const name of Object.keys(VIEWS)) {
     const button = element("button", { type: "button", textContent: name });
     button.addEventListener("click", () => { if (space) space.look(name); });
@@ -95,7 +100,7 @@ function show(to, at = 0) {
   byId("picture").hidden = !picture;
   document.querySelector("main").hidden = !body && !picture;
   document.querySelector("nav").hidden = !body && !picture && !examples.length;
-  if (body) bodyTools(byId("body-tools"), body);
+  byId("grey").hidden = secondOrder(subject.labels) < 0;
   if (picture) pictureTools(byId("picture-tools"), picture, draw);
   for (const section of ["examples", "tables", "charts", "matrices"]) byId(section).replaceChildren();
   subject.tables.forEach(newTable);
@@ -105,6 +110,7 @@ function show(to, at = 0) {
     ...subject.charts.map((chart) => new ChartView(chart, subject.labels, card("charts", "chart", chart.title), go)),
     ...subject.matrices.map((matrix) => new MatrixView(matrix, card("matrices", "matrix", matrix.title))),
   ];
+  if (body) bodyTools(byId("body-tools"), body);
   if (body && space) space.take(body);
   draw();
 }

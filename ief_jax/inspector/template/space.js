@@ -200,7 +200,7 @@ class Space {
         ...["x", "y", "z"].map((axis, i) => (corner & (1 << i) ? this.high : this.low)[axis]));
       at.sub(middle);
       const wide = Math.max(Math.abs(at.dot(right)) / this.camera.aspect, Math.abs(at.dot(up)));
-      away = Math.max(away, at.dot(back) + 1.1 * wide / slope);
+      away = Math.max(away, at.dot(back) + 1.04 * wide / slope);
     }
     this.controls.target.copy(middle);
     this.camera.position.copy(middle).addScaledVector(back, away);
