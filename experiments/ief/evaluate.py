@@ -117,8 +117,9 @@ def run(arguments: Evaluate) -> None:
         with replacing(arguments.figure) as file:
             page.savefig(file, format=arguments.figure.suffix[1:], dpi=130)
     if arguments.report:
-        shown = [report.summary(title, result.rates), *report.people(result.sequences)]
-        Page(shown, title).write(arguments.report / "report.html")
+        people = report.people(result.sequences)
+        summary = report.summary(title, result.rates, len(people))
+        Page([summary, *people], title).write(arguments.report / "report.html")
 
 
 def evaluate(arguments: Evaluate) -> Result:

@@ -14,8 +14,8 @@ from ief_jax.viz.keypoint_report import Corrections, both_sides
 _COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7", "#999999")
 
 
-def summary(title: str, measures: Mapping[str, Rates]) -> Subject:
-    """Percentages by measure, by part of the body and by step."""
+def summary(title: str, measures: Mapping[str, Rates], count: int) -> Subject:
+    """Percentages by measure, by part of the body and by step, above `count` `people`."""
     states = _labels(len(next(iter(measures.values())).mean))
     tables, charts = [], []
     for name, rates in measures.items():
@@ -24,15 +24,23 @@ def summary(title: str, measures: Mapping[str, Rates]) -> Subject:
         tables.append(Table(f"{name}, %", ("", *states), tuple(rows)))
         colours = dict(zip(parts, _COLOURS * len(parts), strict=False))
         charts.append(Chart(f"{name}, %", parts, colours))
-    return Subject(title, states, charts=tuple(charts), tables=tuple(tables))
+    examples = tuple(1 + row for row in _which(count))
+    return Subject(title, states, charts=tuple(charts), tables=tuple(tables), examples=examples)
 
 
 def people(sequences: Sequence[Corrections]) -> list[Subject]:
-    """Each person's corrections over what the network saw."""
-    return [_person(one) for one in sequences]
+    """Each person's corrections over what the network saw; from the best to the worst."""
+    which = _which(len(sequences))
+    titles = [f"{which[row]}: " if row in which else "" for row in range(len(sequences))]
+    return [_person(one, title) for one, title in zip(sequences, titles, strict=True)]
 
 
-def _person(one: Corrections) -> Subject:
+def _which(count: int) -> dict[int, str]:
+    """The best, the median and the worst of so many who are sorted."""
+    return {0: "best", count // 2: "median", count - 1: "worst"} if count > 2 else {}
+
+
+def _person(one: Corrections, which: str) -> Subject:
     names = one.joints
     known = [one.names.index(name) if name in one.names else -1 for name in names]
     truth = np.where(np.array(known)[:, None] < 0, 0.0, one.truth[known])
@@ -41,7 +49,7 @@ def _person(one: Corrections) -> Subject:
     mean = (distance * annotated).sum(-1) / max(annotated.sum(), 1)
     made = drawing.to_length(np.diff(one.path, axis=0), len(one.path))
     return Subject(
-        one.title,
+        which + one.title,
         _labels(len(one.path)),
         picture=Picture(
             one.path,

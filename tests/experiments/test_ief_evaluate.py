@@ -72,6 +72,8 @@ def test_a_whole_evaluation(
     summary, *people = page.read(tmp_path / "pages" / "report.html")["subjects"]
     assert ["head_top", "0.0", "0.0", "83.3"] in summary["tables"][0]["rows"]
     np.testing.assert_allclose(summary["charts"][0]["curves"]["mean"], found["per_step"])
+    titles = [people[row - 1]["title"].partition(":")[0] for row in summary["examples"]]
+    assert titles == ["best", "median", "worst"]
     assert [one["picture"]["confidence"].sum() for one in people] == [14] * len(people)
     errors = [one["charts"][0]["curves"]["error"][-1] for one in people]
     assert errors == sorted(errors) and errors[0] < 1 < errors[-1]

@@ -166,6 +166,7 @@ class MatrixView {
 
   draw(state) {
     const { rows, columns, values } = this.matrix, held = array(values);
+    if (!this.plot.clientWidth) return;  // there will be an event when the window has a size
     if (held.shape.length < 3 && this.values && this.drawn === this.plot.clientWidth) return;
     this.drawn = this.plot.clientWidth;
     this.values = held.shape.length === 3 ? row(values, Math.min(state, held.shape[0] - 1)) : held.values;

@@ -38,7 +38,7 @@ function bodyTools(tools, body) {
   if (body.vertices) tools.append(tick("mesh", "body", SKIN, draw));
   tools.append(tick("skeleton", "skeleton", BONE, draw));
   for (const arrows of body.arrows) tools.append(tick(arrows.name, arrowText(arrows), arrows.colour, draw));
-  if (body.truth) tools.append(tick("truth", "truth", TRUTH, draw));
+  if (body.truth || body.true_points) tools.append(tick("truth", "truth", TRUTH, draw));
   if (body.covariance) {
     const label = tick("uncertainty", "uncertainty (1 s.d.)", SPREAD, draw);
     // Pale where this state has none.
@@ -67,7 +67,7 @@ class Example {
   constructor(other, number) {
     this.other = other;
     const title = element("button", { type: "button", textContent: other.title });
-    title.addEventListener("click", () => show(content.subjects.indexOf(other), state));
+    title.addEventListener("click", () => show(content.subjects.indexOf(other)));
     const figure = element("figure", {}, element("figcaption", {}, title));
     this.number = number;
     byId("examples").append(figure);
@@ -90,16 +90,21 @@ class Example {
   }
 }
 
-function show(to, at = 0) {
+/** Another subject: at the same step, where it has the same ones. */
+function show(to) {
   if (to < 0 || to >= content.subjects.length) return;
+  const before = subject;
   subject = content.subjects[to];
-  state = Math.min(at, last());
+  // First the start; of results, the end.
+  if (!before) state = subject.examples.length ? last() : 0;
+  else if (before.labels.join() !== subject.labels.join()) state = 0;
   const { body, picture, examples } = subject;
   byId("subject").value = to;
   byId("body").hidden = !body;
   byId("picture").hidden = !picture;
   document.querySelector("main").hidden = !body && !picture;
   document.querySelector("nav").hidden = !body && !picture && !examples.length;
+  byId("note").textContent = subject.note;
   byId("grey").hidden = secondOrder(subject.labels) < 0;
   if (picture) pictureTools(byId("picture-tools"), picture, draw);
   for (const section of ["examples", "tables", "charts", "matrices"]) byId(section).replaceChildren();

@@ -10,7 +10,7 @@ const VIEWS = {
 /** The smallest box about all that a body ever shows: [low, high]. */
 function bounds(body) {
   const low = [Infinity, Infinity, Infinity], high = [-Infinity, -Infinity, -Infinity];
-  for (const field of [body.vertices || body.joints, body.truth]) {
+  for (const field of [body.vertices || body.joints, body.truth, body.true_points]) {
     if (!field) continue;
     const { values } = array(field);
     for (let i = 0; i < values.length; i++) {
@@ -84,6 +84,7 @@ class Space {
       rods: many(rod(), skin(arrows.colour), count),
       heads: many(new THREE.ConeGeometry(1, 1, 12).translate(0, 0.5, 0), skin(arrows.colour), count),
     }));
+    if (body.true_points) this.points = many(ball(8), skin(TRUTH), array(body.true_points).shape[0]);
     if (body.covariance) {
       this.spread = many(ball(16), skin(SPREAD, { opacity: 0.35, ...glass }), count, 1);
     }
@@ -149,6 +150,11 @@ class Space {
         const factor = cholesky(covariance.subarray(9 * k, 9 * k + 9));
         return factor ? new THREE.Matrix4().set(...factor).setPosition(joint(k)) : nothing;
       });
+    }
+    if (body.true_points) {
+      const { values } = array(body.true_points);
+      place(this.points, on("truth"), (i) => new THREE.Matrix4().makeScale(3 * thin, 3 * thin, 3 * thin)
+        .setPosition(...values.subarray(3 * i, 3 * i + 3)));
     }
     if (body.truth) this.truth.visible = on("truth");
     if (body.vertices) {
