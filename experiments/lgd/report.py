@@ -163,7 +163,8 @@ def measured_people(
 
     def subject(which: str, one: Measured) -> Subject:
         shown = _body(body, model, one.states.body)
-        right = np.asarray(align(jnp.asarray(one.truth), jnp.asarray(one.points[-1])))
+        pelvis = joints.positions(model, *(part[-1] for part in one.states.body))[0]
+        right = np.asarray(align(jnp.asarray(one.truth), one.points[-1] - pelvis[None]))
         whole = len(right) == len(body.template)
         return Subject(
             f"{which}: {one.error[-1]:.0f} mm",

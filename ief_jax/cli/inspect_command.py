@@ -164,11 +164,13 @@ def _titles(people: Detections) -> list[str]:
 
 def _of_photograph(right: Detections, path: Path, photograph: Path) -> Detections:
     """Those in one photograph of a file; of a file of one frame, all."""
-    named = [
-        frame
-        for frame, (name, image) in enumerate(zip(right.frame_names, right.images, strict=True))
-        if name == photograph.stem or (image is not None and Path(image).name == photograph.name)
-    ]
+    number = photographs.number_in(photograph.stem)
+    one = photographs.Album(
+        {photograph.name: photograph, photograph.stem: photograph},
+        {} if number is None else {number: photograph},
+    )
+    frames = zip(right.frame_names, right.images, right.numbers, strict=True)
+    named = [n for n, frame in enumerate(frames) if photographs.find(one, *frame)]
     if len(right.frame_names) == 1:
         named = [0]
     rows = np.flatnonzero(np.isin(right.frame, named))

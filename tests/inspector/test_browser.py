@@ -92,14 +92,16 @@ class Opened:
         self.page.add_init_script(first)
         self.said: list[str] = []
         self.asked: list[str] = []
-        # What a driver says of its own speed is not the page's.
-        self.page.on(
-            "console", lambda m: "GL Driver" in m.text or self.said.append(f"{m.type}: {m.text}")
-        )
+        self.page.on("console", self.heard)
         self.page.on("pageerror", lambda error: self.said.append(f"error: {error}"))
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.goto(path.as_uri())
         self.page.locator("body[data-drawn]").wait_for(timeout=60_000)
+
+    def heard(self, message: Any) -> None:
+        # What a driver says of its own speed is not the page's.
+        if "GL Driver" not in message.text:
+            self.said.append(f"{message.type}: {message.text}")
 
     def mesh(self) -> np.ndarray:
         """The vertices that are drawn, [V, 3]."""
