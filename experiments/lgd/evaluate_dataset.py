@@ -89,7 +89,7 @@ def run(dataset: Dataset) -> None:
         write_json(dataset.fit.json, result.to_dict())
     if dataset.fit.report:
         title = f"{result.protocol.title}: {result.protocol.measure}, mm, of {result.compared}"
-        whole = report.of_data_set(title, _rows(result), result.quantiles)
+        whole = report.of_data_set(title, _rows(result), result.quantiles, result.people)
         Page([whole, *result.people], title).write(dataset.fit.report / "report.html")
 
 

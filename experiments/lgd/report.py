@@ -111,7 +111,10 @@ def shown(errors: np.ndarray) -> dict[str, int]:
 
 
 def of_data_set(
-    title: str, rows: Sequence[tuple[str, bool, float]], quantiles: Mapping[str, float]
+    title: str,
+    rows: Sequence[tuple[str, bool, float]],
+    quantiles: Mapping[str, float],
+    people: Sequence[Subject],
 ) -> Subject:
     """The table of a data set's protocol, above its `measured_people`.
 
@@ -119,17 +122,21 @@ def of_data_set(
       title: of the protocol, with what is measured, in mm.
       rows: method, whether it learned of images with 3D truth, error; the paper's, then ours.
       quantiles: of our errors, by name.
+      people: that follow in the page.
     """
     methods = tuple((name, "yes" if annotated else "no", f"{e:.1f}") for name, annotated, e in rows)
     ours = tuple((name, f"{error:.1f}") for name, error in quantiles.items())
+    errors = {one.title: one.charts[0].curves["error"] for one in people}
+    colours = dict(zip(errors, COLOURS.values(), strict=True))
     return Subject(
         title,
-        ("",),
+        people[0].labels,
+        charts=(Chart("Errors of these, mm", errors, colours),),
         tables=(
             Table(title, ("", "image + 3D", "error"), methods),
-            Table("Errors of ours, mm", ("", "error"), ours),
+            Table("Errors of all, mm", ("", "error"), ours),
         ),
-        examples=(1, 2, 3),
+        examples=tuple(range(1, 1 + len(people))),
     )
 
 

@@ -12,7 +12,7 @@ from ief_jax.cli import bodies, body_files, finding, keypoint_files
 from ief_jax.cli.bodies import Gender
 from ief_jax.cli.keypoint_files import Skeleton
 from ief_jax.cli.shared import keep_compilations, say
-from ief_jax.formats import detections, photographs
+from ief_jax.formats import content, detections, photographs
 from ief_jax.formats.detections import Detections
 from ief_jax.io import files
 from ief_jax.io.files import InputError
@@ -164,7 +164,7 @@ def _titles(people: Detections) -> list[str]:
 
 def _of_photograph(right: Detections, path: Path, photograph: Path) -> Detections:
     """Those in one photograph of a file; of a file of one frame, all."""
-    number = photographs.number_in(photograph.stem)
+    number = content.number_in(photograph.stem)
     one = photographs.Album(
         {photograph.name: photograph, photograph.stem: photograph},
         {} if number is None else {number: photograph},
