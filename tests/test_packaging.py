@@ -54,7 +54,7 @@ def distributions(files: Iterator[Path]) -> set[str]:
 
 
 def test_dependencies_are_what_the_package_imports() -> None:
-    extras = (PROJECT["optional-dependencies"][name] for name in ("inspect", "video"))
+    extras = (PROJECT["optional-dependencies"][name] for name in ("video",))
     optional = set[str]().union(*map(required, extras))
     found = distributions((ROOT / "ief_jax").rglob("*.py"))
     assert found == required(PROJECT["dependencies"]) | optional

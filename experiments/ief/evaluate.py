@@ -55,6 +55,7 @@ class Result:
     count: int
     seconds: float
     sequences: list[Corrections]
+    largest: float
 
     @property
     def rates(self) -> dict[str, Rates]:
@@ -117,8 +118,9 @@ def run(arguments: Evaluate) -> None:
         with replacing(arguments.figure) as file:
             page.savefig(file, format=arguments.figure.suffix[1:], dpi=130)
     if arguments.report:
-        shown = [report.summary(title, result.rates), *report.people(result.sequences)]
-        Page(shown, title).write(arguments.report / "report.html")
+        people = report.people(result.sequences, result.largest)
+        summary = report.summary(title, result.rates, len(people))
+        Page([summary, *people], title).write(arguments.report / "report.html")
 
 
 def evaluate(arguments: Evaluate) -> Result:
@@ -166,7 +168,8 @@ def evaluate(arguments: Evaluate) -> Result:
         _corrections(checkpoint, people[row], names, boxes[row], estimates[row], error[row])
         for row in (_spread_over(error) if arguments.figure or arguments.report else ())
     ]
-    return Result(scores, reliability, len(people), seconds, sequences)
+    largest = checkpoint.configuration.max_correction
+    return Result(scores, reliability, len(people), seconds, sequences, largest)
 
 
 def _check(arguments: Evaluate) -> None:

@@ -122,6 +122,8 @@ class FitOptions:
       seed: of the choice; and of the cameras, where there is no real one.
       baselines: run our baselines too; SMPLify takes its time.
       json: file for the figures.
+      report: folder for report.html: the table, errors by step, the best, the median and the worst
+        fit in 3D.
     """
 
     checkpoint: str = "released"
@@ -131,6 +133,7 @@ class FitOptions:
     seed: int = 0
     baselines: bool = False
     json: Path | None = None
+    report: Path | None = None
 
 
 @dataclass(frozen=True)

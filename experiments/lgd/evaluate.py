@@ -136,7 +136,7 @@ def evaluate(arguments: Evaluate) -> Result:
         pa_mpjpe, _, _ = batches.map_in_chunks(measure, size, estimates, examples)
         baselines[name] = float(np.mean(pa_mpjpe))
 
-    names = _state_names(steps, states.keypoints.shape[1])
+    names = state_names(steps, states.keypoints.shape[1])
     shown = []
     if arguments.report:
         shown = report.people(body, model, names, states, examples, errors)
@@ -223,7 +223,8 @@ def timed(name: str, function: Callable[..., Any], *arrays: Any) -> tuple[Any, f
         return results, time.perf_counter() - began
 
 
-def _state_names(learned: int, states: int) -> list[str]:
+def state_names(learned: int, states: int) -> list[str]:
+    """Of all states of a fit with so many learned steps."""
     names = ["start", *(f"step {n}" for n in range(1, learned + 1))]
     return names + [f"second order {n}" for n in range(1, states - learned)]
 

@@ -16,13 +16,19 @@ import numpy as np
 
 from experiments import checks
 from experiments.lgd import evaluate as lgd_evaluate
+from experiments.lgd import report
 from experiments.lgd.arguments import Amass, Cmu, Dataset, Ehf, FitOptions, H36m, ThreeDpw
 from ief_jax import batches
 from ief_jax.body import joints, model_files, pose_prior, regressors, smpl
 from ief_jax.geometry import keypoints2d, rotations, skeletons
+from ief_jax.inspector.content import Subject
+from ief_jax.inspector.page import Page
 from ief_jax.io.files import InputError, write_json
 from ief_jax.lgd import build, checkpoints, evaluation, protocols
 from ief_jax.lgd.parameters import Body
+
+QUANTILES = {"best": 0.0, "median": 0.5, "90 % are below": 0.9, "worst": 1.0}
+"""Of the errors, in the report."""
 
 
 class TestSet(NamedTuple):
@@ -56,6 +62,8 @@ class Result:
     error: float
     median: float
     baselines: dict[str, float | None]
+    quantiles: dict[str, float]
+    people: list[Subject]
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON. `seconds` is the time of all fits, compiling left out."""
@@ -79,13 +87,17 @@ def run(dataset: Dataset) -> None:
     print(table(result))
     if dataset.fit.json:
         write_json(dataset.fit.json, result.to_dict())
+    if dataset.fit.report:
+        title = f"{result.protocol.title}: {result.protocol.measure}, mm, of {result.compared}"
+        whole = report.of_data_set(title, _rows(result), result.quantiles, result.people)
+        Page([whole, *result.people], title).write(dataset.fit.report / "report.html")
 
 
 def evaluate(dataset: Dataset) -> Result:
     """Runs the protocol; reads files, writes none."""
     options = dataset.fit
     checks.at_least(options, {"count": 1, "steps": 0, "seed": 0})
-    checks.outputs(options.json)
+    checks.outputs(options.json, report=options.report)
     checkpoint = checkpoints.load(options.checkpoint)
     body = model_files.load_or_embedded(options.body)
     model = joints.fold(body)
@@ -114,6 +126,10 @@ def evaluate(dataset: Dataset) -> Result:
             if method is not None:
                 estimates, _ = lgd_evaluate.timed(name, method, found.observed)
                 baselines[name] = float(errors(estimates).mean())
+    quantiles = {name: float(np.quantile(ours, q)) for name, q in QUANTILES.items()}
+    people = []
+    if options.report:
+        people = _people(checkpoint, body, options.steps, found, ours)
     return Result(
         dataset.NAME,
         found.protocol,
@@ -124,7 +140,44 @@ def evaluate(dataset: Dataset) -> Result:
         float(ours.mean()),
         float(np.median(ours)),
         baselines,
+        quantiles,
+        people,
     )
+
+
+def _people(
+    checkpoint: checkpoints.Checkpoint,
+    body: smpl.BodyModel,
+    steps: int | None,
+    found: TestSet,
+    errors: np.ndarray,
+) -> list[Subject]:
+    """The best, the median and the worst, all their states."""
+    model = joints.fold(body)
+    which = report.shown(errors)
+    rows = np.array(list(which.values()))
+    observed = jax.tree.map(lambda leaf: leaf[rows], found.observed)
+    states = jax.jit(partial(evaluation.path, checkpoint, model, steps))(observed)
+    points = jax.jit(jax.vmap(jax.vmap(found.points)))(states.body)
+    truth = found.truth[rows]
+    error = jax.jit(jax.vmap(jax.vmap(protocols.reconstruction_error, (0, None))))(points, truth)
+    learned = checkpoint.configuration.steps if steps is None else steps
+    each = report.Measured(states, np.asarray(points), truth, np.asarray(error), observed)
+    people = {
+        name: jax.tree.map(lambda leaf, row=row: np.asarray(leaf)[row], each)
+        for row, name in enumerate(which)
+    }
+    return report.measured_people(
+        body, lgd_evaluate.state_names(learned, states.keypoints.shape[1]), people
+    )
+
+
+def _rows(result: Result) -> list[tuple[str, bool, float]]:
+    """The paper's table with our rows, for the report."""
+    rows = [(row.method, row.annotated, row.error) for row in result.protocol.reported]
+    here = {n: error for n, error in result.baselines.items() if error is not None}
+    here[f"LGD, checkpoint {result.checkpoint}"] = result.error
+    return [*rows, *((f"{name}, here", False, error) for name, error in here.items())]
 
 
 def table(result: Result) -> str:

@@ -1,16 +1,19 @@
 """An evaluation of fits as a page: tables, curves, and bodies that are fitted well and badly."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from ief_jax.body import joints, smpl
+from ief_jax.geometry import keypoints2d
 from ief_jax.geometry.skeletons import UNION_27
 from ief_jax.inspector import drawing
 from ief_jax.inspector.content import Body, Chart, Picture, Subject, Table
-from ief_jax.lgd import evaluation, parameters
+from ief_jax.lgd import evaluation, metrics, parameters
 from ief_jax.lgd.evaluation import Errors, Estimate, Examples
 from ief_jax.viz import fit_picture
 from ief_jax.viz.fit_report import Steps
@@ -25,7 +28,10 @@ def summary(
     baselines: Mapping[str, float | None],
     seconds: Mapping[str, float],
 ) -> Subject:
-    """Mean errors by state, and the baselines; arguments as of `fit_report.table`."""
+    """Mean errors by state, and the baselines, above `people`.
+
+    Arguments as of `fit_report.table`.
+    """
     each = zip(names, *steps, strict=True)
     rows = [
         (name, f"{pa:.1f}", f"{whole:.1f}", f"{vertex:.1f}", f"{100 * reprojection:.2f}")
@@ -57,6 +63,7 @@ def summary(
             Chart("Reprojection, share of the box", {"error": np.asarray(steps.reprojection)}, {}),
         ),
         tables=tuple(tables),
+        examples=(1, 2, 3),
     )
 
 
@@ -78,49 +85,134 @@ def people(
       examples: [N, ...].
       errors: [N, S].
     """
-    order = np.argsort(np.asarray(errors.pa_mpjpe)[:, -1])
-    rows = {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}
-    vertices = jax.jit(partial(evaluation.pelvis_vertices, body, model))
 
     def subject(which: str, row: int) -> Subject:
         found, example, error = (
             jax.tree.map(lambda leaf: np.asarray(leaf)[row], tree)
             for tree in (states, examples, errors)
         )
-        bodies = [
-            parameters.Body(found.body.local[s], found.body.betas[s]) for s in range(len(names))
-        ]
-        truth = parameters.Body(example.truth.local, example.truth.betas)
-        places = np.stack([_joints(model, posed) for posed in bodies])
+        truth = parameters.Body(example.truth.local[None], example.truth.betas[None])
         return Subject(
             f"{which}: {error.pa_mpjpe[-1]:.0f} mm",
             tuple(names),
-            Body(
-                places,
-                smpl.JOINT_NAMES,
-                drawing.bones(body.parents),
-                np.stack([vertices(posed) for posed in bodies]),
-                np.asarray(body.faces),
-                truth=np.asarray(vertices(truth)),
-            ),
-            Picture(
-                found.keypoints,
-                UNION_27,
-                drawing.colours(UNION_27),
-                fit_picture.LIMB_ROWS,
-                example.observed.points,
-                example.observed.confidence,
-            ),
+            _body(body, model, found.body)._replace(truth=posed(body, model, truth)[0][0]),
+            _picture(found.keypoints, example.observed),
             (_errors_chart("Errors, mm", error.pa_mpjpe, error.mpjpe, error.vertex),),
         )
 
-    return [subject(which, int(row)) for which, row in rows.items()]
+    return [subject(*one) for one in shown(np.asarray(errors.pa_mpjpe)[:, -1]).items()]
 
 
-def _joints(model: joints.JointModel, posed: parameters.Body) -> np.ndarray:
-    """[24, 3] metres, the pelvis at the origin, as of `evaluation.pelvis_vertices`."""
-    places = np.asarray(joints.positions(model, posed.local, posed.betas))[: smpl.JOINTS]
-    return places - places[:1]
+def shown(errors: np.ndarray) -> dict[str, int]:
+    """Rows of the best, the median and the worst of N errors."""
+    order = np.argsort(errors)
+    rows = {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}
+    return {which: int(row) for which, row in rows.items()}
+
+
+def of_data_set(
+    title: str,
+    rows: Sequence[tuple[str, bool, float]],
+    quantiles: Mapping[str, float],
+    people: Sequence[Subject],
+) -> Subject:
+    """The table of a data set's protocol, above its `measured_people`.
+
+    Args:
+      title: of the protocol, with what is measured, in mm.
+      rows: method, whether it learned of images with 3D truth, error; the paper's, then ours.
+      quantiles: of our errors, by name.
+      people: that follow in the page.
+    """
+    methods = tuple((name, "yes" if annotated else "no", f"{e:.1f}") for name, annotated, e in rows)
+    ours = tuple((name, f"{error:.1f}") for name, error in quantiles.items())
+    errors = {one.title: one.charts[0].curves["error"] for one in people}
+    colours = dict(zip(errors, COLOURS.values(), strict=True))
+    return Subject(
+        title,
+        people[0].labels,
+        charts=(Chart("Errors of these, mm", errors, colours),),
+        tables=(
+            Table(title, ("", "image + 3D", "error"), methods),
+            Table("Errors of all, mm", ("", "error"), ours),
+        ),
+        examples=tuple(range(1, 1 + len(people))),
+    )
+
+
+class Measured(NamedTuple):
+    """One person of a data set.
+
+    Attributes:
+      states: [S, ...] bodies, and where their keypoints are seen.
+      points: [S, P, 3] what is measured of these, metres.
+      truth: [P, 3] what it should be.
+      error: [S] mm.
+      observed: what was fitted to.
+    """
+
+    states: Estimate
+    points: np.ndarray
+    truth: np.ndarray
+    error: np.ndarray
+    observed: keypoints2d.Keypoints2D
+
+
+def measured_people(
+    body: smpl.BodyModel,
+    names: Sequence[str],
+    people: Mapping[str, Measured],
+) -> list[Subject]:
+    """Fits beside the true points, these moved, turned and scaled onto the last body."""
+    model = joints.fold(body)
+
+    align = jax.jit(metrics.procrustes_align)
+
+    def subject(which: str, one: Measured) -> Subject:
+        shown = _body(body, model, one.states.body)
+        pelvis = joints.positions(model, *(part[-1] for part in one.states.body))[0]
+        right = np.asarray(align(jnp.asarray(one.truth), one.points[-1] - pelvis[None]))
+        whole = len(right) == len(body.template)
+        return Subject(
+            f"{which}: {one.error[-1]:.0f} mm",
+            tuple(names),
+            shown._replace(truth=right) if whole else shown._replace(true_points=right),
+            _picture(one.states.keypoints, one.observed),
+            (Chart("Error, mm", {"error": one.error}, {}),),
+        )
+
+    return [subject(which, one) for which, one in people.items()]
+
+
+@jax.jit
+def posed(
+    body: smpl.BodyModel, model: joints.JointModel, bodies: parameters.Body
+) -> tuple[jax.Array, jax.Array]:
+    """Vertices [S, V, 3] and joints [S, 24, 3] of S bodies, metres, the pelvis at the origin."""
+
+    def one(local: jax.Array, betas: jax.Array) -> tuple[jax.Array, jax.Array]:
+        places = joints.positions(model, local, betas)[: smpl.JOINTS]
+        vertices = evaluation.pelvis_vertices(body, model, parameters.Body(local, betas))
+        return vertices, places - places[:1]
+
+    return jax.vmap(one)(*bodies)
+
+
+def _body(body: smpl.BodyModel, model: joints.JointModel, states: parameters.Body) -> Body:
+    vertices, places = map(np.asarray, posed(body, model, states))
+    faces, bones = np.asarray(body.faces), drawing.bones(body.parents)
+    return Body(places, smpl.JOINT_NAMES, bones, vertices, faces)
+
+
+def _picture(keypoints: ArrayLike, observed: keypoints2d.Keypoints2D) -> Picture:
+    return Picture(
+        np.asarray(keypoints),
+        UNION_27,
+        drawing.colours(UNION_27),
+        fit_picture.LIMB_ROWS,
+        np.asarray(observed.points),
+        np.asarray(observed.confidence),
+    )
 
 
 def _errors_chart(

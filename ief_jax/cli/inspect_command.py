@@ -12,7 +12,7 @@ from ief_jax.cli import bodies, body_files, finding, keypoint_files
 from ief_jax.cli.bodies import Gender
 from ief_jax.cli.keypoint_files import Skeleton
 from ief_jax.cli.shared import keep_compilations, say
-from ief_jax.formats import detections, photographs
+from ief_jax.formats import content, detections, photographs
 from ief_jax.formats.detections import Detections
 from ief_jax.io import files
 from ief_jax.io.files import InputError
@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 PAGES = (".html", ".htm")
 FIGURES = (".png", ".pdf", ".svg")
+OTHERS = "ief-jax body takes MoveNet's own answer by default, which has no steps."
 MOST = 12
 """People in one page, of about a megabyte each."""
 
@@ -45,6 +46,7 @@ def inspect(
     min_confidence: float | None = None,
     image_size: tuple[float, float] | None = None,
     names: Path | None = None,
+    truth: Path | None = None,
 ) -> None:
     """Show what every step saw and did: a page that opens in a browser, or one figure.
 
@@ -62,13 +64,16 @@ def inspect(
       images: as for fit.
       point: of a photograph, as for keypoints.
       checkpoint: released, paper, or a folder that train.py wrote.
-      keypoint_checkpoint: of a photograph: released, lsp, or a folder that train.py ief wrote.
+      keypoint_checkpoint: of a photograph: released, lsp, or a folder that train.py ief wrote. What
+        keypoints and body take by default has no steps that could be shown.
       body: SMPL body file (.pkl or .npz) instead of the embedded body; or a folder or zip of them.
       gender: of the body, where --body has several.
       skeleton: layout of the keypoints, where the file leaves it open.
       min_confidence: as for fit.
       image_size: as for fit.
       names: as for fit.
+      truth: of a photograph: a file of the keypoints that are right, as for fit, to see how far off
+        each step is, and which corrections would lead there.
     """
     kind = output.suffix.lower()
     if kind not in (*PAGES, *FIGURES):
@@ -76,11 +81,21 @@ def inspect(
             f"{output}: the name must end in .html for a page, or in .png, .pdf or .svg for a "
             "figure"
         )
+    if truth is not None and not _is_photograph(source):
+        raise InputError("--truth is for a photograph: it shows how its keypoints are found")
     if kind in FIGURES and _is_photograph(source):
         raise InputError(f"{output}: the steps of a photograph are a page; its name ends in .html")
     subjects: list[Subject] = []
+    note = ""
     if _is_photograph(source):
-        people, subjects = _corrections(source, point, person, keypoint_checkpoint)
+        right = None
+        if truth is not None:
+            how = keypoint_files.options(
+                skeleton, min_confidence, image_size, names, False, photographs.EMPTY
+            )
+            right = _of_photograph(keypoint_files.read(truth, how), truth, source)
+        people, subjects = _corrections(source, point, person, keypoint_checkpoint, right)
+        note = f"Fitted to the keypoints of {keypoint_checkpoint}. {OTHERS}"
         album = photographs.Album({}, {}, source)
     else:
         if point:
@@ -98,7 +113,7 @@ def inspect(
     else:
         from ief_jax.inspector.page import Page
 
-        subjects += _fits(trained, model, people, album)
+        subjects += [one._replace(note=note) for one in _fits(trained, model, people, album)]
         Page(subjects, source.name).write(output)
     say(f"wrote {output}")
 
@@ -147,11 +162,46 @@ def _titles(people: Detections) -> list[str]:
     return [f"{people.frame_names[frame]}, person {person}" for frame, person in each]
 
 
+def _of_photograph(right: Detections, path: Path, photograph: Path) -> Detections:
+    """Those in one photograph of a file; of a file of one frame, all."""
+    number = content.number_in(photograph.stem)
+    one = photographs.Album(
+        {photograph.name: photograph, photograph.stem: photograph},
+        {} if number is None else {number: photograph},
+    )
+    frames = zip(right.frame_names, right.images, right.numbers, strict=True)
+    named = [n for n, frame in enumerate(frames) if photographs.find(one, *frame)]
+    if len(right.frame_names) == 1:
+        named = [0]
+    rows = np.flatnonzero(np.isin(right.frame, named))
+    if not len(rows):
+        raise InputError(f"{path}: nobody in {photograph.name}")
+    return detections.take(right, rows)
+
+
+def _nearest(truth: Detections, names: Sequence[str], estimate: np.ndarray) -> np.ndarray:
+    """[K, 2] the keypoints, of the names, of who is nearest to an estimate; NaN of the others."""
+    whole = np.full((len(truth.points), len(names), 2), np.nan)
+    for k, name in enumerate(names):
+        if name in truth.names:
+            column = truth.names.index(name)
+            seen = truth.confidence[:, column] > 0
+            whole[seen, k] = truth.points[seen, column]
+    distance = np.linalg.norm(whole - estimate, axis=-1)
+    known = np.isfinite(distance)
+    mean = np.where(known, distance, 0).sum(-1) / np.maximum(known.sum(-1), 1)
+    return whole[np.argmin(np.where(known.any(-1), mean, np.inf))]
+
+
 # The steps
 
 
 def _corrections(
-    path: Path, points: Sequence[tuple[float, float]], person: int | None, checkpoint: str
+    path: Path,
+    points: Sequence[tuple[float, float]],
+    person: int | None,
+    checkpoint: str,
+    truth: Detections | None,
 ) -> "tuple[Detections, list[Subject]]":
     """The keypoints of a photograph's people, as for fits, and how they were found."""
     image = photographs.read(path)
@@ -173,13 +223,22 @@ def _corrections(
     if person is None and len(found) > MOST:
         say(f"{path}: the first {MOST} of {len(found)} people are shown; --person chooses another")
     rows = list(range(min(len(found), MOST))) if person is None else [person]
+    names = network.configuration.joints
+    note = (
+        f"Corrections of one crop by {checkpoint}. Bodies are fitted to the median over "
+        "several crops."
+    )
     subjects = [
         corrections.laid_open(
-            network, image, found[row].box, f"{path.name}, person {row}: keypoints"
+            network,
+            image,
+            found[row].box,
+            f"{path.name}, person {row}: keypoints",
+            None if truth is None else _nearest(truth, names, found[row].estimate.path[-1]),
+            note,
         )
         for row in rows
     ]
-    names = network.configuration.joints
     places, sure = finding.stacked([found[row].estimate for row in rows], names)
     shown = Detections(
         points=places,

@@ -39,7 +39,8 @@ class Body(NamedTuple):
       faces: int [F, 3].
       arrows: at the joints.
       covariance: [S, J, 3, 3] of where the joints are, square metres; None where it is not known.
-      truth: [V, 3] vertices of the body that is right; None where it is not known.
+      truth: [V, 3] vertices of the body that is right; None where they are not known.
+      true_points: [P, 3] some points of it; None likewise.
     """
 
     joints: np.ndarray
@@ -50,6 +51,7 @@ class Body(NamedTuple):
     arrows: tuple[Arrows, ...] = ()
     covariance: np.ndarray | None = None
     truth: np.ndarray | None = None
+    true_points: np.ndarray | None = None
 
 
 class Layer(NamedTuple):
@@ -153,6 +155,8 @@ class Subject(NamedTuple):
       charts: below.
       matrices: below these.
       tables: above the charts.
+      note: below the title: what is shown, where that is not plain.
+      examples: numbers of other subjects of the page, shown small beside one another, above all.
     """
 
     title: str
@@ -162,3 +166,5 @@ class Subject(NamedTuple):
     charts: tuple[Chart, ...] = ()
     matrices: tuple[Matrix, ...] = ()
     tables: tuple[Table, ...] = ()
+    note: str = ""
+    examples: tuple[int, ...] = ()

@@ -53,7 +53,14 @@ def find(estimator: Estimator, photograph: Image, marked: ArrayLike) -> Found:
     return Found(confidence.combine(paths, box.side, calibration), box)
 
 
-def laid_open(checkpoint: Checkpoint, photograph: Image, box: Box, title: str) -> Subject:
+def laid_open(
+    checkpoint: Checkpoint,
+    photograph: Image,
+    box: Box,
+    title: str,
+    truth: ArrayLike | None = None,
+    note: str = "",
+) -> Subject:
     """The corrections of one crop, that of a box, without test-time augmentation.
 
     Args:
@@ -61,14 +68,20 @@ def laid_open(checkpoint: Checkpoint, photograph: Image, box: Box, title: str) -
       photograph: in RGB.
       box: that fits the person; its middle is the marked point.
       title: for the page's menu.
+      truth: as for `subject`.
+      note: below the title.
     """
     configuration = checkpoint.configuration
     middle = np.array([box.x, box.y], np.float64)
     one = augmentation.person_crops(
         photograph, middle, box, augmentation.IDENTITY, configuration.size
     )
-    trace = tracing.trace(checkpoint, one.images, one.marked)
-    return subject(trace, configuration, photograph, one.boxes[0], title)
+    known = None
+    if truth is not None:
+        known = crops.to_crop(np.asarray(truth), one.boxes[0], configuration.size)[None]
+    trace = tracing.trace(checkpoint, one.images, one.marked, known)
+    found = subject(trace, configuration, photograph, one.boxes[0], title, 0, truth)
+    return found._replace(note=note)
 
 
 def subject(
@@ -89,14 +102,17 @@ def subject(
       box: what the crop shows of it.
       title: for the page's menu.
       person: which of the N.
-      truth: [K, 2] where the keypoints are, pixels of the photograph.
+      truth: [K, 2] where the keypoints are, pixels of the photograph; NaN where it is not known.
     """
     one = jax.tree.map(lambda part: np.asarray(part)[person], trace)
     states, size = len(one.path), configuration.size
     names = configuration.joints
     pixel = box.side / size
     path = crops.to_image(one.path, box, size)
-    given = None if truth is None else np.asarray(truth)
+    given = seen = None
+    if truth is not None:
+        seen = np.isfinite(np.asarray(truth)).all(-1)
+        given = np.where(seen[:, None], np.asarray(truth), 0.0)
     arrows = [
         Arrows(drawing.UPDATE, drawing.UPDATE_COLOUR, drawing.to_length(pixel * one.made, states))
     ]
@@ -122,8 +138,8 @@ def subject(
     curves = {"mean": lengths.mean(-1), "largest": lengths.max(-1)}
     colours = {"mean": drawing.UPDATE_COLOUR, "largest": "#e0a3ba", "target": drawing.TARGET_COLOUR}
     charts = [_chart("Length of the corrections, px", curves, colours, states)]
-    if given is not None:
-        distance = np.linalg.norm(path - given, axis=-1)
+    if given is not None and seen is not None and seen.any():
+        distance = np.linalg.norm(path - given, axis=-1)[:, seen]
         errors = {"mean": distance.mean(-1), "largest": distance.max(-1)}
         charts.insert(0, _chart("Distance from the truth, px", errors, colours, states))
     feedback = np.asarray(trace.feedback)[person]
@@ -144,7 +160,7 @@ def subject(
             drawing.colours(names),
             limbs,
             given,
-            None,
+            None if seen is None else seen.astype(np.float32),
             photograph,
             tuple(arrows),
             layers,

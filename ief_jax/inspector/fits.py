@@ -27,7 +27,6 @@ def subject(
     person: int = 0,
     photograph: Image | None = None,
     jacobian: Jacobian | None = None,
-    deviation: ArrayLike | None = None,
 ) -> Subject:
     """One person's fit.
 
@@ -40,15 +39,13 @@ def subject(
       person: which of the N.
       photograph: that the keypoints are of.
       jacobian: of the same people, for the heat map of which keypoint moves which joint.
-      deviation: [N, 24, 2] standard deviations of the last body's joints, in the image and in
-        depth, metres.
     """
     one = jax.tree.map(lambda part: np.asarray(part)[person], trace)
     states = len(one.error)
     return Subject(
         title,
         trace.labels,
-        _body(one, body, None if deviation is None else np.asarray(deviation)[person]),
+        _body(one, body),
         _picture(one, np.asarray(points)[person], np.asarray(confidence)[person], photograph),
         (
             _chart("Reprojection error, px", {"error": one.bodies.error}, states),
@@ -61,7 +58,7 @@ def subject(
     )
 
 
-def _body(one: Trace, body: smpl.BodyModel, deviation: np.ndarray | None) -> Body:
+def _body(one: Trace, body: smpl.BodyModel) -> Body:
     states, places = len(one.error), np.asarray(one.bodies.joints)
     return Body(
         places,
@@ -70,7 +67,7 @@ def _body(one: Trace, body: smpl.BodyModel, deviation: np.ndarray | None) -> Bod
         vertices(body, one.bodies.poses, one.bodies.betas),
         np.asarray(body.faces),
         _arrows(one.moved_by_update.joints, one.moved_by_descent.joints, states, places),
-        None if deviation is None else _covariance(deviation, states),
+        None if one.deviation is None else _covariance(np.asarray(one.deviation), states),
     )
 
 
@@ -163,11 +160,10 @@ def subjects(
     titles: Sequence[str],
     photographs: Sequence[Image | None] | None = None,
     jacobian: Jacobian | None = None,
-    deviation: ArrayLike | None = None,
 ) -> list[Subject]:
     """All N people of a trace, arguments as for `subject`; N titles and photographs."""
     behind = photographs or [None] * len(titles)
     return [
-        subject(trace, body, points, confidence, title, row, photograph, jacobian, deviation)
+        subject(trace, body, points, confidence, title, row, photograph, jacobian)
         for row, (title, photograph) in enumerate(zip(titles, behind, strict=True))
     ]

@@ -1,17 +1,20 @@
 """One HTML file that holds everything it shows: it needs no server and no network.
 
-The drawing library is plotly.js, as it comes in the wheel of plotly; `template/` is ours. Arrays
-are embedded as they are, and `read` gives them back.
+Bodies are drawn by three.js, as it comes in the wheel of trimesh; `template/` is ours. Arrays are
+embedded as they are, and `read` gives them back.
 """
 
 import base64
 import html
+import importlib.util
 import io
 import json
 import os
 import re
+import zipfile
 from collections.abc import Mapping, Sequence
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +27,7 @@ from ief_jax.io.files import InputError
 LARGEST_PHOTOGRAPH = 1024
 """Longer side of the photographs in the page, pixels."""
 _QUALITY = 85
+_PROGRAM = ("arrays.js", "space.js", "picture.js", "charts.js", "page.js")
 _DATA = '<script type="application/json" id="data">'
 
 
@@ -40,18 +44,14 @@ class Page:
         self.title = title
 
     def html(self) -> str:
-        """The whole page.
-
-        Raises:
-          InputError: plotly is not installed.
-        """
+        """The whole page."""
         content = {"title": self.title, "subjects": self.subjects}
         parts = {
             "title": html.escape(self.title),
             "style": _template("page.css"),
             "library": _library(),
             "embedded": f"{_DATA}{embedded(content)}</script>",
-            "program": _template("page.js"),
+            "program": "\n".join(map(_template, _PROGRAM)),
         }
         return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _template("page.html"))
 
@@ -59,7 +59,6 @@ class Page:
         """Writes the page to a file.
 
         Raises:
-          InputError: plotly is not installed.
           OutputError: the file cannot be written.
         """
         whole = self.html().encode()
@@ -161,8 +160,13 @@ def _template(name: str) -> str:
 
 
 def _library() -> str:
-    try:
-        from plotly import offline
-    except ModuleNotFoundError as error:
-        raise InputError("pages need the package plotly: pip install 'ief_jax[inspect]'") from error
-    return str(offline.get_plotlyjs())
+    """three.js with its TrackballControls, from the viewer that trimesh has for notebooks."""
+    # Without importing trimesh, which is slow.
+    package = importlib.util.find_spec("trimesh")
+    assert package is not None and package.origin is not None, "trimesh is a dependency"
+    path = Path(package.origin).parent / "resources" / "templates" / "viewer.zip"
+    with zipfile.ZipFile(path) as archive:
+        viewer = archive.read("viewer.html.template").decode("utf-8")
+    found = re.search(r"<script>(.*?)var camera,controls", viewer, re.DOTALL)
+    assert found is not None, f"{path}: expected three.js before the viewer's own script"
+    return found[1]

@@ -32,7 +32,7 @@ class Bodies(NamedTuple):
       error: [...] mean distance of the seen keypoints from these, pixels.
       deviation: [..., 24, 2] standard deviations of the joints from the pelvis, metres, in the
         image and in depth (`uncertainty.of_joints`); None where nothing is known of them: of
-        checkpoints without second-order steps, and of a `Trace`.
+        checkpoints without second-order steps, and of a `Trace`, which has its own.
     """
 
     poses: jax.Array
@@ -82,6 +82,7 @@ class Trace(NamedTuple):
       moved_by_descent: how the body would move along the negative gradient, [N, T, ...]; per unit
         of a learning rate.
       moved_by_update: how it moves along the update, [N, T, ...].
+      deviation: [N, 24, 2] of the last bodies, as of `Bodies`.
     """
 
     bodies: Bodies
@@ -92,6 +93,7 @@ class Trace(NamedTuple):
     cosine: Theta
     moved_by_descent: Moves
     moved_by_update: Moves
+    deviation: jax.Array | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -200,10 +202,7 @@ def _fit(
     task = build.problem(configuration, model)
     last = jax.tree.map(lambda group: group[-1], ran.states)
     bodies = jax.vmap(partial(_bodies, task))(last, ran.observed, ran.frame)
-    if ran.noise is None:
-        return bodies
-    known = pixels.intrinsics is not None
-    return bodies._replace(deviation=uncertainty.of_joints(task, ran, known))
+    return bodies._replace(deviation=_deviation(task, ran, pixels))
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -250,9 +249,18 @@ def _trace(
             jax.tree.map(lambda moved: moved[1], moved),
         )
 
-    return jax.vmap(of_person, in_axes=(1, 1, 0, 0))(
+    found = jax.vmap(of_person, in_axes=(1, 1, 0, 0))(
         ran.states, ran.record.gradient, ran.observed, ran.frame
     )
+    return found._replace(deviation=_deviation(task, ran, pixels))
+
+
+def _deviation(
+    task: reprojection.Problem, ran: inference.Run, pixels: keypoints2d.Keypoints2D
+) -> jax.Array | None:
+    if ran.noise is None:
+        return None
+    return uncertainty.of_joints(task, ran, pixels.intrinsics is not None)
 
 
 def _bodies(

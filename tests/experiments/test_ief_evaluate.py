@@ -72,7 +72,15 @@ def test_a_whole_evaluation(
     summary, *people = page.read(tmp_path / "pages" / "report.html")["subjects"]
     assert ["head_top", "0.0", "0.0", "83.3"] in summary["tables"][0]["rows"]
     np.testing.assert_allclose(summary["charts"][0]["curves"]["mean"], found["per_step"])
+    titles = [people[row - 1]["title"].partition(":")[0] for row in summary["examples"]]
+    assert titles == ["best", "median", "worst"]
     assert [one["picture"]["confidence"].sum() for one in people] == [14] * len(people)
+    for picture in (one["picture"] for one in people):
+        _, target = picture["arrows"]
+        way = picture["observed"] - picture["estimate"][:-1]
+        short = np.linalg.norm(way, axis=-1) <= dots.CHECKPOINT.configuration.max_correction
+        np.testing.assert_allclose(target["vectors"][:-1][short], way[short], atol=1e-3)
+        assert np.isnan(target["vectors"][-1]).all()
     errors = [one["charts"][0]["curves"]["error"][-1] for one in people]
     assert errors == sorted(errors) and errors[0] < 1 < errors[-1]
     (torso,) = [row for row in rows if row[:1] == ["torso"]]

@@ -84,6 +84,7 @@ def test_a_whole_evaluation(
 def _check_report(path: Path, figures: dict[str, Any]) -> None:
     """The page's numbers are those of the JSON; its bodies are the best and the worst."""
     summary, best, median, worst = page.read(path)["subjects"]
+    assert summary["examples"] == [1, 2, 3]
     curves = summary["charts"][0]["curves"]
     np.testing.assert_allclose(curves["PA-MPJPE"], figures["pa_mpjpe_mm"], rtol=1e-5)
     np.testing.assert_allclose(curves["vertices"], figures["vertex_mm"], rtol=1e-5)

@@ -18,8 +18,9 @@ from experiments.lgd.arguments import Ehf, FitOptions, H36m, ThreeDpw
 from ief_jax.body import joints, model_files, smpl
 from ief_jax.body import regressors as body_regressors
 from ief_jax.geometry import rotations
+from ief_jax.inspector import page
 from ief_jax.io.files import InputError
-from ief_jax.lgd import protocols
+from ief_jax.lgd import metrics, protocols
 from ief_jax.lgd.parameters import Body
 from tests.body import test_regressors as test_joint_regressors
 from tests.data import test_ehf, test_h36m, test_threedpw
@@ -48,7 +49,7 @@ def test_the_papers_table(
     checkpoint = tiny.folder(tmp_path / "tiny", joint_model)
     words = ["lgd-dataset", "3dpw", "--data-dir", str(tmp_path), "--count", "4"]
     words += ["--checkpoint", str(checkpoint), "--steps", "1", "--json", str(tmp_path / "a.json")]
-    assert script.main(words) == 0
+    assert script.main([*words, "--report", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert "3DPW, test (Table 4): PA-MPJPE, mm, of SMPL's 24 joints" in printed
     for figure in ("106.1", "55.9", "59.2"):
@@ -57,6 +58,22 @@ def test_the_papers_table(
     assert found["count"] == 4
     assert 50 < found["error_mm"] < 500  # random weights
     assert f"{found['error_mm']:.1f}" in printed
+    _check_report(tmp_path / "report.html", found["error_mm"])
+
+
+def _check_report(path: Path, mean: float) -> None:
+    """The best, the median and the worst stand beside their true points."""
+    summary, *people = page.read(path)["subjects"]
+    assert ["LGD", "no", "55.9"] in summary["tables"][0]["rows"]
+    assert summary["tables"][0]["rows"][-1][1:] == ["no", f"{mean:.1f}"]
+    errors = [one["charts"][0]["curves"]["error"][-1] for one in people]
+    assert errors == sorted(errors) and errors[0] < mean < errors[-1]
+    for one, which, error in zip(people, ("best", "median", "worst"), errors, strict=True):
+        assert one["title"] == f"{which}: {error:.0f} mm"
+        # SMPL's 24 joints; no other place, turn or size is nearer.
+        right, found = one["body"]["true_points"], one["body"]["joints"][-1]
+        assert np.linalg.norm(right - found, axis=-1).mean() > 0.02
+        np.testing.assert_allclose(metrics.procrustes_align(right, found), right, atol=1e-4)
 
 
 def test_true_bodies_have_no_error_on_3dpw(

@@ -20,7 +20,7 @@ def test_what_is_shown_is_the_trace(
 ) -> None:
     monkeypatch.setitem(NAMED, "tiny", TinyBackbone)
     images, marked = crops()
-    truth = np.array([[12.0, 3.0], [9.0, 11.0]], np.float32)
+    truth = np.array([[12.0, 3.0], [np.nan, np.nan]], np.float32)
     trace = tracing.trace(checkpoint(), images, marked, np.stack([truth] * 3))
     photograph = Image.new("RGB", (200, 100))
     given = 2 * (truth - 7.5) + [100, 50]
@@ -32,7 +32,8 @@ def test_what_is_shown_is_the_trace(
     picture = found["picture"]
     places = 2 * (np.asarray(trace.path)[1] - 7.5) + [100, 50]
     np.testing.assert_allclose(picture["estimate"], places, rtol=1e-5)
-    np.testing.assert_allclose(picture["observed"], given)
+    np.testing.assert_allclose(picture["observed"][0], given[0])
+    np.testing.assert_array_equal(picture["confidence"], [1, 0])
     assert trace.target is not None
     update, target = picture["arrows"]
     np.testing.assert_allclose(update["vectors"][:3], 2 * trace.made[1], rtol=1e-5)
@@ -46,8 +47,13 @@ def test_what_is_shown_is_the_trace(
     by_image = np.asarray(trace.by_image[1])
     relative = by_image / np.maximum(by_image.max((2, 3), keepdims=True), 1e-30)
     np.testing.assert_allclose(saliency["maps"] / 255, relative, atol=0.5 / 255 + 1e-6)
-    distance = np.linalg.norm(places - given, axis=-1).mean(-1)
-    np.testing.assert_allclose(found["charts"][0]["curves"]["mean"], distance, rtol=1e-5)
+    distance, length = (chart["curves"] for chart in found["charts"])
+    np.testing.assert_allclose(
+        distance["mean"], np.linalg.norm(places - given, axis=-1)[:, 0], rtol=1e-5
+    )
+    lengths = 2 * np.linalg.norm(trace.correction[1], axis=-1)
+    np.testing.assert_allclose(length["mean"][:3], lengths.mean(-1), rtol=1e-5)
+    np.testing.assert_allclose(length["largest"][:3], lengths.max(-1), rtol=1e-5)
 
 
 def test_saliency_is_averaged_over_blocks() -> None:

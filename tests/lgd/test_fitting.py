@@ -42,7 +42,8 @@ def people(joint_model: joints.JointModel) -> synthetic_views.Example:
 
 def assert_close(a: fitting.Bodies, b: fitting.Bodies, tolerance: float = 2e-4) -> None:
     for name, x, y in zip(a._fields, a, b, strict=True):
-        if x is None or y is None:  # a trace does not say how sure each of its states is
+        if x is None or y is None:
+            assert x is y, name
             continue
         scale = 1 + np.abs(y).max()
         np.testing.assert_allclose(x, y, atol=tolerance * scale, err_msg=name)
@@ -65,7 +66,8 @@ def test_trace_ends_where_fit_does(
 ) -> None:
     found = fitting.fit(checkpoint, joint_model, people.points, people.confidence)
     trace = fitting.trace(checkpoint, joint_model, people.points, people.confidence)
-    assert_close(jax.tree.map(lambda leaf: leaf[:, -1], trace.bodies), found)
+    last = jax.tree.map(lambda leaf: leaf[:, -1], trace.bodies)
+    assert_close(last._replace(deviation=trace.deviation), found)
     for name, update in trace.update.items():
         assert update.shape[:2] == (3, 2) and trace.cosine[name].shape == (3, 2)
         assert (np.abs(trace.cosine[name]) <= 1 + 1e-5).all()
