@@ -96,6 +96,7 @@ def test_fit_a_folder_of_frames(
     assert run("fit", frames, "--output", output, *arguments) == 0
     assert names(output) == [
         "bodies.npz",
+        "contact_sheet_1.jpg",
         "meshes",
         *(f"meshes/{name}.ply" for name in ("f1_0", "f1_1", "f3_1")),
         "pictures",
