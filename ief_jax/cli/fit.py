@@ -35,7 +35,7 @@ def fit(
     """Fit a 3D body to every person in files or folders of 2D keypoints.
 
     Writes bodies.npz (AMASS-style poses, betas and trans; camera, joints, errors), a picture of
-    every fit and, if asked, a mesh of every body.
+    every fit, of several frames contact sheets and, if asked, a mesh of every body.
 
     Args:
       keypoints: OpenPose, COCO, MMPose, AlphaPose, Ultralytics, YOLO, EasyMocap, MediaPipe,

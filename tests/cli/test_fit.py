@@ -96,6 +96,7 @@ def test_fit_a_folder_of_frames(
     assert run("fit", frames, "--output", output, *arguments) == 0
     assert names(output) == [
         "bodies.npz",
+        "contact_sheet_1.jpg",
         "meshes",
         *(f"meshes/{name}.ply" for name in ("f1_0", "f1_1", "f3_1")),
         "pictures",
@@ -512,8 +513,8 @@ def test_a_large_error_is_a_warning_that_names_the_likely_cause(
     rest: Any = jnp.zeros((1, 1))
     box = np.ptp(points[0], 0).max()
     for error, said in ((0.01 * box, ""), (0.2 * box, "20 % of the keypoints' box")):
-        found = Bodies(*[rest] * len(Bodies._fields))._replace(error=jnp.array([error]))
-        bodies.warn(bodies.Fitted(found, people, np.array([False]), []), [people])
+        fitted = Bodies(*[rest] * len(Bodies._fields))._replace(error=jnp.array([error]))
+        bodies.warn(bodies.Fitted(fitted, people, np.array([False]), []), [people])
         found = capsys.readouterr().err
         assert said in found
         assert ("they look like BODY_25 (--skeleton)" in found) == bool(said)
@@ -569,7 +570,8 @@ def test_each_track_is_one_body(body: smpl.BodyModel, joint_model: joints.JointM
     trained = lgd_checkpoints.Checkpoint(
         sure, lgd_build.initial_weights(sure, task, jax.random.key(0))
     )
-    found = bodies.fit_motions(trained, body, people, None, 1.0)
+    unknown = bodies.Lenses(np.zeros(6, bool), np.ones(6), np.zeros((6, 2)))
+    found = bodies.fit_motions(trained, body, people, unknown, 1.0)
     rows = np.array([0, 2, 5])
     times = np.array([0, 2, 4]) / 25
     alone = motion.fit(trained, joint_model, people.points[rows], np.ones((3, 27)), times)

@@ -1,5 +1,7 @@
 """Where people are in a scene."""
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -8,7 +10,7 @@ from ief_jax.lgd.fitting import Bodies
 
 
 def test_people_are_as_far_away_as_their_size_says() -> None:
-    rest = jnp.zeros((2, 1))
+    rest: Any = jnp.zeros((2, 1))
     bodies = Bodies(*[rest] * len(Bodies._fields))._replace(
         scale=jnp.array([100.0, 100.0]),
         translation=jnp.array([[199.5, 149.5], [210.0, 40.0]]),
@@ -17,4 +19,4 @@ def test_people_are_as_far_away_as_their_size_says() -> None:
     )
     found = scenes.places(bodies, np.array([False, True]), (400, 300))
     # 100 pixels a metre: through a lens of 500 pixels, the diagonal, at 5 m; through 1000 at 10 m.
-    np.testing.assert_allclose(found, [[0, 0, -5], [0.1, 1, -10]], atol=1e-5)
+    np.testing.assert_allclose(found, [[0.0, 0.0, -5.0], [0.1, 1.0, -10.0]], atol=1e-5)

@@ -8,6 +8,7 @@ person's own products within the graph, of which the graph puts out the largest 
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -125,7 +126,13 @@ def test_a_detector_is_read_back_and_checked(tmp_path: Path) -> None:
     person_detector.write(path, Detector(configuration, weights), np.float16)
     with pytest.raises(InputError, match="'size/final/bias' is missing"):
         person_detector.load(path)
-    for field, value in (("sides", ()), ("sides", (200,)), ("threshold", 2), ("small", -1)):
+    wrong: tuple[tuple[str, Any], ...] = (
+        ("sides", ()),
+        ("sides", (200,)),
+        ("threshold", 2),
+        ("small", -1),
+    )
+    for field, value in wrong:
         with pytest.raises(ValueError, match=f"configuration field '{field}'"):
             dataclasses.replace(ONE_LOOK, **{field: value}).check()
 
