@@ -5,16 +5,15 @@ changed is told from a whole one, and the checkpoint before it is taken.
 """
 
 import os
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 
+from ief_jax.io.checkpoint_files import checksum
 from ief_jax.io.files import InputError, OutputError, output_folder
 from ief_jax.training.state import TrainState
 
@@ -60,7 +59,7 @@ def write(manager: ocp.CheckpointManager, saved: Saved) -> None:
     number = int(saved.state.step)
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(saved.state))
     _check_room(manager.directory, size + MORE)
-    about = {"losses": saved.losses, "checksum": _checksum(saved.state)}
+    about = {"losses": saved.losses, "checksum": checksum(saved.state)}
     try:
         manager.save(
             number,
@@ -111,7 +110,7 @@ def _read(manager: ocp.CheckpointManager, number: int, like: TrainState) -> Save
         number,
         args=ocp.args.Composite(state=ocp.args.StandardRestore(like), about=ocp.args.JsonRestore()),
     )
-    if _checksum(found.state) != found.about["checksum"]:
+    if checksum(found.state) != found.about["checksum"]:
         raise ValueError("its checksum is another")
     return Saved(found.state, list(found.about["losses"]))
 
@@ -128,14 +127,6 @@ def _check_room(folder: os.PathLike[str], size: int) -> None:
     finally:
         with suppress(OSError):
             probe.unlink()
-
-
-def _checksum(state: TrainState) -> int:
-    """CRC-32 of all numbers."""
-    total = 0
-    for leaf in jax.tree.leaves(state):
-        total = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), total)
-    return total
 
 
 def _reason(error: Exception) -> str:
