@@ -228,6 +228,7 @@ def _advance(
     """The step on (how many steps are trained, crops)."""
     method = training_methods.METHODS[arguments.method]
     count = arguments.learning.batch_size
+    compute = optimisers.COMPUTE[arguments.precision]
 
     def with_frozen(loss: Any) -> Any:
         return lambda weights, people: loss({"params": {**frozen, **weights}}, people)
@@ -236,7 +237,7 @@ def _advance(
         make = partial(
             fpc.training_example, configuration=configuration, method=method, start=start
         )
-        loss = with_frozen(fpc.training_loss(configuration, method))
+        loss = with_frozen(fpc.training_loss(configuration, method, compute))
         step = training_step.training_step(
             make, loss, optimiser, count, mesh, average, arguments.microbatches
         )
@@ -245,7 +246,7 @@ def _advance(
     by_steps = {
         steps: training_step.training_step(
             lambda key, crop: (crop,),
-            with_frozen(on_policy.training_loss(configuration, method, start, steps)),
+            with_frozen(on_policy.training_loss(configuration, method, start, steps, compute)),
             optimiser,
             count,
             mesh,

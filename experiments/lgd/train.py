@@ -48,7 +48,7 @@ def run(arguments: Train) -> None:
     average = state.moving_average(arguments.optimiser.ema)
     advance = step.fused_steps(
         partial(training.example, draw=draw, task=task, rates=rates),
-        training.loss_and_steps(configuration, task),
+        training.loss_and_steps(configuration, task, optimisers.COMPUTE[arguments.precision]),
         optimiser,
         arguments.batch_size,
         mesh,

@@ -27,8 +27,8 @@ def test_a_job_comes_to_what_one_process_does(
     assert cli.main(["fit", *words, str(tmp_path / "one"), "--no-pictures"]) == 0
     assert fit_on_beam.main([*words, str(tmp_path / "beam"), "--runner", "DirectRunner"]) == 0
     assert len(list((tmp_path / "beam" / "parts").glob("*.npz"))) == 4
-    with np.load(tmp_path / "one" / "bodies.npz") as one:
-        with np.load(tmp_path / "beam" / "bodies.npz") as two:
-            assert one.files == two.files
-            for key in one.files:
-                np.testing.assert_array_equal(one[key], two[key], err_msg=key)
+    one, two = (np.load(tmp_path / name / "bodies.npz") for name in ("one", "beam"))
+    with one, two:
+        assert one.files == two.files
+        for key in one.files:
+            np.testing.assert_array_equal(one[key], two[key], err_msg=key)

@@ -73,6 +73,7 @@ def publish(workdir: Path, weights: Any) -> None:
 def train(options: Options) -> None:
     """Trains to the end."""
     if options.largest_file:
+        jax.config.update("jax_enable_compilation_cache", False)  # it would be cut off, for others
         resource.setrlimit(resource.RLIMIT_FSIZE, (options.largest_file,) * 2)
     mesh.join(options.run.hosts)
     devices = mesh.device_mesh()
