@@ -291,8 +291,8 @@ def test_steps_go_on_while_a_checkpoint_is_written(
 ) -> None:
     later, feed, publish = threading.Event(), tiny_run.feed, tiny_run.publish
 
-    def watched(options: tiny_run.Options, done: int) -> Iterator[Any]:
-        for number, item in enumerate(feed(options, done), done + 1):
+    def watched(options: tiny_run.Options, rows: np.ndarray, done: int) -> Iterator[Any]:
+        for number, item in enumerate(feed(options, rows, done), done + 1):
             if number == 15:
                 later.set()
             yield item
