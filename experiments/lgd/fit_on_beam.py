@@ -50,13 +50,12 @@ class Fit(beam.DoFn):
 
 
 def run(prepare: Callable[[], Job], options: PipelineOptions) -> None:
-    """Makes all parts, and puts them together."""
+    """Makes all parts that are not there."""
     whole = prepare()
     fit_parts.claim(whole)
     with beam.Pipeline(options=options) as pipeline:
         numbers = pipeline | beam.Create(range(whole.source.parts)) | beam.Reshuffle()
         _ = numbers | beam.ParDo(Fit(prepare))
-    fit_parts.join(whole)
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -65,8 +65,8 @@ def fit(
       smooth: fit people who are followed over frames as one body that moves smoothly: 1 for
         walking, dancing, standing; less for more abrupt motion. Without it frames are fitted one
         by one.
-      shard: I/N: do the I-th of N shares of many frames; whichever run does the last one puts
-        them together. The runs may be anywhere, if all see the output.
+      shard: I/N: fit the I-th of N shares of many frames. The runs may be anywhere, if all see the
+        output; the same command without it then puts together what they did.
     """
     share = None if shard is None else fit_parts.parse_shard(shard)
     if share and smooth is not None:
@@ -79,7 +79,7 @@ def fit(
         job = fit_parts.Job(
             source, output, trained, model, gender, focal, image_size, album, meshes, pictures
         )
-        fit_parts.run(job, share or fit_parts.Shard(1, 1))
+        fit_parts.run(job, share)
 
     if smooth is None and fit_source.are_many(keypoints):
         fit_many(fit_source.of_files(keypoints, options))

@@ -81,15 +81,16 @@ def parse_shard(text: str) -> Shard:
     raise InputError(f"--shard {text}: expected I/N, the I-th of N, such as 1/8 to 8/8")
 
 
-def run(job: Job, shard: Shard) -> None:
-    """Makes the parts of a shard that are not there; the whole, if then all are.
+def run(job: Job, shard: Shard | None) -> None:
+    """Makes the parts that are not there, of a shard; without one all, and then the whole of them.
 
     Raises:
       InputError: the output has parts of something else; nobody at all can be fitted.
       OutputError: a file cannot be written.
     """
     claim(job)
-    mine = range(shard.number - 1, job.source.parts, shard.total)
+    first, step = (0, 1) if shard is None else (shard.number - 1, shard.total)
+    mine = range(first, job.source.parts, step)
     missing = [number for number in mine if not is_there(job, number)]
     if len(missing) < len(mine):
         done = counted(len(mine) - len(missing), "part", "parts")
@@ -100,11 +101,14 @@ def run(job: Job, shard: Shard) -> None:
             if not is_there(job, number):
                 make(job, fit, number)
             bar.update()
-    left = sum(not is_there(job, number) for number in range(job.source.parts))
-    if left:
-        say(f"{job.output}: {left} of {job.source.parts} parts are other shards' and not there yet")
-    else:
+    if shard is None:
         join(job)
+        return
+    there = sum(is_there(job, number) for number in range(job.source.parts))
+    say(
+        f"{job.output / FOLDER}: {there} of {job.source.parts} parts are there; the same command "
+        "without --shard puts them together"
+    )
 
 
 def claim(job: Job) -> None:

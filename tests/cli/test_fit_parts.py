@@ -118,9 +118,12 @@ def test_shards_make_the_same(
     output = tmp_path / "shared"
     words = ("fit", frames, "--no-pictures", "--checkpoint", checkpoint, "--output", output)
     assert run(*words, "--shard", "2/2") == 0
-    assert "2 of 3 parts are other shards' and not there yet" in capsys.readouterr().err
-    assert [path.name for path in output.iterdir()] == ["parts"]
+    assert "1 of 3 parts are there; the same command without --shard" in capsys.readouterr().err
     assert run(*words, "--shard", "1/2") == 0
+    assert [path.name for path in output.iterdir()] == ["parts"]
+    made = {path: path.stat().st_mtime_ns for path in (output / "parts").iterdir()}
+    assert run(*words) == 0
+    assert made == {path: path.stat().st_mtime_ns for path in made}
     same(arrays(output), whole)
     for wrong in ("0/2", "3/2", "2", "a/b"):
         assert run(*words, "--shard", wrong) == 2

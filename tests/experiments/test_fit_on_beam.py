@@ -27,6 +27,7 @@ def test_a_job_comes_to_what_one_process_does(
     assert cli.main(["fit", *words, str(tmp_path / "one"), "--no-pictures"]) == 0
     assert fit_on_beam.main([*words, str(tmp_path / "beam"), "--runner", "DirectRunner"]) == 0
     assert len(list((tmp_path / "beam" / "parts").glob("*.npz"))) == 4
+    assert cli.main(["fit", *words, str(tmp_path / "beam"), "--no-pictures"]) == 0
     one, two = (np.load(tmp_path / name / "bodies.npz") for name in ("one", "beam"))
     with one, two:
         assert one.files == two.files
