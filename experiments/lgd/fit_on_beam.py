@@ -4,8 +4,8 @@
     python -m experiments.lgd.fit_on_beam keypoints/ --output out/ [Beam's own options]
 
 Both folders are ones that all workers see. A part that is there is not made again, so that a worker
-that is lost, or a job that is started anew, costs the parts that were under way. `ief-jax fit` with
-the same output writes bodies.npz of all parts.
+that is lost, or a job that is started anew, costs the parts that were under way. `ief-jax fit
+keypoints/ --no-pictures --output out/` puts them together, where one file is wanted.
 """
 
 import argparse

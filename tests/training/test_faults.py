@@ -286,6 +286,14 @@ def test_a_folder_that_is_taken_away_is_a_clear_error(tmp_path: Path, whole: Pat
     agrees(work, whole)
 
 
+def test_what_cannot_be_published_is_a_clear_error(tmp_path: Path) -> None:
+    """It is known in another thread than that of the steps."""
+    work = tmp_path / "run"
+    (work / tiny_run.PUBLISHED / "in the way").mkdir(parents=True)
+    assert tiny_run.main(["--workdir", str(work), "--save-every", "5", "--seconds", "0.05"]) == 2
+    assert steps_saved(work)[0] == 5 and steps_saved(work)[-1] < STEPS
+
+
 def test_steps_go_on_while_a_checkpoint_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
