@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping
 
+import jax.numpy as jnp
 import optax
+from jax.typing import DTypeLike
 
 from experiments import checks
-from experiments.options import OptimiserOptions
+from experiments.options import OptimiserOptions, Precision
 from ief_jax.io.files import InputError
 from ief_jax.training import measures, optimisers
 from ief_jax.training.state import TrainState
+
+COMPUTE: Mapping[Precision, DTypeLike | None] = {"float32": None, "bf16": jnp.bfloat16}
+"""The dtype that networks are cast to, if they are."""
 
 
 def from_options(options: OptimiserOptions, iterations: int) -> optax.GradientTransformation:

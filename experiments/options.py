@@ -9,6 +9,10 @@ Side = Literal["smaller", "larger"]
 """Side of an image that the paper's boxes are measured by."""
 
 
+Precision = Literal["float32", "bf16"]
+"""What networks are computed in when they are trained."""
+
+
 @dataclass(frozen=True)
 class OptimiserOptions:
     """How weights are trained.

@@ -13,7 +13,7 @@ the same examples.
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, TypedDict, TypeVar, overload
+from typing import Any, NamedTuple, TypedDict, TypeVar, overload
 
 import cv2
 import grain
@@ -197,6 +197,7 @@ def batches(
     epochs: int | None = None,
     threads: int = 2,
     first: int = 0,
+    rows: Sequence[int] | np.ndarray | None = None,
 ) -> grain.IterDataset:
     """Shuffled batches of examples, prepared in threads ahead of their use.
 
@@ -208,6 +209,7 @@ def batches(
       epochs: how often each entry is seen; None: without end.
       threads: how many.
       first: number of the batch to begin with, to go on where an earlier run ended.
+      rows: of each batch, which alone are prepared; all by default.
 
     Returns:
       An iterable of batches; its iterator has `get_state` and `set_state`.
@@ -218,16 +220,33 @@ def batches(
     if len(source) * (epochs or batch_size) < batch_size:
         raise InputError(f"{len(source)} examples do not make a batch of {batch_size}")
     cv2.setNumThreads(1)  # the threads are grain's
+    kept = range(batch_size) if rows is None else rows
+    examples = grain.MapDataset.source(source).seed(seed).shuffle().repeat(epochs)
     return (
-        grain.MapDataset.source(source)
-        .seed(seed)
-        .shuffle()
-        .repeat(epochs)
-        .random_map(example)
-        .batch(batch_size, drop_remainder=True)
+        _Rows(examples.random_map(example), batch_size, kept)
+        .batch(len(kept), drop_remainder=True)
         .slice(slice(first, None))
         .to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads))
     )
+
+
+class _Rows(grain.MapDataset):
+    """Of every so many entries some, by their place among them."""
+
+    def __init__(
+        self, parent: grain.MapDataset, batch_size: int, rows: Sequence[int] | np.ndarray
+    ) -> None:
+        super().__init__(parent)
+        self._batch_size, self._rows = batch_size, [int(row) for row in rows]
+
+    def __len__(self) -> int:
+        return len(self._parent) // self._batch_size * len(self._rows)
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return self.slice(index)
+        batch, place = divmod(index, len(self._rows))
+        return self._parent[batch * self._batch_size + self._rows[place]]
 
 
 def _fitted(person: Person) -> Box:

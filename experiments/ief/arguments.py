@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from experiments.options import KeypointSet, OptimiserOptions, Side
+from experiments.options import KeypointSet, OptimiserOptions, Precision, Side
 from ief_jax.training.run_options import RunOptions
 
 Method = Literal["ief", "no_fpc", "direct", "iterative_direct", "jittered", "on_policy"]
@@ -111,6 +111,8 @@ class Train:
       epochs: passes over all examples, over all steps.
       microbatches: parts that a batch is differentiated in, one after the other, to save memory;
         the loss is then the mean of their means over annotated joints.
+      precision: that the network is computed in, on accelerators faster in bf16 and on CPUs slower;
+        weights, their optimiser and all else are float32, and so is what is written.
       seed: of weights and examples.
       threads: that prepare examples.
       evaluate: people in the evaluation at the end; 0 for none.
@@ -125,6 +127,7 @@ class Train:
     initial: str | None = None
     epochs: float = 10.0
     microbatches: int = 1
+    precision: Precision = "float32"
     seed: int = 0
     threads: int = 2
     evaluate: int = 500

@@ -78,6 +78,7 @@ def run(arguments: Train) -> None:
             arguments,
             examples,
             kept,
+            training_mesh.own_rows(arguments.learning.batch_size, mesh),
             fpc.training_stages(method, iterations, arguments.first_steps),
         ),
         lambda weights: checkpoints.write(
@@ -228,6 +229,7 @@ def _advance(
     """The step on (how many steps are trained, crops)."""
     method = training_methods.METHODS[arguments.method]
     count = arguments.learning.batch_size
+    compute = optimisers.COMPUTE[arguments.precision]
 
     def with_frozen(loss: Any) -> Any:
         return lambda weights, people: loss({"params": {**frozen, **weights}}, people)
@@ -236,16 +238,16 @@ def _advance(
         make = partial(
             fpc.training_example, configuration=configuration, method=method, start=start
         )
-        loss = with_frozen(fpc.training_loss(configuration, method))
+        loss = with_frozen(fpc.training_loss(configuration, method, compute))
         step = training_step.training_step(
             make, loss, optimiser, count, mesh, average, arguments.microbatches
         )
-        return lambda state, item: step(state, (np.full(count, item[0]), item[1]))
+        return lambda state, item: step(state, (np.full(len(item[1].image), item[0]), item[1]))
     # The network runs once for each step that is trained: a program for each number of them.
     by_steps = {
         steps: training_step.training_step(
             lambda key, crop: (crop,),
-            with_frozen(on_policy.training_loss(configuration, method, start, steps)),
+            with_frozen(on_policy.training_loss(configuration, method, start, steps, compute)),
             optimiser,
             count,
             mesh,
@@ -261,10 +263,11 @@ def _feed(
     arguments: Train,
     examples: Examples,
     kept: np.ndarray,
+    rows: np.ndarray,
     stages: list[tuple[int, int]],
     done: int,
 ) -> Iterator[tuple[int, PersonCrop]]:
-    """(how many steps are trained, crops), from the step after `done` on."""
+    """(how many steps are trained, this process's crops), from the step after `done` on."""
     batches = pipeline.batches(
         examples.source,
         examples.make,
@@ -272,6 +275,7 @@ def _feed(
         arguments.seed,
         threads=arguments.threads,
         first=done,
+        rows=rows,
     )
     for number, batch in enumerate(batches, done):
         trained = [steps for first, steps in stages if first <= number][-1]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from experiments.options import AdamOptions, NoiseOptions, OptimiserOptions
+from experiments.options import AdamOptions, NoiseOptions, OptimiserOptions, Precision
 from ief_jax.training.run_options import RunOptions
 
 
@@ -58,6 +58,8 @@ class Train:
       iterations: training steps.
       batch_size: examples a step, over all devices.
       microbatches: parts that a batch is differentiated in, one after the other, to save memory.
+      precision: that the network is computed in, on accelerators faster in bf16 and on CPUs slower;
+        weights, their optimiser and all else are float32, and so is what is written.
       seed: of weights and examples.
       evaluate: poses in the evaluation at the end; 0 for none.
     """
@@ -70,6 +72,7 @@ class Train:
     iterations: int = 2500
     batch_size: int = 128
     microbatches: int = 1
+    precision: Precision = "float32"
     seed: int = 0
     evaluate: int = 1000
     run: RunOptions = RunOptions(Path("runs/lgd"))

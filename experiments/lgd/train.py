@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from data import amass, cmu
 from data.motion import pipeline
@@ -38,7 +39,8 @@ def run(arguments: Train) -> None:
     body = model_files.load_or_embedded(arguments.body)
     model = joints.fold(body)
     task = build.problem(configuration, model)
-    draw, feed = people(arguments.data, model.betas, arguments.batch_size, arguments.seed)
+    rows = training_mesh.own_rows(arguments.batch_size, mesh)
+    draw, feed = people(arguments.data, model.betas, arguments.batch_size, arguments.seed, rows)
     draw = training.straightened(draw, arguments.data.straightened)
     weights = _first_weights(arguments, configuration, task, model)
     optimiser = measures.noting(optimisers.from_options(arguments.optimiser, arguments.iterations))
@@ -48,7 +50,7 @@ def run(arguments: Train) -> None:
     average = state.moving_average(arguments.optimiser.ema)
     advance = step.fused_steps(
         partial(training.example, draw=draw, task=task, rates=rates),
-        training.loss_and_steps(configuration, task),
+        training.loss_and_steps(configuration, task, optimisers.COMPUTE[arguments.precision]),
         optimiser,
         arguments.batch_size,
         mesh,
@@ -91,9 +93,16 @@ Feed = Callable[[int], Iterator[Any]]
 
 
 def people(
-    options: PoseOptions, betas: int, batch_size: int, seed: int
+    options: PoseOptions, betas: int, batch_size: int, seed: int, rows: np.ndarray
 ) -> tuple[training.Draw, Feed]:
     """Where poses come from: the prior, or a data set or files beside a share of the prior.
+
+    Args:
+      options: say which.
+      betas: shape coefficients of a person.
+      batch_size: people a step, over all processes.
+      seed: of the order.
+      rows: of each batch, which this process feeds.
 
     Raises:
       InputError: they cannot be read, or the options contradict one another.
@@ -102,7 +111,11 @@ def people(
     if options.dataset != "prior":
         prepared = _prepared(options)
         run_loop.say(f"{prepared.total} poses of {options.dataset}, {options.split}")
-        feed = partial(pipeline.stream, prepared, batch_size, seed)
+
+        def feed(done: int) -> Iterator[Any]:
+            for poses in pipeline.stream(prepared, batch_size, seed, done):
+                yield jax.tree.map(lambda part: part[rows], poses)
+
         return training.mixed(training.from_items(betas), prior, options.prior_share), feed
     if not options.poses:
         return prior, _nothing

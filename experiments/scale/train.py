@@ -51,7 +51,13 @@ def run(arguments: Train) -> None:
             )
         ),
         training_mesh.replicate(state.initial_state(weights, optimiser, arguments.seed), mesh),
-        partial(_feed, arguments, configuration.size, scale_examples.shrunk(people)),
+        partial(
+            _feed,
+            arguments,
+            configuration.size,
+            scale_examples.shrunk(people),
+            training_mesh.own_rows(options.batch_size, mesh),
+        ),
         lambda weights: checkpoints.write(
             workdir / checkpoint_files.FILE_NAME,
             checkpoints.Selector(configuration, weights),
@@ -89,9 +95,13 @@ def _first_weights(arguments: Train, configuration: config.ScaleSelectorConfig) 
 
 
 def _feed(
-    arguments: Train, size: int, people: Sequence[scale_examples.Shrunk], done: int
+    arguments: Train,
+    size: int,
+    people: Sequence[scale_examples.Shrunk],
+    rows: np.ndarray,
+    done: int,
 ) -> Iterator[tuple[Any, Any]]:
-    """Images of boxes and how much these should grow, from the step after `done` on."""
+    """Images of this process's boxes and how much these should grow, after `done` steps."""
     batches = pipeline.batches(
         people,
         scale_examples.boxes(size),
@@ -99,6 +109,7 @@ def _feed(
         arguments.seed,
         threads=arguments.threads,
         first=done,
+        rows=rows,
     )
     for batch in batches:
         yield batch["image"], batch["growth"]

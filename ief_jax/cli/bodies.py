@@ -1,6 +1,7 @@
 """Loading what bodies are fitted with, fitting them, and saying how well it went."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
@@ -182,13 +183,20 @@ def fit(
     lenses: Lenses,
 ) -> "Bodies":
     """Fits a body to each person, in batches: to those whose lens is known, and to the others."""
+    return by_lens(partial(_fit_alike, checkpoint, body), people, lenses)
+
+
+def by_lens(
+    fit_alike: Callable[[Detections, "Intrinsics | None"], "Bodies"],
+    people: Detections,
+    lenses: Lenses,
+) -> "Bodies":
+    """The bodies of people, one or more, of whom some have a lens that is known."""
     import jax
 
     groups = [np.flatnonzero(lenses.known), np.flatnonzero(~lenses.known)]
     parts = [
-        _fit_alike(checkpoint, body, detections.take(people, rows), lenses.of(rows))
-        for rows in groups
-        if len(rows)
+        fit_alike(detections.take(people, rows), lenses.of(rows)) for rows in groups if len(rows)
     ]
     if len(parts) == 1:
         return parts[0]
@@ -311,9 +319,6 @@ def sound(
 ) -> Fitted:
     """The bodies that can be used, and their people; the others are listed.
 
-    A body is finite, and not a speck: keypoints that no body has, none of them sure, may be best
-    explained by one so small that none of it moves.
-
     Args:
       bodies: one a person.
       people: the people.
@@ -324,6 +329,19 @@ def sound(
     Raises:
       InputError: nobody is left.
     """
+    fitted = usable(bodies, people, lenses, skipped)
+    keypoint_files.list_skipped(fitted.skipped[len(skipped) :], people, path)
+    return fitted
+
+
+def usable(
+    bodies: "Bodies", people: Detections, lenses: Lenses, skipped: Sequence[Skipped]
+) -> Fitted:
+    """The bodies that can be used, and their people, one or more; arguments as of `sound`.
+
+    A body is finite, and not a speck: keypoints that no body has, none of them sure, may be best
+    explained by one so small that none of it moves.
+    """
     import jax
 
     leaves = jax.tree.leaves(bodies)
@@ -333,17 +351,23 @@ def sound(
     reasons = np.where(speck, "no body has such keypoints", "")
     reasons = np.where(finite, reasons, "the fit is not finite")
     kept, failed = detections.part(people, reasons)
-    keypoint_files.list_skipped(failed, people, path)
     rows = reasons == ""
     left = jax.tree.map(lambda array: array[rows], bodies)
     return Fitted(left, kept, lenses.known[rows], [*skipped, *failed])
+
+
+def far(fitted: Fitted) -> np.ndarray:
+    """The rows of the bodies that are far from the keypoints."""
+    people = fitted.people
+    box = detections.box_size(people.points, people.confidence)
+    return np.flatnonzero(np.asarray(fitted.bodies.error) > _LARGE_ERROR * box)
 
 
 def warn(fitted: Fitted, read: Sequence[Detections]) -> None:
     """Says of whom the body is far from the keypoints, and why that is likely to be."""
     people, error = fitted.people, np.asarray(fitted.bodies.error)
     box = detections.box_size(people.points, people.confidence)
-    large = np.flatnonzero(error > _LARGE_ERROR * box)
+    large = far(fitted)
     if not len(large):
         return
     starts = np.cumsum([0, *(len(one.frame_names) for one in read)])

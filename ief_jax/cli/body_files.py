@@ -56,9 +56,9 @@ def write(
     _write_bodies(output / "bodies.npz", fitted, gender)
     found, people = fitted.bodies, fitted.people
     if kind:
-        _write_meshes(files.output_folder(output / "meshes"), body, found, people, kind)
+        write_meshes(files.output_folder(output / "meshes"), body, found, people, kind)
     if pictures:
-        _write_pictures(files.output_folder(output / "pictures"), body, found, people, album)
+        write_pictures(files.output_folder(output / "pictures"), body, found, people, album)
 
 
 def _write_bodies(path: Path, fitted: Fitted, gender: Gender) -> None:
@@ -72,7 +72,7 @@ def _write_bodies(path: Path, fitted: Fitted, gender: Gender) -> None:
     )
 
 
-def _write_meshes(
+def write_meshes(
     folder: Path, body: "BodyModel", fitted: "Bodies", people: Detections, kind: MeshFormat
 ) -> None:
     from ief_jax.formats import meshes
@@ -85,7 +85,7 @@ def _write_meshes(
     say(f"{folder}: {counted(len(people.points), 'mesh', 'meshes')}")
 
 
-def _write_pictures(
+def write_pictures(
     folder: Path,
     body: "BodyModel",
     fitted: "Bodies",

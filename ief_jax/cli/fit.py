@@ -1,16 +1,21 @@
 """`ief-jax fit`: bodies fitted to files of keypoint detections."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from ief_jax.cli import bodies, body_files, keypoint_files
+from ief_jax.cli import bodies, body_files, fit_parts, fit_source, keypoint_files
 from ief_jax.cli.bodies import Gender
 from ief_jax.cli.keypoint_files import Skeleton
 from ief_jax.cli.shared import keep_compilations
 from ief_jax.formats.meshes import MeshFormat
 from ief_jax.io import files
+from ief_jax.io.files import InputError
+
+if TYPE_CHECKING:
+    from ief_jax.body.smpl import BodyModel
+    from ief_jax.lgd.checkpoints import Checkpoint
 
 KeypointFiles = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE ...")]
 
@@ -31,6 +36,7 @@ def fit(
     meshes: MeshFormat | None = None,
     pictures: bool = True,
     smooth: float | None = None,
+    shard: str | None = None,
 ) -> None:
     """Fit a 3D body to every person in files or folders of 2D keypoints.
 
@@ -59,15 +65,32 @@ def fit(
       smooth: fit people who are followed over frames as one body that moves smoothly: 1 for
         walking, dancing, standing; less for more abrupt motion. Without it frames are fitted one
         by one.
+      shard: I/N: fit the I-th of N shares of many frames. The runs may be anywhere, if all see the
+        output; the same command without it then puts together what they did.
     """
+    share = None if shard is None else fit_parts.parse_shard(shard)
+    if share and smooth is not None:
+        raise InputError("--shard parts the frames that --smooth ties to one another; give one")
     album = keypoint_files.album(images, keypoints)
     options = keypoint_files.options(skeleton, min_confidence, image_size, names, strict, album)
+
+    def fit_many(source: fit_source.Source) -> None:
+        model, trained = load(checkpoint, body, gender)
+        job = fit_parts.Job(
+            source, output, trained, model, gender, focal, image_size, album, meshes, pictures
+        )
+        fit_parts.run(job, share)
+
+    if smooth is None and fit_source.are_many(keypoints):
+        fit_many(fit_source.of_files(keypoints, options))
+        return
     read = [keypoint_files.read(path, options) for path in keypoints]
+    if share or smooth is None and sum(len(one.frame_names) for one in read) > fit_source.PART:
+        fit_many(fit_source.of_read(read, keypoints, options))
+        return
     read = keypoint_files.followed(read, keypoints)
     people, skipped = keypoint_files.usable(read, keypoints)
-    keep_compilations()
-    model = bodies.load_body(body, gender)
-    trained = bodies.load_checkpoint(checkpoint, model)
+    model, trained = load(checkpoint, body, gender)
     files.output_folder(output)
     lenses = bodies.lenses(focal, image_size, album, people)
     if smooth is None:
@@ -77,3 +100,10 @@ def fit(
     fitted = bodies.sound(found, people, lenses, skipped, keypoints[0])
     bodies.warn(fitted, read)
     body_files.write(output, model, fitted, gender, album, meshes, pictures)
+
+
+def load(checkpoint: str, body: Path | None, gender: Gender) -> tuple["BodyModel", "Checkpoint"]:
+    """The body model and the checkpoint that is for such; what jax compiles is kept."""
+    keep_compilations()
+    model = bodies.load_body(body, gender)
+    return model, bodies.load_checkpoint(checkpoint, model)

@@ -46,6 +46,21 @@ class Options(NamedTuple):
     strict: bool = False
 
 
+class NobodyError(InputError):
+    """Files can be read, and there is nobody in them.
+
+    Attributes:
+      frames: there are.
+      passed_over: of each item that could not be read, where it is and why.
+    """
+
+    def __init__(
+        self, message: str, frames: Sequence[Frame] = (), passed_over: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message)
+        self.frames, self.passed_over = tuple(frames), tuple(passed_over)
+
+
 class Part(NamedTuple):
     """One file of what is read together."""
 
@@ -65,8 +80,9 @@ def assemble(
       passed_over: what was passed over before.
 
     Raises:
-      InputError: nobody can be used, coordinates are shares of an image of unknown size, the
-        skeleton is not known; or, with `strict`, anything was passed over. Names file and field.
+      NobodyError: nobody can be used.
+      InputError: coordinates are shares of an image of unknown size, the skeleton is not known; or,
+        with `strict`, anything was passed over. Names file and field.
     """
     frames, people = _numbered(parts)
     passed = [*passed_over, *(f"{p.path}: {one}" for p in parts for one in p.content.passed_over)]
@@ -76,7 +92,7 @@ def assemble(
     if options.strict and passed:
         raise InputError(passed[0])
     if not people:
-        raise InputError(passed[0] if passed else _nobody(source, parts))
+        raise NobodyError(passed[0] if passed else _nobody(source, parts), frames, passed)
     count = max(len(person.keypoints) for person, _ in people)
     stacked = np.zeros((len(people), count, 3))
     for (person, _), target in zip(people, stacked, strict=True):
@@ -85,8 +101,10 @@ def assemble(
     finds = np.array([part.content.finds for _, part in people])
     points, confidence = _seen(stacked, finds, options.minimum)
     if not confidence.any():
-        raise InputError(
-            f"{source}: all confidences are zero or below the least: no keypoint was detected"
+        raise NobodyError(
+            f"{source}: all confidences are zero or below the least: no keypoint was detected",
+            frames,
+            passed,
         )
     stated = None if options.skeleton else _stated(parts)
     points = _in_pixels(source, points, confidence, frame, frames, parts, options)

@@ -29,7 +29,7 @@ from ief_jax.formats import (
     ultralytics,
     yolo,
 )
-from ief_jax.formats.assembling import Options, Part
+from ief_jax.formats.assembling import NobodyError, Options, Part
 from ief_jax.formats.content import Content, Frame
 from ief_jax.formats.detections import Detections
 from ief_jax.formats.messages import has, known, refusal
@@ -92,26 +92,117 @@ def read(
     return assembling.assemble(path, parts, options, passed)
 
 
-def _folder(folder: Path, deeper: bool = True) -> tuple[list[Part], list[str]]:
-    """The files of a folder that can be read, of the commonest format, and what is passed over."""
+def listed(path: str | os.PathLike[str]) -> tuple[Path, list[str]]:
+    """The files that `read` reads; none of them is opened.
+
+    Args:
+      path: a file, or a folder of them; they may be one folder deeper.
+
+    Returns:
+      The folder that they are in, and their names, in the order in which they are read.
+
+    Raises:
+      InputError: the folder cannot be read, or has no such file.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return path.parent, [path.name]
+    inside = _inside(path)
+    if inside.files:
+        return path, inside.files
+    below = _below(inside)
+    deeper = _inside(path / below) if below else inside
+    if not deeper.files:
+        raise InputError(_no_files(path, inside))
+    return path / (below or ""), deeper.files
+
+
+def read_some(folder: str | os.PathLike[str], names: Sequence[str], options: Options) -> Detections:
+    """Reads some of the files of a folder together, as `read` reads all of them.
+
+    Args:
+      folder: that they are in.
+      names: of the files, in their order.
+      options: how.
+
+    Raises:
+      NobodyError: there is nobody in them.
+      InputError: as `read` does.
+    """
+    folder = Path(folder)
+    parts, passed = _parts(folder, names)
+    if not parts:
+        raise NobodyError(passed[0], (), passed)
+    return assembling.assemble(folder, parts, options, passed)
+
+
+class _Inside(NamedTuple):
+    """Names in a folder, in natural order: of what may be read, what is hidden, and folders."""
+
+    files: list[str]
+    hidden: list[str]
+    folders: list[str]
+
+
+def _inside(folder: Path) -> _Inside:
+    found = _Inside([], [], [])
+    pictures = photographs.suffixes()
     try:
-        inside = sorted(folder.iterdir(), key=_natural)
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                is_hidden = entry.name.startswith(".")
+                if entry.is_dir():
+                    if not is_hidden:
+                        found.folders.append(entry.name)
+                elif os.path.splitext(entry.name)[1].lower() not in pictures:
+                    (found.hidden if is_hidden else found.files).append(entry.name)
     except OSError as error:
         raise InputError(f"cannot read {folder}: {error.strerror or error}") from error
+    for names in found:
+        names.sort()
+        names.sort(key=_natural)
+    return found
+
+
+def _folder(folder: Path, deeper: bool = True) -> tuple[list[Part], list[str]]:
+    """The files of a folder that can be read, of the commonest format, and what is passed over."""
+    inside = _inside(folder)
+    parts, passed = _parts(folder, inside.files)
+    passed = [f"{folder / name}: a hidden file" for name in inside.hidden] + passed
+    if parts:
+        return parts, passed
+    below = _below(inside) if deeper else None
+    if below:
+        return _folder(folder / below, deeper=False)
+    raise InputError(passed[0] if passed else _no_files(folder, inside))
+
+
+def _below(inside: _Inside) -> str | None:
+    """The one folder where the files may be instead: of a usual name, or the only one."""
+    named = [name for name in inside.folders if name.lower() in FOLDERS] or inside.folders
+    return named[0] if len(named) == 1 else None
+
+
+def _no_files(folder: Path, inside: _Inside) -> str:
+    if inside.hidden:
+        return f"{folder / inside.hidden[0]}: a hidden file"
+    shown = f"; it has the folders {', '.join(inside.folders[:6])}" if inside.folders else ""
+    return (
+        f"{folder}: no .json file in this folder, nor any other of keypoints; expected one a "
+        f"frame{shown}"
+    )
+
+
+def _parts(folder: Path, names: Sequence[str]) -> tuple[list[Part], list[str]]:
+    """The files that can be read, of the commonest format, and what is passed over."""
     parts: list[Part] = []
     passed: list[str] = []
-    for path in inside:
-        if path.is_dir() or path.suffix.lower() in photographs.suffixes():
-            continue
-        if path.name.startswith("."):
-            passed.append(f"{path}: a hidden file")
-            continue
+    for name in names:
+        path = folder / name
         try:
             parts.append(Part(path, _content(path)))
         except InputError as error:
             passed.append(str(error).partition("; read are ")[0])
-    if not parts:
-        return _one_deeper(folder, inside, passed, deeper)
     form = Counter(part.content.form for part in parts if part.content.form).most_common(1)
     if form:
         wanted = form[0][0]
@@ -122,22 +213,6 @@ def _folder(folder: Path, deeper: bool = True) -> tuple[list[Part], list[str]]:
         ]
         parts = [part for part in parts if part.content.form in ("", wanted)]
     return parts, passed
-
-
-def _one_deeper(
-    folder: Path, inside: Sequence[Path], passed: Sequence[str], deeper: bool
-) -> tuple[list[Part], list[str]]:
-    folders = [path for path in inside if path.is_dir() and not path.name.startswith(".")]
-    named = [path for path in folders if path.name.lower() in FOLDERS]
-    if deeper and len(named or folders) == 1:
-        return _folder((named or folders)[0], deeper=False)
-    if passed:
-        raise InputError(passed[0])
-    shown = f"; it has the folders {', '.join(p.name for p in folders[:6])}" if folders else ""
-    raise InputError(
-        f"{folder}: no .json file in this folder, nor any other of keypoints; expected one a "
-        f"frame{shown}"
-    )
 
 
 def _content(path: Path) -> Content:
@@ -208,7 +283,11 @@ def _table(text: str) -> list[list[str]]:
         raise InputError(f"a table that cannot be read ({error}); {refusal()}") from error
 
 
-def _natural(path: Path) -> tuple[list[Any], str]:
-    """Sorts 2 before 10."""
-    parts = re.split(r"([0-9]+)", path.name)
-    return [int(part[:4000]) if part.isdigit() else part for part in parts], path.name
+def _natural(name: str) -> str:
+    """Sorts 2 before 10, text before longer text: a key that takes little memory."""
+
+    def number(found: re.Match[str]) -> str:
+        digits = found[0].lstrip("0")
+        return f"\0{chr(len(digits))}{digits}"
+
+    return re.sub(r"[0-9]+", number, name)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from ief_jax import checks
 from ief_jax.ief import corrections, iteration, losses, training_data
@@ -98,13 +99,21 @@ def training_example(
 
 
 def training_loss(
-    configuration: IEFConfig, method: Method
+    configuration: IEFConfig, method: Method, compute: DTypeLike | None = None
 ) -> Callable[[Weights, TrainingExample], jax.Array]:
-    """h(f(x_t), e(y, y_t)) of a batch, every correction step an example by itself (Eq. 4)."""
+    """h(f(x_t), e(y, y_t)) of a batch, every correction step an example by itself (Eq. 4).
+
+    Args:
+      configuration: of the network.
+      method: of training.
+      compute: dtype that the network is computed in; by default that of its weights.
+    """
 
     def loss(weights: Weights, examples: TrainingExample) -> jax.Array:
         crops = examples.crop
-        features = iteration.encode_image(configuration, weights, crops.image, crops.marked)
+        features = iteration.encode_image(
+            configuration, weights, crops.image, crops.marked, compute
+        )
         correct = iteration.correction(configuration, weights, features)
         found = correct(examples.state, jnp.int32(0))
         return losses.mean_error(

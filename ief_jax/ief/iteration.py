@@ -14,11 +14,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from ief_jax import checks
 from ief_jax.ief import build, corrections, heatmaps
 from ief_jax.ief.config import IEFConfig
 from ief_jax.io.checkpoint_files import Weights
+from ief_jax.precision import cast
 
 
 class ImageFeatures(NamedTuple):
@@ -34,7 +36,11 @@ class ImageFeatures(NamedTuple):
 
 
 def encode_image(
-    configuration: IEFConfig, weights: Weights, images: jax.Array, marked: jax.Array
+    configuration: IEFConfig,
+    weights: Weights,
+    images: jax.Array,
+    marked: jax.Array,
+    compute: DTypeLike | None = None,
 ) -> ImageFeatures:
     """All that is computed once, however many corrections follow.
 
@@ -43,6 +49,8 @@ def encode_image(
       weights: of the network.
       images: [N, S, S, 3] crops, RGB, 0 to 255.
       marked: [N, 2] pixels of the crops.
+      compute: dtype that the network is computed in, here and in the corrections that follow; by
+        default that of its weights.
     """
     checks.arrays(
         ("images", images, "[N, S, S, 3] crops, RGB, 0 to 255"),
@@ -50,7 +58,8 @@ def encode_image(
         S=configuration.size,
     )
     module = build.network(configuration)
-    encoded = module.apply(weights, module.normalise(images), method="encode_image")
+    normalised = cast(module.normalise(images), compute)
+    encoded = module.apply(cast(weights, compute), normalised, method="encode_image")
     return ImageFeatures(encoded, jnp.asarray(marked))
 
 
@@ -99,6 +108,8 @@ def answer(
     """
     module = build.network(configuration)
     size = (configuration.size, configuration.size)
+    encoded = jax.tree.leaves(features.encoded)[0].dtype
+    compute = encoded if encoded == jnp.bfloat16 else None
 
     def shown(y: jax.Array, points: jax.Array) -> tuple[jax.Array, jax.Array | None]:
         checks.arrays(
@@ -110,10 +121,10 @@ def answer(
         # g(y_t)
         factors = heatmaps.profiles(points, size, configuration.sigma)
         # e_t = f(x_t)
-        found = module.apply(
-            weights, features.encoded, factors.rows, factors.columns, method="correct"
-        )
-        numbers = jnp.asarray(found)
+        rows, columns = cast((factors.rows, factors.columns), compute)
+        seen = (features.encoded, rows, columns)
+        found = module.apply(cast(weights, compute), *seen, method="correct")
+        numbers = jnp.asarray(found, y.dtype)
         e = module.corrections(numbers, y, configuration.size, configuration.max_correction)
         return e, module.presence(numbers)
 

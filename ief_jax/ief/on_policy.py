@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from ief_jax import checks
 from ief_jax.ief import corrections, fpc, iteration, losses, training_data
@@ -18,7 +19,11 @@ from ief_jax.io.checkpoint_files import Weights
 
 
 def training_loss(
-    configuration: IEFConfig, method: Method, start: jax.Array, steps: int
+    configuration: IEFConfig,
+    method: Method,
+    start: jax.Array,
+    steps: int,
+    compute: DTypeLike | None = None,
 ) -> Callable[[Weights, PersonCrop], jax.Array]:
     """h(f(x_t), e(y, y_t)) of a batch, averaged over the network's own y_0 .. y_{steps - 1}.
 
@@ -27,13 +32,16 @@ def training_loss(
       method: of training.
       start: y_0 [K, 2], pixels.
       steps: how many. No gradient goes through the states.
+      compute: dtype that the network is computed in; by default that of its weights.
     """
     checks.count("steps", steps, least=1)
     checks.arrays(("start", start, "[K, 2] y_0, pixels of the crop"), K=len(configuration.joints))
     bound = fpc.max_correction(configuration, method)
 
     def loss(weights: Weights, crops: PersonCrop) -> jax.Array:
-        features = iteration.encode_image(configuration, weights, crops.image, crops.marked)
+        features = iteration.encode_image(
+            configuration, weights, crops.image, crops.marked, compute
+        )
         correct = iteration.correction(configuration, weights, features)
         y = jax.vmap(lambda crop: training_data.target_pose(crop, start))(crops)
         state, total = jnp.broadcast_to(start, y.shape), jnp.zeros(())

@@ -5,6 +5,7 @@ weight's path in the parameter tree. Reading it runs no code from it.
 """
 
 import json
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,14 @@ FILE_NAME = "model.npz"
 """What train.py calls the file in its folder."""
 
 Config = TypeVar("Config", bound=JsonConfig)
+
+
+def checksum(numbers: Any) -> int:
+    """CRC-32 of all numbers of a tree of arrays."""
+    total = 0
+    for leaf in jax.tree.leaves(numbers):
+        total = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), total)
+    return total
 
 
 class Trained(Protocol):

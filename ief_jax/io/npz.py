@@ -1,4 +1,5 @@
 """Reads .npz and .npy files of plain arrays from whoever: what they declare is checked first.
+Writes arrays that are larger than memory, piece by piece.
 
 An npz is a zip archive of .npy members. Its directory says how large each member is, and a
 member's header of what type and shape its array is; memory is taken only when both are sensible
@@ -9,9 +10,9 @@ import io
 import math
 import os
 import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -29,6 +30,20 @@ _KINDS = "biufcSU"
 _ENCRYPTED = 1
 _LAST_CODE_POINT = 0x10FFFF
 _SUFFIX = ".npy"
+
+
+class Pieces(NamedTuple):
+    """An array that is not in memory at once.
+
+    Attributes:
+      length: of its first axis.
+      dtype: of its elements; pieces are cast to it.
+      pieces: [n_i, ...] arrays, one behind the other, `length` rows in all; at least one.
+    """
+
+    length: int
+    dtype: np.dtype
+    pieces: Iterable[np.ndarray]
 
 
 class NpzError(ValueError):
@@ -72,6 +87,40 @@ def names(path: str | os.PathLike[str]) -> list[str]:
     """The names of the arrays of an npz file; raises `InputError` as `read` does."""
     with _naming(path, "an npz of plain arrays") as file, _archive(file) as archive:
         return [*_members(archive)]
+
+
+def write_pieces(
+    file: BinaryIO, columns: Mapping[str, Pieces], whole: Mapping[str, np.ndarray]
+) -> None:
+    """Writes a compressed npz of arrays that come in pieces; one piece is in memory at a time.
+
+    Args:
+      file: open for writing.
+      columns: these arrays by name.
+      whole: further arrays.
+
+    Raises:
+      ValueError: the pieces of an array are not as long together as it says.
+    """
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, column in columns.items():
+            with archive.open(f"{name}{_SUFFIX}", "w", force_zip64=True) as member:
+                written = 0
+                for number, piece in enumerate(column.pieces):
+                    if number == 0:
+                        header = {
+                            "descr": np.lib.format.dtype_to_descr(column.dtype),
+                            "fortran_order": False,
+                            "shape": (column.length, *piece.shape[1:]),
+                        }
+                        np.lib.format.write_array_header_1_0(member, header)
+                    member.write(np.ascontiguousarray(piece, column.dtype).tobytes())
+                    written += len(piece)
+            if written != column.length:
+                raise ValueError(f"{name}: expected {column.length} rows, got {written}")
+        for name, array in whole.items():
+            with archive.open(f"{name}{_SUFFIX}", "w") as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def require_finite(

@@ -4,6 +4,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from ief_jax.body import joints
 from ief_jax.geometry import keypoints2d, skeletons
@@ -13,6 +14,7 @@ from ief_jax.lgd import checkpoints, gauss_newton, iteration, parameters, reproj
 from ief_jax.lgd import features as lgd_features
 from ief_jax.lgd.config import LGDConfig
 from ief_jax.lgd.network import UpdateNetwork
+from ief_jax.precision import cast
 
 PARAMETERISATIONS = {
     "axis_angle": parameters.AXIS_ANGLE,
@@ -57,13 +59,25 @@ def network(configuration: LGDConfig, task: reprojection.Problem) -> UpdateNetwo
 
 
 def proposal(
-    configuration: LGDConfig, task: reprojection.Problem, weights: checkpoint_files.Weights
+    configuration: LGDConfig,
+    task: reprojection.Problem,
+    weights: checkpoint_files.Weights,
+    compute: DTypeLike | None = None,
 ) -> iteration.Proposal:
-    """What a configuration's network proposes, as it is trained."""
+    """What a configuration's network proposes, as it is trained.
+
+    Args:
+      configuration: of the network.
+      task: the problem that it is part of.
+      weights: of the network.
+      compute: dtype that the network alone is computed in; by default that of its weights.
+    """
     module = network(configuration, task)
 
     def apply(shown: jax.Array) -> jax.Array:
-        return jnp.asarray(module.apply(weights, shown))
+        # Cast at each step, so that the gradients of the steps are added up uncast.
+        found = module.apply(cast(weights, compute), cast(shown, compute))
+        return jnp.asarray(found, shown.dtype)
 
     return iteration.proposal(apply, features(configuration))
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from ief_jax import checks
 from ief_jax.body import joints, pose_prior, smpl
@@ -236,13 +237,17 @@ LossAndSteps = Callable[
 """As `Loss`, with numbers by name."""
 
 
-def loss(configuration: LGDConfig, task: reprojection.Problem) -> Loss:
+def loss(
+    configuration: LGDConfig, task: reprojection.Problem, compute: DTypeLike | None = None
+) -> Loss:
     """The training loss of a configuration, as in `loss_and_steps`."""
-    both = loss_and_steps(configuration, task)
+    both = loss_and_steps(configuration, task, compute)
     return lambda weights, observed, truth: both(weights, observed, truth)[0]
 
 
-def loss_and_steps(configuration: LGDConfig, task: reprojection.Problem) -> LossAndSteps:
+def loss_and_steps(
+    configuration: LGDConfig, task: reprojection.Problem, compute: DTypeLike | None = None
+) -> LossAndSteps:
     """The training loss of a configuration, and what its learned steps do.
 
     The sum over the steps n = 1 .. N of the paper's parameter loss; with second-order steps, of
@@ -250,6 +255,12 @@ def loss_and_steps(configuration: LGDConfig, task: reprojection.Problem) -> Loss
 
     The numbers are means over the batch: `error/step n`, L(Theta_n) of n = 0 .. N, and `cosine/step
     n`, between the n-th update Theta_n - Theta_{n-1} and the negative gradient before it.
+
+    Args:
+      configuration: of the network.
+      task: the problem on the body that is trained with.
+      compute: dtype that the network is computed in, by default that of its weights; bodies,
+        cameras, losses and the gradients that the network sees stay as they are.
     """
 
     def of_state(
@@ -269,7 +280,7 @@ def loss_and_steps(configuration: LGDConfig, task: reprojection.Problem) -> Loss
     def total(
         weights: checkpoint_files.Weights, observed: keypoints2d.Keypoints2D, truth: Truth
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        propose = build.proposal(configuration, task, weights)
+        propose = build.proposal(configuration, task, weights, compute)
         states, record = iteration.unroll(
             task, propose, observed, configuration.steps, reprojection.detached_error_and_gradient
         )

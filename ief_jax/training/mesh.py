@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from ief_jax.io.files import InputError
@@ -27,18 +28,24 @@ def join(hosts: Hosts) -> None:
         ) from error
 
 
+def own_rows(batch_size: int, mesh: Mesh) -> np.ndarray:
+    """Which rows of a global batch this process feeds, those of its devices: all if it is alone."""
+    split = NamedSharding(mesh, PartitionSpec("batch"))
+    found = split.addressable_devices_indices_map((batch_size,)).values()
+    return np.sort(np.concatenate([np.arange(batch_size)[index] for index in found]))
+
+
 def spread(items: Any, sharding: NamedSharding) -> Any:
-    """Host arrays as jit takes them; where several processes train, each keeps its devices' part.
+    """Host arrays as jit takes them.
 
     Args:
-      items: a tree of arrays, the same in every process.
+      items: a tree of arrays: what this process feeds of each, `own_rows` along the axis `batch`.
       sharding: of each.
     """
     if jax.process_count() == 1:
         return items
     return jax.tree.map(
-        lambda leaf: jax.make_array_from_callback(leaf.shape, sharding, lambda index: leaf[index]),
-        items,
+        lambda leaf: jax.make_array_from_process_local_data(sharding, np.asarray(leaf)), items
     )
 
 

@@ -11,13 +11,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 from filelock import FileLock, Timeout
 from jax.experimental import multihost_utils
 from tqdm import tqdm
@@ -89,7 +88,8 @@ def run(
       advance: the steps.
       state: before the first step.
       feed: from the number of steps done to the items of the steps that follow.
-      publish: writes the weights for those who use them; called with every checkpoint.
+      publish: writes the weights for those who use them; called with every checkpoint, when that is
+        written, in a thread of its own.
       name: shown beside the progress bar.
       iterations: steps to the end.
       batch_size: examples a step.
@@ -99,94 +99,107 @@ def run(
     Raises:
       InputError: another process trains in the folder; no checkpoint in it is whole; an interval
         makes no sense.
-      OutputError: the folder cannot be written to, or no longer.
+      OutputError: the folder cannot be written to, or no longer; of a checkpoint this is told when
+        the next steps are made.
       FloatingPointError: the loss or a weight is no longer finite; the last checkpoint stays.
       KeyboardInterrupt: after Ctrl-C, when the step is made and saved.
       SystemExit: with status 143 after SIGTERM, likewise.
     """
     _check(options)
+
+    def publish_state(state: TrainState) -> None:
+        if is_first_process():
+            publish(averaged_weights(state, decay))
+
+    def summarise(ending: str) -> None:
+        if is_first_process():
+            summary.write(options.workdir, name, ending, done=done, batch_size=batch_size)
+
     with (
         _alone(options.workdir),
-        saving.opened(options.workdir) as manager,
+        saving.opened(options.workdir, publish_state) as checkpoints,
         interruption.deferred() as interrupted,
     ):
-        waiting: list[float] = []
-
-        def save() -> None:
-            here = dataclasses.replace(jax.device_get(state), noted=None)
-            _check_weights(here, manager)
-            saving.write(manager, saving.Saved(here, waiting))
-            if is_first_process():
-                publish(averaged_weights(here, decay))
-
-        def summarise(ending: str) -> None:
-            if is_first_process():
-                summary.write(options.workdir, name, ending, done=done, batch_size=batch_size)
-
-        found = saving.read_last(manager, state, say)
-        if found is not None:
-            state, waiting = found
-            if is_first_process():  # it may have been cut off just before this
-                publish(averaged_weights(jax.device_get(state), decay))
-            say(f"going on from step {int(state.step)} of {options.workdir}")
-        done = int(state.step)
-        items = feed(done)
-        block = _Block(options, iterations)
-        since = saved = time.perf_counter()
+        state, waiting = _resumed(checkpoints, state, publish_state, options.workdir)
+        done, signals = int(state.step), 0
+        block, due = _Block(options, iterations), _Due(options)
         with (
             _history(options.workdir, done) as record,
             profiling.traced(options.workdir, options.profile) as watch,
-            tqdm(
-                total=iterations,
-                initial=done,
-                unit="step",
-                desc=name,
-                disable=not is_first_process(),
-            ) as bar,
+            _bar(name, done, iterations) as bar,
         ):
-            upcoming = list(itertools.islice(items, block.length(done)))
-            while upcoming:
-                count = len(upcoming)
-                watch(count)
-                began = time.perf_counter()
-                state, losses = advance(state, upcoming)
-                done += count
-                # Prepared while the devices work.
-                upcoming = list(itertools.islice(items, block.length(done)))
-                values = np.asarray(losses)[:count].tolist()
-                try:
-                    _check_losses(values, done - count, manager)
-                except FloatingPointError as error:
-                    summarise(f"stopped: {error}")
-                    raise
-                waiting = waiting + values
-                now = time.perf_counter()
-                block.took(count, now - began)
-                signals, late, block.most = _agreed(
-                    interrupted.received, now - saved >= 60 * options.save_minutes, block.most
-                )
-                last = done == iterations
-                bar.update(count)
-                if done % options.log_every == 0 or last:
-                    mean = float(np.mean(waiting))
-                    rate = len(waiting) * batch_size / (now - since)
-                    bar.set_postfix(loss=f"{mean:.4g}", examples=f"{rate:.0f}/s")
-                    if is_first_process():
-                        more = observe(jax.device_get(state))
-                        record({"step": done, "loss": mean, "examples_per_second": rate, **more})
-                    waiting, since = [], now
-                by_count = options.save_every is not None and done % options.save_every == 0
-                if signals or late or by_count or last:
-                    save()
-                    saved = time.perf_counter()
-                    since += saved - now
-                if signals:
-                    interrupted.received = signals
-                    say(f"stopped after step {done}; saved, the same command goes on from there")
-                    summarise(f"stopped after step {done} of {iterations}")
-                    interrupted.leave()
+            lines = _Lines(record, observe, batch_size, waiting)
+            calls = _calls(advance, state, feed(done), block, done, watch)
+            try:
+                for state, losses in calls:
+                    done += len(losses)
+                    _check_losses(losses, done, checkpoints)
+                    checkpoints.check()
+                    lines.add(losses)
+                    bar.update(len(losses))
+                    last = done == iterations
+                    signals, late, block.most = _agreed(interrupted.received, due.late, block.most)
+                    if last or done % options.log_every == 0:
+                        bar.set_postfix(lines.write(state, done))
+                    if last or signals or late or due.at(done):
+                        with lines.paused():
+                            _save(checkpoints, state, lines.waiting)
+                        due.restart()
+                    if signals:
+                        break
+                checkpoints.wait()
+            except FloatingPointError as error:
+                summarise(f"stopped: {error}")
+                raise
+        if signals:
+            say(f"stopped after step {done}; saved, the same command goes on from there")
+            summarise(f"stopped after step {done} of {iterations}")
+            interrupted.received = signals
+            interrupted.leave()
         summarise("finished")
     return state
+
+
+def _resumed(
+    checkpoints: saving.Checkpoints, state: TrainState, publish: saving.Publish, workdir: Path
+) -> tuple[TrainState, list[float]]:
+    """The state to go on from, and the losses since the last line of metrics."""
+    found = checkpoints.read_last(state, say)
+    if found is None:
+        return state, []
+    publish(jax.device_get(found.state))  # it may have been cut off just before this
+    say(f"going on from step {int(found.state.step)} of {workdir}")
+    return found.state, found.losses
+
+
+def _calls(
+    advance: step.Steps,
+    state: TrainState,
+    items: Iterator[Any],
+    block: "_Block",
+    done: int,
+    watch: profiling.Watch,
+) -> Iterator[tuple[TrainState, list[float]]]:
+    """The state after each call of the program, and the losses of the steps that it made."""
+    upcoming = list(itertools.islice(items, block.length(done)))
+    while upcoming:
+        count = len(upcoming)
+        watch(count)
+        began = time.perf_counter()
+        state, losses = advance(state, upcoming)
+        done += count
+        # Prepared while the devices work.
+        upcoming = list(itertools.islice(items, block.length(done)))
+        values = np.asarray(losses)[:count].tolist()
+        block.took(count, time.perf_counter() - began)
+        yield state, values
+
+
+def _save(checkpoints: saving.Checkpoints, state: TrainState, losses: list[float]) -> None:
+    """Begins to write a checkpoint of a copy of the state: the next step takes its memory."""
+    here = jax.tree.map(np.array, jax.device_get(dataclasses.replace(state, noted=None)))
+    _check_weights(here, checkpoints)
+    checkpoints.begin(saving.Saved(here, losses))
 
 
 def is_first_process() -> bool:
@@ -212,32 +225,94 @@ def _check(options: RunOptions) -> None:
         raise InputError(f"--save-minutes is {options.save_minutes}, expected more than 0")
 
 
-def _check_losses(values: list[float], before: int, manager: ocp.CheckpointManager) -> None:
-    for number, value in enumerate(values, before + 1):
+def _check_losses(values: list[float], done: int, checkpoints: saving.Checkpoints) -> None:
+    for number, value in enumerate(values, done - len(values) + 1):
         if not np.isfinite(value):
             raise FloatingPointError(
-                f"the loss of step {number}, on batch {number}, is {value}; {_kept(manager)}"
+                f"the loss of step {number}, on batch {number}, is {value}; {_kept(checkpoints)}"
             )
 
 
-def _check_weights(state: TrainState, manager: ocp.CheckpointManager) -> None:
+def _check_weights(state: TrainState, checkpoints: saving.Checkpoints) -> None:
     for path, leaf in jax.tree_util.tree_leaves_with_path(state):
         if np.issubdtype(leaf.dtype, np.floating) and not np.isfinite(leaf).all():
             raise FloatingPointError(
                 f"after step {int(state.step)}, {jax.tree_util.keystr(path)} has values that are "
-                f"not finite; {_kept(manager)}"
+                f"not finite; {_kept(checkpoints)}"
             )
 
 
-def _kept(manager: ocp.CheckpointManager) -> str:
-    last = manager.latest_step()
+def _kept(checkpoints: saving.Checkpoints) -> str:
+    last = checkpoints.last()
     if last is None:
         return "nothing had been saved"
-    return f"the state after step {last} stays in {manager.directory.parent}"
+    return f"the state after step {last} stays in {checkpoints.folder.parent}"
 
 
 def _history(workdir: Path, done: int) -> AbstractContextManager[history.Record]:
     return history.opened(workdir, done) if is_first_process() else nullcontext(lambda line: None)
+
+
+def _bar(name: str, done: int, iterations: int) -> "tqdm[Any]":
+    return tqdm(
+        total=iterations, initial=done, unit="step", desc=name, disable=not is_first_process()
+    )
+
+
+class _Lines:
+    """The lines of metrics, and the losses that are waiting for the next."""
+
+    def __init__(
+        self,
+        record: history.Record,
+        observe: measures.Observe,
+        batch_size: int,
+        waiting: list[float],
+    ) -> None:
+        self._record, self._observe, self._batch_size = record, observe, batch_size
+        self.waiting, self._since = waiting, time.perf_counter()
+
+    def add(self, losses: list[float]) -> None:
+        """Takes note of the losses of further steps."""
+        self.waiting = self.waiting + losses
+
+    def write(self, state: TrainState, done: int) -> dict[str, str]:
+        """Writes a line of the steps since the last one; returns what of it the bar shows."""
+        mean = float(np.mean(self.waiting))
+        rate = len(self.waiting) * self._batch_size / (time.perf_counter() - self._since)
+        if is_first_process():
+            more = self._observe(jax.device_get(state))
+            self._record({"step": done, "loss": mean, "examples_per_second": rate, **more})
+        self.waiting, self._since = [], time.perf_counter()
+        return {"loss": f"{mean:.4g}", "examples": f"{rate:.0f}/s"}
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What takes place in the block does not count as training."""
+        began = time.perf_counter()
+        yield
+        self._since += time.perf_counter() - began
+
+
+class _Due:
+    """When checkpoints are due."""
+
+    def __init__(self, options: RunOptions) -> None:
+        self._seconds, self._every = 60 * options.save_minutes, options.save_every
+        self.restart()
+
+    def restart(self) -> None:
+        """Takes note that there is one now."""
+        self._last = time.perf_counter()
+
+    @property
+    def late(self) -> bool:
+        """Whether one is due by the clock."""
+        return time.perf_counter() - self._last >= self._seconds
+
+    def at(self, done: int) -> bool:
+        """Whether one is due after so many steps."""
+        return self._every is not None and done % self._every == 0
 
 
 class _Block:

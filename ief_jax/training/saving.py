@@ -1,20 +1,21 @@
-"""The checkpoints that a run goes on from: the state, checked when it is read.
+"""The checkpoints that a run goes on from: written while it goes on, checked when they are read.
 
 What is read must have the checksum that was written with it: a file that is cut short, emptied or
 changed is told from a whole one, and the checkpoint before it is taken.
 """
 
+import logging
 import os
-import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 
+from ief_jax.io.checkpoint_files import checksum
 from ief_jax.io.files import InputError, OutputError, output_folder
 from ief_jax.training.state import TrainState
 
@@ -23,6 +24,10 @@ KEPT = 2
 
 MORE = 2**16
 """Bytes of a checkpoint beside the numbers."""
+
+
+Publish = Callable[[TrainState], None]
+"""Writes what others use of a state."""
 
 
 class Saved(NamedTuple):
@@ -37,73 +42,122 @@ class Saved(NamedTuple):
     losses: list[float]
 
 
+class Checkpoints:
+    """The checkpoints in a run's folder: each is written, and published, while steps go on."""
+
+    def __init__(self, manager: ocp.CheckpointManager, publish: Publish) -> None:
+        self._manager, self._publish = manager, publish
+        self._thread = ThreadPoolExecutor(1, "checkpoint")
+        self._begun: Future[None] | None = None
+
+    def begin(self, saved: Saved) -> None:
+        """Begins to write a checkpoint, when the one before is written.
+
+        Args:
+          saved: on the host, in arrays that nobody changes.
+
+        Raises:
+          OutputError: it cannot be written, or the one before could not.
+        """
+        self.wait()
+        folder = self._manager.directory
+        number = int(saved.state.step)
+        with _telling(number, folder):
+            size = sum(leaf.nbytes for leaf in jax.tree.leaves(saved.state))
+            _check_room(folder, size + MORE)
+            about = {"losses": saved.losses, "checksum": checksum(saved.state)}
+            self._manager.save(
+                number,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(saved.state), about=ocp.args.JsonSave(about)
+                ),
+            )
+        self._begun = self._thread.submit(self._finish, number, saved.state)
+
+    def _finish(self, number: int, state: TrainState) -> None:
+        with _telling(number, self._manager.directory):
+            self._manager.wait_until_finished()
+        self._publish(state)
+
+    def check(self) -> None:
+        """Raises the `OutputError` of a checkpoint that could not be written, if that is known."""
+        if self._begun is not None and self._begun.done():
+            self.wait()
+
+    def wait(self) -> None:
+        """Waits until what was begun is written; raises `OutputError` if it could not be."""
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            begun.result()
+
+    def last(self) -> int | None:
+        """The step of the last checkpoint that is written; None if there is none."""
+        with suppress(OutputError):
+            self.wait()
+        return self._manager.latest_step()
+
+    @property
+    def folder(self) -> Path:
+        """That they are in."""
+        return Path(self._manager.directory)
+
+    def read_last(self, like: TrainState, say: Callable[[str], None]) -> Saved | None:
+        """The last checkpoint that is whole; those behind it are removed, and `say` told why.
+
+        Args:
+          like: a state of the same shapes, where the devices are to hold it.
+          say: shows a line.
+
+        Raises:
+          InputError: there are checkpoints, and none is whole.
+        """
+        damaged = []
+        for number in sorted(self._manager.all_steps(), reverse=True):
+            try:
+                found = _read(self._manager, number, like)
+            except Exception as error:  # a damaged checkpoint fails in many ways
+                damaged.append(number)
+                say(f"checkpoint {number} in {self.folder} is damaged: {_reason(error)}")
+                continue
+            for later in damaged:
+                self._manager.delete(later)
+            return found
+        if damaged:
+            raise InputError(
+                f"{self.folder}: no checkpoint is whole; remove the folder to begin anew"
+            )
+        return None
+
+    def close(self) -> None:
+        """Ends the threads, when what was begun is written or has failed."""
+        self._thread.shutdown()
+        with suppress(Exception), _quiet():  # whoever waited has been told
+            self._manager.close()
+
+
 @contextmanager
-def opened(workdir: Path) -> Iterator[ocp.CheckpointManager]:
+def opened(workdir: Path, publish: Publish) -> Iterator[Checkpoints]:
     """The checkpoints in a run's folder.
+
+    Args:
+      workdir: the folder.
+      publish: given each state when its checkpoint is written, in a thread of its own.
 
     Raises:
       OutputError: it cannot be written to.
     """
-    # Written before the run goes on: an error is raised where it can be told, and not in a thread.
-    options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, enable_async_checkpointing=False)
+    options = ocp.CheckpointManagerOptions(
+        max_to_keep=KEPT,
+        # In threads of their own: where one cannot be made, Orbax's others wait for it for minutes.
+        async_options=ocp.AsyncOptions(create_directories_asynchronously=False),
+    )
     folder = output_folder((workdir / "checkpoints").absolute())
-    with ocp.CheckpointManager(folder, options=options) as manager:
-        yield manager
-
-
-def write(manager: ocp.CheckpointManager, saved: Saved) -> None:
-    """Writes a checkpoint, whole or not at all.
-
-    Raises:
-      OutputError: it cannot be written.
-    """
-    number = int(saved.state.step)
-    size = sum(leaf.nbytes for leaf in jax.tree.leaves(saved.state))
-    _check_room(manager.directory, size + MORE)
-    about = {"losses": saved.losses, "checksum": _checksum(saved.state)}
+    found = Checkpoints(ocp.CheckpointManager(folder, options=options), publish)
     try:
-        manager.save(
-            number,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardSave(saved.state), about=ocp.args.JsonSave(about)
-            ),
-        )
-    except Exception as error:  # Orbax, TensorStore and the system each have their own
-        raise OutputError(
-            f"cannot write checkpoint {number} to {manager.directory}: {_reason(error)}"
-        ) from error
-
-
-def read_last(
-    manager: ocp.CheckpointManager, like: TrainState, say: Callable[[str], None]
-) -> Saved | None:
-    """The last checkpoint that is whole; those behind it are removed, and `say` told why.
-
-    Args:
-      manager: of `opened`.
-      like: a state of the same shapes, where the devices are to hold it.
-      say: shows a line.
-
-    Raises:
-      InputError: there are checkpoints, and none is whole.
-    """
-    numbers = sorted(manager.all_steps(), reverse=True)
-    damaged = []
-    for number in numbers:
-        try:
-            found = _read(manager, number, like)
-        except Exception as error:  # a damaged checkpoint fails in many ways
-            damaged.append(number)
-            say(f"checkpoint {number} in {manager.directory} is damaged: {_reason(error)}")
-            continue
-        for later in damaged:
-            manager.delete(later)
-        return found
-    if damaged:
-        raise InputError(
-            f"{manager.directory}: no checkpoint is whole; remove the folder to begin anew"
-        )
-    return None
+        yield found
+        found.wait()
+    finally:
+        found.close()
 
 
 def _read(manager: ocp.CheckpointManager, number: int, like: TrainState) -> Saved:
@@ -111,9 +165,35 @@ def _read(manager: ocp.CheckpointManager, number: int, like: TrainState) -> Save
         number,
         args=ocp.args.Composite(state=ocp.args.StandardRestore(like), about=ocp.args.JsonRestore()),
     )
-    if _checksum(found.state) != found.about["checksum"]:
+    if checksum(found.state) != found.about["checksum"]:
         raise ValueError("its checksum is another")
     return Saved(found.state, list(found.about["losses"]))
+
+
+@contextmanager
+def _telling(number: int, folder: os.PathLike[str]) -> Iterator[None]:
+    """Whatever goes wrong is one `OutputError` that names the checkpoint."""
+    try:
+        with _quiet():
+            yield
+    except OutputError:
+        raise
+    except Exception as error:  # Orbax, TensorStore and the system each have their own
+        raise OutputError(
+            f"cannot write checkpoint {number} to {folder}: {_reason(error)}"
+        ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Orbax logs pages of what it also raises."""
+    logger = logging.getLogger("absl")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _check_room(folder: os.PathLike[str], size: int) -> None:
@@ -128,14 +208,6 @@ def _check_room(folder: os.PathLike[str], size: int) -> None:
     finally:
         with suppress(OSError):
             probe.unlink()
-
-
-def _checksum(state: TrainState) -> int:
-    """CRC-32 of all numbers."""
-    total = 0
-    for leaf in jax.tree.leaves(state):
-        total = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), total)
-    return total
 
 
 def _reason(error: Exception) -> str:

@@ -25,7 +25,8 @@ Objective = Callable[..., jax.Array | tuple[jax.Array, dict[str, jax.Array]]]
 the state shows after the step."""
 
 Step = Callable[[TrainState, Any], tuple[TrainState, jax.Array]]
-"""(state, items with a leading axis [B], or None) to (state, loss)."""
+"""(state, items with a leading axis [B], or None) to (state, loss). Of several processes that train
+together each gives its own items, `mesh.own_rows` of the B."""
 
 Steps = Callable[[TrainState, Sequence[Any]], tuple[TrainState, jax.Array]]
 """(state, the items of each of n steps) to (state, losses; the first n of them count)."""

@@ -4,6 +4,7 @@ import io
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import grain
 import numpy as np
@@ -223,8 +224,8 @@ def crowd() -> list[Person]:
     ]
 
 
-def batches(crowd: list[Person], **changes: int) -> grain.IterDataset:
-    settings = {"batch_size": 3, "seed": 0, **changes}
+def batches(crowd: list[Person], **changes: Any) -> grain.IterDataset:
+    settings: dict[str, Any] = {"batch_size": 3, "seed": 0, **changes}
     return pipeline.batches(crowd, pipeline.augmented(LSP_14, 16), **settings)
 
 
@@ -252,6 +253,26 @@ def test_batches_are_the_same_again_and_go_on_where_they_ended(crowd: list[Perso
         assert equal(next(later), batch)
     other = iter(batches(crowd, seed=1))
     assert not equal(next(other), seven[0])
+
+
+def test_of_a_batch_some_rows_can_be_had_alone(crowd: list[Person]) -> None:
+    """As each of several processes that train together does; the others are not prepared."""
+    whole, some = iter(batches(crowd, first=1)), iter(batches(crowd, first=1, rows=[0, 2]))
+    for _ in range(3):
+        batch = next(whole)
+        assert equal(next(some), {name: value[[0, 2]] for name, value in batch.items()})
+    made = []
+
+    def noted(one: Person, _: np.random.Generator) -> dict[str, np.ndarray]:
+        made.append(one.name)
+        return {"name": np.array(int(one.name))}
+
+    names = [
+        np.stack([batch["name"] for batch in pipeline.batches(crowd, noted, 3, 0, 2, rows=rows)])
+        for rows in (None, [1])
+    ]
+    np.testing.assert_array_equal(names[1], names[0][:, [1]])
+    assert len(made) == names[0].size + names[1].size
 
 
 def test_an_epoch_shows_everyone_once(crowd: list[Person]) -> None:

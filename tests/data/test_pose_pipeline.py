@@ -323,7 +323,7 @@ def test_missing_shards_are_named(data_dir: Path, tmp_path: Path) -> None:
 
 def test_people_of_a_data_set(data_dir: Path) -> None:
     options = PoseOptions(dataset="amass", data_dir=data_dir)
-    _, feed = lgd_train.people(options, 10, batch_size=8, seed=0)
+    _, feed = lgd_train.people(options, 10, 8, 0, np.arange(8))
     np.testing.assert_array_equal(next(feed(2)).poses, list(itertools.islice(feed(0), 3))[2].poses)
     for changes, message in (
         ({"data_dir": None}, "--dataset amass needs --data-dir"),
@@ -332,7 +332,7 @@ def test_people_of_a_data_set(data_dir: Path) -> None:
         ({"dataset": "cmu"}, "cmu/1.0.0: no prepared data set"),
     ):
         with pytest.raises(InputError, match=message):
-            lgd_train.people(dataclasses.replace(options, **changes), 10, batch_size=8, seed=0)
+            lgd_train.people(dataclasses.replace(options, **changes), 10, 8, 0, np.arange(8))
 
 
 @pytest.mark.slow

@@ -58,11 +58,11 @@ def objective(weights: jax.Array, seen: jax.Array, wanted: jax.Array) -> jax.Arr
     return jnp.square(jnp.tanh(seen @ weights) - wanted / 4).mean()
 
 
-def feed(options: Options, done: int) -> Iterator[Any]:
+def feed(options: Options, rows: np.ndarray, done: int) -> Iterator[Any]:
     for number in range(done + 1, options.iterations + 1):
         time.sleep(options.seconds)
         item = np.random.default_rng(number).normal(size=(BATCH, 5)).astype(np.float32)
-        yield item * np.nan if number == options.nan_at else item
+        yield (item * np.nan if number == options.nan_at else item)[rows]
 
 
 def publish(workdir: Path, weights: Any) -> None:
@@ -73,6 +73,7 @@ def publish(workdir: Path, weights: Any) -> None:
 def train(options: Options) -> None:
     """Trains to the end."""
     if options.largest_file:
+        jax.config.update("jax_enable_compilation_cache", False)  # it would be cut off, for others
         resource.setrlimit(resource.RLIMIT_FSIZE, (options.largest_file,) * 2)
     mesh.join(options.run.hosts)
     devices = mesh.device_mesh()
@@ -94,7 +95,7 @@ def train(options: Options) -> None:
         options.run,
         spoilt,
         mesh.replicate(state.initial_state(jnp.eye(5), optimiser, 3, average), devices),
-        lambda done: feed(options, done),
+        lambda done: feed(options, mesh.own_rows(BATCH, devices), done),
         lambda weights: publish(options.run.workdir, weights),
         name="tiny",
         iterations=options.iterations,

@@ -9,9 +9,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -264,16 +266,54 @@ def test_checkpoints_that_are_no_folder_are_a_clear_error(tmp_path: Path) -> Non
     assert f"cannot write to {work}/checkpoints: it is not a folder" in said
 
 
-def test_a_folder_that_is_taken_away_is_a_clear_error(tmp_path: Path) -> None:
+def test_a_folder_that_is_taken_away_is_a_clear_error(tmp_path: Path, whole: Path) -> None:
+    """It is found while steps go on; what had been saved before stays, and is gone on from."""
     work = tmp_path / "run"
     process = start(work, "--seconds", "0.1", "--save-every", "9")
-    wait_for(lambda: (work / "metrics.jsonl").exists() and lines(work), process)
+    wait_for(lambda: (work / tiny_run.PUBLISHED).exists(), process)
+    before = published(work)
     (work / "checkpoints").rename(work / "elsewhere")
     (work / "checkpoints").write_bytes(b"")
     _, said = process.communicate(timeout=LIMIT)
     assert process.returncode == 2, said
-    assert f"cannot write checkpoint 9 to {work}/checkpoints" in said
+    assert f"cannot write checkpoint 18 to {work}/checkpoints" in said
     assert "Traceback" not in said
+    np.testing.assert_array_equal(published(work), before)
+    (work / "checkpoints").unlink()
+    (work / "elsewhere").rename(work / "checkpoints")
+    code, said = run(work)
+    assert code == 0 and "going on from step 9" in said
+    agrees(work, whole)
+
+
+def test_what_cannot_be_published_is_a_clear_error(tmp_path: Path) -> None:
+    """It is known in another thread than that of the steps."""
+    work = tmp_path / "run"
+    (work / tiny_run.PUBLISHED / "in the way").mkdir(parents=True)
+    assert tiny_run.main(["--workdir", str(work), "--save-every", "5", "--seconds", "0.05"]) == 2
+    assert steps_saved(work)[0] == 5 and steps_saved(work)[-1] < STEPS
+
+
+def test_steps_go_on_while_a_checkpoint_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later, feed, publish = threading.Event(), tiny_run.feed, tiny_run.publish
+
+    def watched(options: tiny_run.Options, rows: np.ndarray, done: int) -> Iterator[Any]:
+        for number, item in enumerate(feed(options, rows, done), done + 1):
+            if number == 15:
+                later.set()
+            yield item
+
+    def slow(workdir: Path, weights: Any) -> None:
+        assert later.wait(20), "the steps after the checkpoint of step 10 wait for it"
+        publish(workdir, weights)
+
+    monkeypatch.setattr(tiny_run, "feed", watched)
+    monkeypatch.setattr(tiny_run, "publish", slow)
+    work = tmp_path / "run"
+    assert tiny_run.main(["--workdir", str(work), "--save-every", "10"]) == 0
+    assert steps_saved(work) == [30, STEPS]
 
 
 @pytest.mark.parametrize(

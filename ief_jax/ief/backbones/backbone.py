@@ -179,8 +179,9 @@ class Backbone(nn.Module):
         else:
             stride, padding = 1, "SAME"
             # The average over a rectangle of a product is the product of the averages.
-            rows = rows @ pooling.averaging(rows.shape[-1], encoded.shape[1]).T
-            columns = columns @ pooling.averaging(columns.shape[-1], encoded.shape[2]).T
+            down = pooling.averaging(rows.shape[-1], encoded.shape[1])
+            across = pooling.averaging(columns.shape[-1], encoded.shape[2])
+            rows, columns = rows @ down.T.astype(rows.dtype), columns @ across.T.astype(rows.dtype)
         return encoded + convolutions.separable(rows, columns, self.maps_kernel, stride, padding)
 
     def _finish(self, x: jax.Array) -> jax.Array:

@@ -84,5 +84,6 @@ def average_pool(x: jax.Array, height: int, width: int) -> jax.Array:
     """[B, H, W, C] averaged to [B, height, width, C]."""
     if (height, width) == (1, 1):
         return x.mean((1, 2), keepdims=True)
-    across, down = averaging(x.shape[2], width), averaging(x.shape[1], height)
+    across = averaging(x.shape[2], width).astype(x.dtype)
+    down = averaging(x.shape[1], height).astype(x.dtype)
     return jnp.einsum("yh,bhxc->byxc", down, jnp.einsum("xw,bhwc->bhxc", across, x))

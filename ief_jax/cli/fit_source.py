@@ -1,0 +1,167 @@
+"""Keypoints of more frames than memory holds, in parts that are read when they are wanted.
+
+How they are parted, and how each is read, follows from the files alone: whoever reads a part, and
+whichever others were read before, it is the same.
+"""
+
+import os
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ief_jax.cli.shared import counted, say
+from ief_jax.formats import detection_files, detections
+from ief_jax.formats.assembling import NobodyError, Options
+from ief_jax.formats.detections import Detections
+from ief_jax.geometry import skeletons
+from ief_jax.io.files import InputError
+
+PART = 4096
+"""Frames of a part."""
+SAMPLE = 64
+"""Files of a folder, evenly spread, that say which skeleton all of them have."""
+
+
+class Source(NamedTuple):
+    """Keypoints in parts.
+
+    Attributes:
+      about: of what files they are, and how they are read, in plain values by name.
+      parts: how many.
+      read: a part by its number, in `skeletons.UNION_27`.
+    """
+
+    about: Mapping[str, Any]
+    parts: int
+    read: Callable[[int], Detections]
+
+
+def are_many(paths: Sequence[Path]) -> bool:
+    """Whether paths, files and folders, are of more files than are read at once.
+
+    Raises:
+      InputError: a folder cannot be read.
+    """
+    return sum(len(detection_files.listed(path)[1]) for path in paths) > PART
+
+
+def of_read(found: Sequence[Detections], paths: Sequence[Path], options: Options) -> Source:
+    """What has been read of some paths in such a way, cut after every `PART` frames."""
+    people = detections.joined([detections.to_union(one) for one in found])
+    frames = len(people.frame_names)
+
+    def read(number: int) -> Detections:
+        return _frames(people, number * PART, min(frames, (number + 1) * PART))
+
+    return Source(_about(paths, options), -(-frames // PART), read)
+
+
+def of_files(paths: Sequence[Path], options: Options) -> Source:
+    """Files and folders of them, some files of one path a part.
+
+    Args:
+      paths: of keypoints.
+      options: how they are read. Where these do not say the skeleton, some files of each path do.
+
+    Raises:
+      InputError: a folder cannot be read, or it cannot be told how.
+    """
+    parts: list[tuple[Path, list[str], Options]] = []
+    for path in paths:
+        folder, names = detection_files.listed(path)
+        each, own = _settled(path, folder, names, options)
+        parts += [(folder, names[i : i + each], own) for i in range(0, len(names), each)]
+
+    def read(number: int) -> Detections:
+        folder, names, own = parts[number]
+        try:
+            return detections.to_union(detection_files.read_some(folder, names, own))
+        except InputError as error:
+            if own.strict and not (isinstance(error, NobodyError) and not error.passed_over):
+                raise
+            return _nobody(error)
+
+    return Source(_about(paths, options), len(parts), read)
+
+
+def _settled(
+    path: Path, folder: Path, names: Sequence[str], options: Options
+) -> tuple[int, Options]:
+    """Files a part, and the options with a skeleton, by a sample of the files of a path."""
+    chosen = [names[i] for i in np.unique(np.linspace(0, len(names) - 1, SAMPLE).astype(int))]
+    try:
+        found = detection_files.read_some(folder, chosen, options._replace(strict=False))
+    except InputError as error:
+        if options.skeleton is None:
+            raise InputError(
+                f"{error} (of {len(chosen)} files, evenly spread, by which the skeleton is told: "
+                "say it with --skeleton)"
+            ) from error
+        return PART, options
+    files = counted(len(names), "file", "files")
+    say(f"{path}: {files}, skeleton {found.skeleton} ({found.evidence})")
+    each = max(1, PART * len(chosen) // max(1, len(found.frame_names)))
+    known = found.skeleton if found.skeleton in skeletons.LAYOUTS else None
+    return each, options._replace(skeleton=options.skeleton or known)
+
+
+def _about(paths: Sequence[Path], options: Options) -> dict[str, Any]:
+    return {
+        "keypoints": [_files(path) for path in paths],
+        "skeleton": options.skeleton,
+        "minimum": options.minimum,
+        "names": None if options.names is None else dict(options.names),
+    }
+
+
+def _files(path: Path) -> dict[str, Any]:
+    """Of what files a path is: a folder's by their names, a file by what it holds."""
+    checksum = 0
+    if path.is_dir():
+        _, names = detection_files.listed(path)
+        for name in names:
+            checksum = zlib.crc32(os.fsencode(f"{name}\n"), checksum)
+        return {"name": path.name, "files": len(names), "checksum": checksum}
+    with open(path, "rb") as file:
+        while block := file.read(2**24):
+            checksum = zlib.crc32(block, checksum)
+    return {"name": path.name, "checksum": checksum}
+
+
+def _frames(found: Detections, first: int, end: int) -> Detections:
+    """The people of the frames from `first` to before `end`."""
+    rows = np.flatnonzero((found.frame >= first) & (found.frame < end))
+    part = detections.take(found, rows)
+    return part._replace(
+        frame=part.frame - first,
+        frame_names=found.frame_names[first:end],
+        images=found.images[first:end],
+        numbers=found.numbers[first:end],
+        passed_over=found.passed_over if first == 0 else (),
+    )
+
+
+def _nobody(error: InputError) -> Detections:
+    """Frames in which there is nobody who can be used."""
+    known = error if isinstance(error, NobodyError) else NobodyError("", (), (str(error),))
+    frames = known.frames
+    numbers = tuple(i if one.number is None else one.number for i, one in enumerate(frames))
+    none = np.zeros(0, np.int64)
+    keypoints = len(skeletons.UNION_27)
+    return Detections(
+        points=np.zeros((0, keypoints, 2), np.float32),
+        confidence=np.zeros((0, keypoints), np.float32),
+        names=skeletons.UNION_27,
+        skeleton="UNION_27",
+        evidence="nobody is there",
+        frame=none,
+        person=none,
+        frame_names=tuple(str(one.name) for one in frames),
+        images=tuple(one.image for one in frames),
+        numbers=numbers if len(set(numbers)) == len(numbers) else tuple(range(len(numbers))),
+        identity=none,
+        passed_over=known.passed_over,
+    )

@@ -1,0 +1,180 @@
+"""`ief-jax fit` of many frames: the same however it was cut, killed or shared."""
+
+import json
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ief_jax import cli
+from ief_jax.body import joints
+from ief_jax.cli import bodies, fit_parts, fit_source
+from ief_jax.formats import bodies as formats_bodies
+from ief_jax.geometry import skeletons
+from tests.helpers import tiny
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory, joint_model: joints.JointModel) -> Path:
+    return tiny.folder(tmp_path_factory.mktemp("checkpoints") / "tiny", joint_model)
+
+
+@pytest.fixture(scope="module")
+def standing(joint_model: joints.JointModel) -> np.ndarray:
+    """[25, 3] BODY_25 keypoints of the embedded body in its T-pose, 100 pixels a metre."""
+    rest = jnp.broadcast_to(jnp.eye(3), (24, 3, 3))
+    points = np.asarray(joints.positions(joint_model, rest, jnp.zeros(10)))
+    keypoints = skeletons.selection(skeletons.BODY_25, joint_model.names) @ points
+    seen = keypoints[:, :2] * [100, -100] + [150, 180]
+    return np.concatenate([seen, np.full((25, 1), 0.8)], 1)
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory: pytest.TempPathFactory, standing: np.ndarray) -> Path:
+    """Ten frames of two who walk apart, in turns the one first and the other; from frame 8 on
+    nobody; one who is cut off in frame 2, and frame 5 is broken."""
+    folder = tmp_path_factory.mktemp("frames")
+    noise = np.random.default_rng(0).normal(0, 2, (12, 2, 25, 2))
+    half = np.where(np.arange(25)[:, None] < 4, standing, 0)
+    for number in range(12):
+        people = [standing + [4 * number, 0, 0], standing + [250 - 2 * number, 0, 0]]
+        for person, shift in zip(people, noise[number], strict=True):
+            person[:, :2] += shift
+        people = people[:: -1 if number % 2 else 1] if number < 8 else []
+        people += [half] if number == 2 else []
+        entries = [{"pose_keypoints_2d": person.reshape(-1).tolist()} for person in people]
+        text = json.dumps({"people": entries}) if number != 5 else '{"people": ['
+        (folder / f"walk_{number}_keypoints.json").write_text(text)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of four frames, fitted in batches of eight."""
+    monkeypatch.setattr(fit_source, "PART", 4)
+    monkeypatch.setattr(fit_parts, "_FIT_BATCH", 8)
+    monkeypatch.setattr(bodies, "_FIT_BATCH", 8)
+
+
+def run(*arguments: object) -> int:
+    return cli.main([str(argument) for argument in arguments])
+
+
+def arrays(output: Path) -> dict[str, np.ndarray]:
+    with np.load(output / "bodies.npz") as file:
+        return {key: file[key] for key in file.files}
+
+
+@pytest.fixture
+def whole(frames: Path, checkpoint: Path, tmp_path: Path) -> dict[str, np.ndarray]:
+    """What comes out in one go."""
+    output = tmp_path / "whole"
+    words = ("fit", frames, "--no-pictures", "--checkpoint", checkpoint, "--output", output)
+    assert run(*words) == 0
+    assert sorted(path.name for path in (output / "parts").glob("*.npz")) == [
+        "000000.npz",
+        "000001.npz",
+        "000002.npz",
+    ]
+    return arrays(output)
+
+
+def same(one: dict[str, np.ndarray], two: dict[str, np.ndarray]) -> None:
+    assert one.keys() == two.keys()
+    for key in one:
+        np.testing.assert_array_equal(one[key], two[key], err_msg=key)
+
+
+def test_parts_are_what_all_frames_at_once_are(
+    whole: dict[str, np.ndarray],
+    frames: Path,
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fit_source, "PART", 1000)
+    words = ("--no-pictures", "--checkpoint", checkpoint, "--output", tmp_path / "once")
+    assert run("fit", frames, *words) == 0
+    once = arrays(tmp_path / "once")
+    assert once["id"].tolist() == [0, 1] * 7 and once["frame"][-1] == 7
+    assert once["skipped_frame"].tolist() == [2] and len(once["passed_over"]) == 1
+    assert once.keys() == whole.keys()
+    for key, expected in once.items():
+        assert whole[key].dtype.kind == expected.dtype.kind
+        if expected.dtype.kind == "f":
+            np.testing.assert_allclose(whole[key], expected, rtol=1e-4, atol=1e-3, err_msg=key)
+        else:
+            np.testing.assert_array_equal(whole[key], expected, err_msg=key)
+
+
+def test_shards_make_the_same(
+    whole: dict[str, np.ndarray],
+    frames: Path,
+    checkpoint: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output = tmp_path / "shared"
+    words = ("fit", frames, "--no-pictures", "--checkpoint", checkpoint, "--output", output)
+    assert run(*words, "--shard", "2/2") == 0
+    assert "1 of 3 parts are there; the same command without --shard" in capsys.readouterr().err
+    assert run(*words, "--shard", "1/2") == 0
+    assert [path.name for path in output.iterdir()] == ["parts"]
+    made = {path: path.stat().st_mtime_ns for path in (output / "parts").iterdir()}
+    assert run(*words) == 0
+    assert made == {path: path.stat().st_mtime_ns for path in made}
+    same(arrays(output), whole)
+    for wrong in ("0/2", "3/2", "2", "a/b"):
+        assert run(*words, "--shard", wrong) == 2
+        assert f"--shard {wrong}: expected I/N" in capsys.readouterr().err
+    assert run(*words, "--focal", 500, "--image-size", 400, 400) == 2
+    assert "has parts of focal None, not 500.0" in capsys.readouterr().err
+
+
+def test_what_was_done_before_an_interruption_stays(
+    whole: dict[str, np.ndarray],
+    frames: Path,
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output = tmp_path / "broken"
+    words = ("fit", frames, "--no-pictures", "--checkpoint", checkpoint, "--output", output)
+    write, made = formats_bodies.write, []
+
+    def interrupted(path: Path, *rest: object) -> None:
+        made.append(path.name)
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        write(path, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(formats_bodies, "write", interrupted)
+    assert run(*words) == 130
+    assert not (output / "bodies.npz").exists()
+    assert run(*words) == 0
+    assert "1 part of 3 are there already" in capsys.readouterr().err
+    assert made == ["000000.npz", "000001.npz", "000001.npz", "000002.npz"]
+    same(arrays(output), whole)
+    damaged = output / "parts" / "000001.npz"
+    damaged.write_bytes(damaged.read_bytes()[:-500])
+    assert run(*words) == 2
+    assert "000001.npz: not an npz" in capsys.readouterr().err
+
+
+def test_one_file_of_many_frames_is_cut_too(
+    standing: np.ndarray, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = np.stack([standing] * 10)
+    people[..., :2] += np.random.default_rng(0).normal(0, 1, (10, 25, 2))
+    np.savez(tmp_path / "k.npz", keypoints=people, skeleton="BODY_25")
+    words = ("fit", tmp_path / "k.npz", "--no-pictures", "--checkpoint", checkpoint)
+    assert run(*words, "--output", tmp_path / "parts") == 0
+    assert len(list((tmp_path / "parts" / "parts").glob("*.npz"))) == 3
+    monkeypatch.setattr(fit_source, "PART", 1000)
+    assert run(*words, "--output", tmp_path / "once") == 0
+    parts, once = arrays(tmp_path / "parts"), arrays(tmp_path / "once")
+    np.testing.assert_allclose(parts["joints"], once["joints"], atol=1e-4)
+    for key in ("frame", "id", "points", "frame_names"):
+        np.testing.assert_array_equal(parts[key], once[key], err_msg=key)
