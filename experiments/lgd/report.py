@@ -126,7 +126,7 @@ def of_data_set(
     """
     methods = tuple((name, "yes" if annotated else "no", f"{e:.1f}") for name, annotated, e in rows)
     ours = tuple((name, f"{error:.1f}") for name, error in quantiles.items())
-    errors = {one.title: one.charts[0].curves["error"] for one in people}
+    errors = {one.title.partition(":")[0]: one.charts[0].curves["error"] for one in people}
     colours = dict(zip(errors, COLOURS.values(), strict=True))
     return Subject(
         title,

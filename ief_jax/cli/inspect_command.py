@@ -26,7 +26,6 @@ T = TypeVar("T")
 
 PAGES = (".html", ".htm")
 FIGURES = (".png", ".pdf", ".svg")
-OTHERS = "ief-jax body takes MoveNet's own answer by default, which has no steps."
 MOST = 12
 """People in one page, of about a megabyte each."""
 
@@ -64,8 +63,8 @@ def inspect(
       images: as for fit.
       point: of a photograph, as for keypoints.
       checkpoint: released, paper, or a folder that train.py wrote.
-      keypoint_checkpoint: of a photograph: released, lsp, or a folder that train.py ief wrote. What
-        keypoints and body take by default has no steps that could be shown.
+      keypoint_checkpoint: of a photograph: released, lsp, a folder that train.py ief wrote, or
+        movenet, which keypoints and body take by default: one step, without feedback.
       body: SMPL body file (.pkl or .npz) instead of the embedded body; or a folder or zip of them.
       gender: of the body, where --body has several.
       skeleton: layout of the keypoints, where the file leaves it open.
@@ -95,7 +94,9 @@ def inspect(
             )
             right = _of_photograph(keypoint_files.read(truth, how), truth, source)
         people, subjects = _corrections(source, point, person, keypoint_checkpoint, right)
-        note = f"Fitted to the keypoints of {keypoint_checkpoint}. {OTHERS}"
+        note = f"Fitted to the keypoints of {keypoint_checkpoint}."
+        if keypoint_checkpoint != "movenet":
+            note += " Those that ief-jax body fits to are MoveNet's own, unless told otherwise."
         album = photographs.Album({}, {}, source)
     else:
         if point:
@@ -113,8 +114,10 @@ def inspect(
     else:
         from ief_jax.inspector.page import Page
 
-        subjects += [one._replace(note=note) for one in _fits(trained, model, people, album)]
-        Page(subjects, source.name).write(output)
+        fitted = _fits(trained, model, people, album)
+        if subjects:
+            fitted = [one._replace(title=f"{one.title}: body", note=note) for one in fitted]
+        Page([*subjects, *fitted], source.name).write(output)
     say(f"wrote {output}")
 
 

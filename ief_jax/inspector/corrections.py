@@ -166,7 +166,8 @@ def subject(
             layers,
         ),
         charts=tuple(charts),
-        matrices=(matrix,),
+        # Of a network that sees no heatmaps there is nothing to show.
+        matrices=(matrix,) if feedback.any() else (),
     )
 
 

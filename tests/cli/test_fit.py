@@ -259,7 +259,11 @@ def test_inspect_of_a_photograph(
     Image.fromarray(noise).save(tmp_path / "photo.png")
     output = tmp_path / "steps.html"
     arguments = ("--keypoint-checkpoint", trained, "--checkpoint", checkpoint)
-    photo = (tmp_path / "photo.png", "--point", 40, 60)
+    right = np.random.default_rng(2).uniform(20, 80, (2, 14, 3))
+    right[0, :, :2] += 500  # somebody else
+    right[..., 2] = np.arange(14) % 3 / 2  # a third of the joints is not known
+    np.savez(tmp_path / "right.npz", keypoints=right[None], skeleton="LSP_14")
+    photo = (tmp_path / "photo.png", "--point", 40, 60, "--truth", tmp_path / "right.npz")
     assert run("inspect", *photo, "--output", output, *arguments) == 0
     keypoints, fitted = page.read(output)["subjects"]
     assert keypoints["labels"][-1] == "correction 3" and fitted["labels"][-1] == "learned 3"
@@ -267,6 +271,17 @@ def test_inspect_of_a_photograph(
     found = keypoints["picture"]["estimate"][-1][names.index("left_knee")]
     given = fitted["picture"]["observed"][skeletons.UNION_27.index("left_knee")]
     assert np.isfinite(found).all() and np.isfinite(given).all()
+    assert (keypoints["title"], fitted["title"]) == (
+        "photo.png, person 0: keypoints",
+        "photo, person 0: body",
+    )
+    assert "MoveNet" in fitted["note"]
+    order = [skeletons.LSP_14.index(name) for name in names]
+    seen = keypoints["picture"]["confidence"] > 0
+    np.testing.assert_array_equal(seen, right[1, order, 2] > 0)
+    np.testing.assert_allclose(keypoints["picture"]["observed"][seen], right[1, order, :2][seen])
+    update, target = keypoints["picture"]["arrows"]
+    np.testing.assert_array_equal(np.isfinite(target["vectors"][0]).all(-1), seen)
     for one in (keypoints, fitted):
         held = one["picture"]["photograph"]
         assert (held["width"], held["height"]) == (90, 120)
@@ -325,6 +340,17 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     )
     assert "no person 7 in any frame: it has 0" in failing(
         capsys, "inspect", good, "--person", 7, *steps
+    )
+    photograph = tmp_path / "photo.png"
+    assert "--truth is for a photograph" in failing(
+        capsys, "inspect", good, "--truth", good, *steps
+    )
+    two = tmp_path / "two"
+    two.mkdir()
+    for name in ("a", "b"):
+        (two / f"{name}_keypoints.json").write_text(frame(standing))
+    assert "two: nobody in photo.png" in failing(
+        capsys, "inspect", photograph, "--truth", two, *steps
     )
     assert not output.exists()
 

@@ -117,7 +117,7 @@ class Opened:
         """The estimated keypoints that are drawn, [K, 2]."""
         circles = (
             f"[...document.querySelectorAll('{where} circle')]"
-            ".filter((c) => c.textContent.endsWith(': estimate'))"
+            ".filter((c) => c.dataset.says.endsWith(': estimate'))"
             ".map((c) => [+c.getAttribute('cx'), +c.getAttribute('cy')])"
         )
         return np.array(self.page.evaluate(circles))
@@ -262,6 +262,23 @@ def test_on_a_phone(browser: Any, written: Path) -> None:
     opened = Opened(browser, written, viewport={"width": 390, "height": 844}, has_touch=True)
     opened.page.locator("#on").tap()
     np.testing.assert_array_equal(opened.mesh(), VERTICES[1])
+    # A finger turns the body, and a tapped keypoint says what it is.
+    before = opened.page.evaluate("space.camera.position.toArray()")
+    touch = opened.page.context.new_cdp_session(opened.page)
+    for kind, x in (
+        ("touchStart", 150),
+        ("touchMove", 180),
+        ("touchMove", 230),
+        ("touchEnd", None),
+    ):
+        points = [] if x is None else [{"x": x, "y": 250}]
+        touch.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
+    opened.page.wait_for_timeout(100)
+    after = opened.page.evaluate("space.camera.position.toArray()")
+    assert np.abs(np.subtract(after, before)).max() > 0.2
+    circle = opened.page.locator("#image circle").first.bounding_box()
+    opened.page.touchscreen.tap(circle["x"] + 6, circle["y"] + 6)
+    assert opened.page.inner_text("#tip") == "nose: given, confidence 1.00"
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= 390
     boxes = [opened.page.locator(f"#{part}").bounding_box() for part in ("body", "picture")]
     assert boxes[0]["y"] + boxes[0]["height"] <= boxes[1]["y"], "one above the other"

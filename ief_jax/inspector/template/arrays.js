@@ -49,12 +49,11 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
-/** An element of SVG; the text is shown where the pointer rests on it. */
+/** An element of SVG; the text is shown where the pointer is near it. */
 function shape(name, attributes, text) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  if (text) made.append(shape("title", {}));
-  if (text) made.firstChild.textContent = text;
+  if (text) made.dataset.says = text;
   return made;
 }
 
@@ -97,5 +96,18 @@ function tipped(over, text) {
   const say = (event) => tip(text(event), event.clientX, event.clientY);
   over.addEventListener("pointermove", say);
   over.addEventListener("pointerdown", say);
-  over.addEventListener("pointerleave", () => tip(""));
+  // What is tapped stays until something else is.
+  over.addEventListener("pointerleave", (event) => { if (event.pointerType !== "touch") tip(""); });
+}
+addEventListener("pointerdown", () => tip(""), true);
+
+/** What the element of SVG says that is nearest to the pointer. */
+function said(svg, event) {
+  let text = "", nearest = 12;
+  for (const one of svg.querySelectorAll("[data-says]")) {
+    const { left, right, top, bottom } = one.getBoundingClientRect();
+    const distance = Math.hypot((left + right) / 2 - event.clientX, (top + bottom) / 2 - event.clientY);
+    if (distance < nearest) [text, nearest] = [one.dataset.says, distance];
+  }
+  return text;
 }

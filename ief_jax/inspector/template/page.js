@@ -157,6 +157,7 @@ byId("choose").hidden = content.subjects.length < 2;
 byId("subject").append(...content.subjects.map(
   (one, value) => element("option", { value, textContent: one.title })));
 byId("subject").addEventListener("change", (event) => show(+event.target.value));
+tipped(byId("image"), (event) => said(byId("image"), event));
 byId("step").addEventListener("input", (event) => go(+event.target.value));
 byId("back").addEventListener("click", () => go(state - 1));
 byId("on").addEventListener("click", () => go(state + 1));
