@@ -227,4 +227,5 @@ def _check_pose(model: JointModel, local: jax.Array, betas: jax.Array) -> None:
 
 
 def _f32(array: np.ndarray) -> jax.Array:
-    return jnp.asarray(np.asarray(array, np.float32))
+    # Without a program to compile, which jnp.asarray has.
+    return jax.device_put(np.asarray(array, np.float32))

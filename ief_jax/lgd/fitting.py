@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from ief_jax import checks
+from ief_jax import checks, compiling
 from ief_jax.body import joints
 from ief_jax.geometry import camera, keypoints2d, rotations
 from ief_jax.io import checkpoint_files
@@ -188,7 +188,7 @@ def _check_values(points: ArrayLike, confidence: ArrayLike) -> None:
         raise ValueError("points: expected finite pixels where confidence is not 0, got others")
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(compiling.jit, options=compiling.LEAN, static_argnums=(0, 1))
 def _fit(
     configuration: LGDConfig,
     steps: int,
@@ -205,7 +205,7 @@ def _fit(
     return bodies._replace(deviation=_deviation(task, ran, pixels))
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(compiling.jit, options=compiling.LEAN, static_argnums=(0, 1))
 def _trace(
     configuration: LGDConfig,
     steps: int,
