@@ -203,7 +203,7 @@ def _guess(
         )
 
     learned, last = (jax.tree.map(lambda s, n=n: s[n], ran.states) for n in (steps, -1))
-    sure = uncertainty.of_joints(task, ran, pixels.intrinsics is not None)
+    sure = uncertainty.of_joints(ran, pixels.intrinsics is not None)
     return jax.vmap(of_frame)(learned, last, ran.record.extra[-1], ran.observed, ran.frame, sure)
 
 
