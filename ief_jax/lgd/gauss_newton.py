@@ -125,6 +125,27 @@ def at_rest(prior: GaussianPrior) -> Displacement:
     return Displacement(jnp.zeros_like(prior.turn_deviation), jnp.zeros_like(prior.betas_deviation))
 
 
+class Motion(NamedTuple):
+    """How N points move with the displacement over its deviations, to first order.
+
+    Attributes:
+      levers: [N, 24, 3] as `joints.levers` has them.
+      axes: [24, 3, 3] in the world, about which `Displacement.turn` turns each joint.
+      by_betas: [N, 3, B] derivative by the betas.
+      deviations: [M] of the displacement.
+    """
+
+    levers: jax.Array
+    axes: jax.Array
+    by_betas: jax.Array
+    deviations: jax.Array
+
+    def derivative(self) -> jax.Array:
+        """[N, 3, M]."""
+        by_turns = joints.moved_by_turns(self.levers, self.axes)
+        return jnp.concatenate([by_turns, self.by_betas], -1) * self.deviations[None, None]
+
+
 class Linearised(NamedTuple):
     """The keypoints near a displacement d: x^(d') = x - target + rows (d' / s_d).
 
@@ -136,14 +157,14 @@ class Linearised(NamedTuple):
       target: [2K] x - x^(d) + A d.
       offset: [M] d / s_d.
       unused: [] dimensions of the 2K that hold nothing: hidden keypoints and the camera.
-      joints: [24, 3, M] derivative of the joints by the displacement over its deviations, metres.
+      joints: how the 24 joints move.
     """
 
     rows: jax.Array
     target: jax.Array
     offset: jax.Array
     unused: jax.Array
-    joints: jax.Array
+    joints: Motion
 
 
 class Measurement(NamedTuple):
@@ -186,11 +207,12 @@ def linearise(measurement: Measurement, prior: GaussianPrior, at: Displacement) 
     slopes = camera.slopes(observed.points, observed.intrinsics)
     # dX_i / d turn_k = [w x]_ik G_k J_r(turn_k)
     axes = rotations.compose(points.world, rotations.right_jacobian(at.turn))
-    by_turn = rotations.compose(joints.rotation_jacobian(model, points), axes[None])
-    by_turn = by_turn.swapaxes(1, 2).reshape(len(model.names), 3, -1)
     spread = jnp.concatenate([prior.turn_deviation.reshape(-1), prior.betas_deviation])
-    moved = jnp.concatenate([by_turn, points.shape_jacobian], -1) * spread[None, None]
-    by_all = jnp.tensordot(selection, moved, 1)
+    moved = Motion(joints.levers(model, points), axes, points.shape_jacobian, spread)
+    by_all = moved._replace(
+        levers=jnp.tensordot(selection, moved.levers, 1),
+        by_betas=jnp.tensordot(selection, moved.by_betas, 1),
+    ).derivative()
     # d x^ = s d(X + Z (x - c) / f)
     across = by_all[:, :2] * jnp.asarray(camera.FLIP)[None, :, None]
     jacobian = view.scale * (across + slopes[:, :, None] * by_all[:, 2:])
@@ -205,7 +227,7 @@ def linearise(measurement: Measurement, prior: GaussianPrior, at: Displacement) 
         _without(free, (root * residual).reshape(-1, 1))[:, 0],
         offset,
         2 * hidden + 3,
-        moved[: smpl.JOINTS],
+        moved._replace(levers=moved.levers[: smpl.JOINTS], by_betas=moved.by_betas[: smpl.JOINTS]),
     )
 
 
@@ -288,7 +310,8 @@ def joint_spread(near: Linearised, noise: jax.Array) -> Spread:
       near: the keypoints near that body.
       noise: [] standard deviation s of the keypoints' coordinates.
     """
-    moved = (near.joints - near.joints[:1]).reshape(3 * smpl.JOINTS, -1)
+    moved = near.joints.derivative()
+    moved = (moved - moved[:1]).reshape(3 * smpl.JOINTS, -1)
     # diag(J J^T - (A J^T)^T (A A^T + s^2 I)^-1 (A J^T))
     crossed = jnp.matmul(near.rows, moved.T, precision=jax.lax.Precision.HIGHEST)
     explained = (crossed * linear_solve.solve(_innovation(near, noise), crossed)).sum(0)

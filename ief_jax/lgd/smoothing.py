@@ -232,9 +232,9 @@ def _linearised(
     slopes = camera.slopes(observed.points, observed.intrinsics)
     plane = view.scale * camera.along(body.selection @ points.positions, slopes)
     # dX_i / d turn_k = [w x]_ik G_k
-    by_turn = rotations.compose(joints.rotation_jacobian(body.model, points), points.world[None])
-    by_turn = by_turn.swapaxes(1, 2).reshape(len(body.model.names), 3, -1)
-    moved = jnp.tensordot(body.selection, by_turn, 1)
+    levers = joints.levers(body.model, points)
+    by_turn = joints.moved_by_turns(levers[: smpl.JOINTS], points.world)
+    moved = joints.moved_by_turns(jnp.tensordot(body.selection, levers, 1), points.world)
     # d x^ = s d(X + Z (x - c) / f) + dt + (x^ - t) d log s
     across = moved[:, :2] * jnp.asarray(camera.FLIP)[None, :, None]
     turning = view.scale * (across + slopes[..., None] * moved[:, 2:])
@@ -242,7 +242,7 @@ def _linearised(
     image = jnp.concatenate([turning, shifting, plane[..., None]], -1)
     missed = observed.points - plane - view.translation[None]
     origin, by_view = _origin(view, observed.intrinsics)
-    inner = jnp.pad(by_turn[: smpl.JOINTS], ((0, 0), (0, 0), (0, 3)))
+    inner = jnp.pad(by_turn, ((0, 0), (0, 0), (0, 3)))
     outer = jnp.pad(by_view, ((0, 0), (PARAMETERS - 3, 0)))
     return _Linearised(
         missed.reshape(-1),
