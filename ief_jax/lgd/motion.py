@@ -253,6 +253,7 @@ def _track(each: _Guess, pixels: keypoints2d.Keypoints2D, times: jax.Array) -> _
             each.prior,
             jnp.where(there, 1 / each.turn_deviation**2, 0.0),
             smoothing.differences(times),
+            smoothing.rates(times),
             jnp.zeros(len(seen), bool),
         ),
         smoothing.Path(
@@ -325,6 +326,7 @@ def _smooth(
         precision=frames.precision * count[:, None],
         prior_precision=frames.prior_precision * count[:, None, None],
         difference=frames.difference * inner[:, None],
+        rate=frames.rate * jnp.append(count[:-1] * count[1:], 0.0),
         fixed=fixed,
     )
     body = smoothing.Body(seen, selection, betas)
