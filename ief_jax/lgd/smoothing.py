@@ -31,7 +31,7 @@ ACCELERATION = 1.4
 """a: standard deviation of a joint's acceleration while it is below `KNEE`, m / s^2."""
 KNEE = 0.25
 """Acceleration from which its cost grows linearly, m / s^2."""
-SPEED = 0.2
+SPEED = 0.15
 """v: standard deviation of the speed of a joint that is held still, m / s."""
 HARDLY = 0.015
 """Speed at which a joint has lost half of what holds it still, m / s."""
