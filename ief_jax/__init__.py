@@ -1,8 +1,8 @@
 """Iterative error feedback in JAX: human bodies by repeated correction.
 
 `refine` is the loop of both systems: `ief` takes a photograph to 2D keypoints (Carreira et al.
-2016), `lgd` takes 2D keypoints to an SMPL body (Song, Chen, Hilliges 2020). Names and packages are
-imported when they are first asked for.
+2016), `lgd` takes 2D keypoints to an SMPL body (Song, Chen, Hilliges 2020), `pixels_to_bodies` is
+both as one differentiable program. Names and packages are imported when they are first asked for.
 """
 
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ief_jax import io as io
     from ief_jax import lgd as lgd
     from ief_jax import loop as loop
+    from ief_jax import pixels_to_bodies as pixels_to_bodies
     from ief_jax import training as training
     from ief_jax import viz as viz
     from ief_jax.loop import Refined as Refined
@@ -36,6 +37,7 @@ __all__ = [
     "io",
     "lgd",
     "loop",
+    "pixels_to_bodies",
     "refine",
     "refine_traced",
     "refine_until",

@@ -192,11 +192,11 @@ def evaluate(model: JointModel, local: jax.Array, betas: jax.Array) -> Points:
     return Points(everything @ homogeneous, everything[..., 1:], world, parts @ homogeneous)
 
 
-def rotation_jacobian(model: JointModel, points: Points) -> jax.Array:
-    """Derivative of the points by a small world rotation at each joint: [24 + I, 24, 3, 3].
+def levers(model: JointModel, points: Points) -> jax.Array:
+    """What of each point turns with each joint, as seen from that joint: [24 + I, 24, 3] metres.
 
-    Entry [i, k, :, a] is dX_i / d w_a when the subtree of joint k turns by w (world axes) about the
-    joint. Pose blend shapes are held fixed, which is a matter of millimetres.
+    dX_i = w x lever_ik when the subtree of joint k turns by a small w (world axes) about the joint.
+    Pose blend shapes are held fixed, which is a matter of millimetres.
     """
     checks.arrays(
         ("points.positions", points.positions, "[P, 3] metres"),
@@ -213,9 +213,24 @@ def rotation_jacobian(model: JointModel, points: Points) -> jax.Array:
     each = carried[..., None] * (
         points.parts[:, None] - model.bone_weights[:, None, None] * joints[None]
     )
-    lever = jnp.concatenate([own, jnp.tensordot(model.owners, each, 1)])
-    # dX = w x lever = -[lever]_x w
-    return -rotations.skew(lever)
+    return jnp.concatenate([own, jnp.tensordot(model.owners, each, 1)])
+
+
+def moved_by_turns(levers: jax.Array, axes: jax.Array) -> jax.Array:
+    """Derivative of points by the joints' turns: [N, 3, 72].
+
+    Args:
+      levers: [N, 24, 3] of the points, metres.
+      axes: [24, 3, 3]; joint k turns by `axes[k] @ turn_k`, in the world.
+    """
+    checks.arrays(
+        ("levers", levers, "[N, J, 3] metres"), ("axes", axes, "[J, 3, 3] axes in columns")
+    )
+    # dX_i = (sum_a A_ka turn_ka) x lever_ik
+    x, y, z = (levers[:, :, axis, None] for axis in range(3))
+    a, b, c = (axes[None, :, axis] for axis in range(3))
+    parts = (b * z - c * y, c * x - a * z, a * y - b * x)
+    return jnp.stack([part.reshape(len(levers), -1) for part in parts], 1)
 
 
 def _check_pose(model: JointModel, local: jax.Array, betas: jax.Array) -> None:
@@ -227,4 +242,5 @@ def _check_pose(model: JointModel, local: jax.Array, betas: jax.Array) -> None:
 
 
 def _f32(array: np.ndarray) -> jax.Array:
-    return jnp.asarray(np.asarray(array, np.float32))
+    # Without a program to compile, which jnp.asarray has.
+    return jax.device_put(np.asarray(array, np.float32))

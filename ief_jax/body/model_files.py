@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from importlib import resources
 from typing import BinaryIO, Literal
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from ief_jax.body.smpl import JOINT_NAMES, JOINTS, BodyModel
@@ -296,14 +296,16 @@ def _body(fields: dict[str, np.ndarray], betas: int | None) -> BodyModel:
     if abs(weights[worst].sum() - 1) > 1e-3:
         raise _Problem(f"'weights' of vertex {worst} sum to {weights[worst].sum():.6g}, expected 1")
     landmarks = _landmarks(fields, vertices)
+    shapes = _real(fields, "shapedirs", (vertices, 3, None))
+    # jnp.asarray would compile a program an array.
     return BodyModel(
-        template=jnp.asarray(template),
-        shape_directions=jnp.asarray(_real(fields, "shapedirs", (vertices, 3, None))[..., :betas]),
-        pose_directions=jnp.asarray(_real(fields, "posedirs", (vertices, 3, POSE_FEATURES))),
-        joint_regressor=jnp.asarray(_real(fields, "J_regressor", (JOINTS, vertices))),
-        weights=jnp.asarray(weights),
-        faces=jnp.asarray(_indices(fields, "f", (None, 3), vertices)),
-        landmarks=jnp.asarray(np.array(list(landmarks.values()), np.int32)),
+        template=jax.device_put(template),
+        shape_directions=jax.device_put(shapes[..., :betas]),
+        pose_directions=jax.device_put(_real(fields, "posedirs", (vertices, 3, POSE_FEATURES))),
+        joint_regressor=jax.device_put(_real(fields, "J_regressor", (JOINTS, vertices))),
+        weights=jax.device_put(weights),
+        faces=jax.device_put(_indices(fields, "f", (None, 3), vertices)),
+        landmarks=jax.device_put(np.array(list(landmarks.values()), np.int32)),
         parents=_parents(fields),
         landmark_names=tuple(landmarks),
     )

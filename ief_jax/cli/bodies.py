@@ -27,8 +27,6 @@ Result = TypeVar("Result")
 _FIT_BATCH = 256
 _FEW = 16
 """People up to whom compiling costs more than a program that is half as fast."""
-_QUICKLY = {"xla_backend_optimization_level": 0}
-"""Compiler options that halve the time to compile."""
 _FPS = 30.0
 """Frames a second, where the files do not say."""
 _SPECK = 0.1
@@ -213,12 +211,14 @@ def _fit_alike(
 
     model = joints.fold(body)
 
-    def run(points: Any, confidence: Any, *lens: Any) -> "Bodies":
-        return fitting.fit(checkpoint, model, points, confidence, None, *lens)
+    def run(weights: Any, model: Any, points: Any, confidence: Any, *lens: Any) -> "Bodies":
+        trained = checkpoint._replace(weights=weights)
+        return fitting.fit(trained, model, points, confidence, None, *lens)
 
     count = len(people.points)
     size = batch_size(count, _FIT_BATCH)
-    compiled = compiled_quickly(run) if count <= _FEW else run
+    # Weights as arguments: as a part of the program they would slow down compiling.
+    compiled = partial(compiled_for(count, run), checkpoint.weights, model)
     with tqdm(total=count, desc="fitting", unit="person", disable=count == 1) as bar:
         given = () if lens is None else (lens,)
         return map_in_chunks(
@@ -226,12 +226,11 @@ def _fit_alike(
         )
 
 
-def compiled_quickly(function: Callable[..., Result]) -> Callable[..., Result]:
-    """The function for few calls: compiled in half the time to a program that is half as fast."""
-    import jax
+def compiled_for(count: int, function: Callable[..., Result]) -> Callable[..., Result]:
+    """The function for so many people: for few, what compiles soonest rather than runs fastest."""
+    from ief_jax import compiling
 
-    options = _QUICKLY if jax.default_backend() == "cpu" else None
-    return jax.jit(function, compiler_options=options)
+    return compiling.jit(function, compiling.QUICK if count <= _FEW else compiling.LEAN)
 
 
 def fit_motions(

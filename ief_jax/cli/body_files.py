@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from ief_jax.cli.bodies import Fitted, Gender, batch_size, photograph_of
+from ief_jax.cli.bodies import Fitted, Gender, batch_size, compiled_for, photograph_of
 from ief_jax.cli.shared import counted, say
 from ief_jax.formats import photographs
 from ief_jax.formats.detections import Detections
@@ -170,8 +170,8 @@ def posed(
         local = rotations.axis_angle_to_matrix(pose.reshape(-1, 3))
         return smpl.vertices(body, local, betas)
 
-    batch = jax.jit(jax.vmap(vertices, (None, 0, 0)))
     count = len(poses)
+    batch = compiled_for(count, jax.vmap(vertices, (None, 0, 0)))
     for rows in padded_rows(count, batch_size(count, _MESH_BATCH)):
         some = np.asarray(batch(body, poses[rows], betas[rows]))
         yield from some[: count - rows[0]]

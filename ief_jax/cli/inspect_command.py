@@ -277,7 +277,7 @@ def _fits(
 
     def each(function: Callable[..., T]) -> T:
         # The weights as an argument: as a part of the program they would slow down compiling.
-        compiled = bodies.compiled_quickly(function)
+        compiled = bodies.compiled_for(1, function)
         return map_in_chunks(functools.partial(compiled, checkpoint.weights), 1, *given)
 
     # One by one: the same compiled programs whatever their number.

@@ -117,4 +117,6 @@ def before_the_camera(bodies: "Bodies") -> np.ndarray:
     """Where each body's origin is from the camera: [N, 3] metres."""
     import jax
 
-    return np.asarray(jax.vmap(camera.position)(bodies.view, bodies.intrinsics))
+    # Compiled as one program, not operation by operation.
+    positions = jax.jit(jax.vmap(camera.position))
+    return np.asarray(positions(bodies.view, bodies.intrinsics))

@@ -118,8 +118,14 @@ def lens_to_pixels(lens: camera.Intrinsics | None, square: Square) -> camera.Int
     _check_square(square)
     if lens is None:
         return camera.Intrinsics(jnp.zeros_like(square.half), square.centre)
-    centre = turned(lens.centre * square.half, square.turn) + square.centre
-    return camera.Intrinsics(lens.inverse_focal / square.half, centre)
+    return camera.Intrinsics(lens.inverse_focal / square.half, to_pixels(lens.centre, square))
+
+
+def to_pixels(points: jax.Array, square: Square) -> jax.Array:
+    """Normalised image points [..., 2] to those of the pixels."""
+    _check_square(square)
+    centre = square.centre.reshape((1,) * (points.ndim - 1) + (2,))
+    return turned(points * square.half, square.turn) + centre
 
 
 def normalise(observed: Keypoints2D, square: Square) -> Keypoints2D:

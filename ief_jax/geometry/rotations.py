@@ -17,9 +17,9 @@ def compose(a: jax.Array, b: jax.Array) -> jax.Array:
     checks.arrays(("a", a, "[..., m, 3]"), ("b", b, "[..., 3, n]"))
     # (a b)_ij = sum_k a_ik b_kj
     return (
-        a[..., :, 0, None] * b[..., None, 0, :]
-        + a[..., :, 1, None] * b[..., None, 1, :]
-        + a[..., :, 2, None] * b[..., None, 2, :]
+        a[..., :, 0:1] * b[..., 0:1, :]
+        + a[..., :, 1:2] * b[..., 1:2, :]
+        + a[..., :, 2:3] * b[..., 2:3, :]
     )
 
 

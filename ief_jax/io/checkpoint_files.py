@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
@@ -180,7 +179,7 @@ def shapes(initial_weights: Callable[[jax.Array], Weights], source: str) -> Weig
       InputError: there is no such network.
     """
     try:
-        return jax.eval_shape(initial_weights, jax.random.key(0))
+        return jax.eval_shape(lambda: initial_weights(jax.random.key(0)))
     except Exception as error:  # flax and JAX have their own
         raise InputError(f"{source}: the configuration is of no network: {error}") from error
 
@@ -217,7 +216,8 @@ def _tree(path: Path, arrays: Mapping[str, np.ndarray]) -> Weights:
         with np.errstate(over="ignore"):
             narrow = array.astype(np.float32)
         npz.require_finite(path, name, narrow, "weights")
-        flat[name] = jnp.asarray(narrow)
+        # Without a program to compile, which jnp.asarray has.
+        flat[name] = jax.device_put(narrow)
         *above, _ = name.split("/")
         for depth in range(1, len(above) + 1):
             if "/".join(above[:depth]) in arrays:

@@ -1,7 +1,5 @@
 """A fitter from its configuration: the problem on a body, the network, its first weights."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
@@ -109,7 +107,9 @@ def check_checkpoint(checkpoint: checkpoints.Checkpoint, model: joints.JointMode
     for name in configuration.inputs:
         if name not in FEATURES:
             raise InputError(f"{source}: input '{name}' is not one of {', '.join(FEATURES)}")
-    task = problem(configuration, model)
-    initial = partial(initial_weights, configuration, task)
+
+    def initial(key: jax.Array) -> checkpoint_files.Weights:
+        return initial_weights(configuration, problem(configuration, model), key)
+
     expected = checkpoint_files.shapes(initial, source)
     checkpoint_files.check_weights(checkpoint.weights, expected, source)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from ief_jax import checks
+from ief_jax import checks, compiling
 from ief_jax.body import joints
 from ief_jax.geometry import camera, keypoints2d, rotations
 from ief_jax.io import checkpoint_files
@@ -188,7 +188,7 @@ def _check_values(points: ArrayLike, confidence: ArrayLike) -> None:
         raise ValueError("points: expected finite pixels where confidence is not 0, got others")
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(compiling.jit, options=compiling.LEAN, static_argnums=(0, 1))
 def _fit(
     configuration: LGDConfig,
     steps: int,
@@ -202,10 +202,10 @@ def _fit(
     task = build.problem(configuration, model)
     last = jax.tree.map(lambda group: group[-1], ran.states)
     bodies = jax.vmap(partial(_bodies, task))(last, ran.observed, ran.frame)
-    return bodies._replace(deviation=_deviation(task, ran, pixels))
+    return bodies._replace(deviation=_deviation(ran, pixels))
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(compiling.jit, options=compiling.LEAN, static_argnums=(0, 1))
 def _trace(
     configuration: LGDConfig,
     steps: int,
@@ -252,15 +252,13 @@ def _trace(
     found = jax.vmap(of_person, in_axes=(1, 1, 0, 0))(
         ran.states, ran.record.gradient, ran.observed, ran.frame
     )
-    return found._replace(deviation=_deviation(task, ran, pixels))
+    return found._replace(deviation=_deviation(ran, pixels))
 
 
-def _deviation(
-    task: reprojection.Problem, ran: inference.Run, pixels: keypoints2d.Keypoints2D
-) -> jax.Array | None:
-    if ran.noise is None:
+def _deviation(ran: inference.Run, pixels: keypoints2d.Keypoints2D) -> jax.Array | None:
+    if ran.spread is None:
         return None
-    return uncertainty.of_joints(task, ran, pixels.intrinsics is not None)
+    return uncertainty.of_joints(ran, pixels.intrinsics is not None)
 
 
 def _bodies(
@@ -272,9 +270,9 @@ def _bodies(
     again = reprojection.reproject(task, theta, observed)
     body, view = upright.to_pixels(task.model, again.body, again.view, square)
     lens = keypoints2d.lens_to_pixels(observed.intrinsics, square)
-    points = joints.positions(task.model, body.local, body.betas)
     keypoints = camera.project(again.view, task.selection @ again.points, observed.intrinsics)
     error = mean_distance(keypoints, observed.points, observed.confidence > 0)
+    points = upright.turn_points(again.points[: len(task.model.parents)], square.turn)
     return Bodies(
         rotations.matrix_to_axis_angle(body.local).reshape(-1),
         body.betas,
@@ -282,8 +280,8 @@ def _bodies(
         view.translation,
         lens.inverse_focal,
         lens.centre,
-        points[: len(task.model.parents)],
-        camera.project(view, task.selection @ points, lens),
+        points,
+        keypoints2d.to_pixels(keypoints, square),
         error * square.half,
     )
 

@@ -125,6 +125,27 @@ def at_rest(prior: GaussianPrior) -> Displacement:
     return Displacement(jnp.zeros_like(prior.turn_deviation), jnp.zeros_like(prior.betas_deviation))
 
 
+class Motion(NamedTuple):
+    """How N points move with the displacement over its deviations, to first order.
+
+    Attributes:
+      levers: [N, 24, 3] as `joints.levers` has them.
+      axes: [24, 3, 3] in the world, about which `Displacement.turn` turns each joint.
+      by_betas: [N, 3, B] derivative by the betas.
+      deviations: [M] of the displacement.
+    """
+
+    levers: jax.Array
+    axes: jax.Array
+    by_betas: jax.Array
+    deviations: jax.Array
+
+    def derivative(self) -> jax.Array:
+        """[N, 3, M]."""
+        by_turns = joints.moved_by_turns(self.levers, self.axes)
+        return jnp.concatenate([by_turns, self.by_betas], -1) * self.deviations[None, None]
+
+
 class Linearised(NamedTuple):
     """The keypoints near a displacement d: x^(d') = x - target + rows (d' / s_d).
 
@@ -136,12 +157,14 @@ class Linearised(NamedTuple):
       target: [2K] x - x^(d) + A d.
       offset: [M] d / s_d.
       unused: [] dimensions of the 2K that hold nothing: hidden keypoints and the camera.
+      joints: how the 24 joints move.
     """
 
     rows: jax.Array
     target: jax.Array
     offset: jax.Array
     unused: jax.Array
+    joints: Motion
 
 
 class Measurement(NamedTuple):
@@ -184,11 +207,12 @@ def linearise(measurement: Measurement, prior: GaussianPrior, at: Displacement) 
     slopes = camera.slopes(observed.points, observed.intrinsics)
     # dX_i / d turn_k = [w x]_ik G_k J_r(turn_k)
     axes = rotations.compose(points.world, rotations.right_jacobian(at.turn))
-    by_world = jnp.tensordot(selection, joints.rotation_jacobian(model, points), 1)
-    by_turn = rotations.compose(by_world, axes[None]).swapaxes(1, 2).reshape(count, 3, -1)
-    by_betas = jnp.tensordot(selection, points.shape_jacobian, 1)
     spread = jnp.concatenate([prior.turn_deviation.reshape(-1), prior.betas_deviation])
-    by_all = jnp.concatenate([by_turn, by_betas], -1) * spread[None, None]
+    moved = Motion(joints.levers(model, points), axes, points.shape_jacobian, spread)
+    by_all = moved._replace(
+        levers=jnp.tensordot(selection, moved.levers, 1),
+        by_betas=jnp.tensordot(selection, moved.by_betas, 1),
+    ).derivative()
     # d x^ = s d(X + Z (x - c) / f)
     across = by_all[:, :2] * jnp.asarray(camera.FLIP)[None, :, None]
     jacobian = view.scale * (across + slopes[:, :, None] * by_all[:, 2:])
@@ -203,6 +227,7 @@ def linearise(measurement: Measurement, prior: GaussianPrior, at: Displacement) 
         _without(free, (root * residual).reshape(-1, 1))[:, 0],
         offset,
         2 * hidden + 3,
+        moved._replace(levers=moved.levers[: smpl.JOINTS], by_betas=moved.by_betas[: smpl.JOINTS]),
     )
 
 
@@ -255,48 +280,11 @@ def correction(
 
 def _to_minimum(near: Linearised, prior: GaussianPrior, noise: jax.Array) -> Displacement:
     """d' - d of `correction`'s equation."""
-    gram = _gram(near.rows) + noise**2 * jnp.eye(len(near.rows))
-    best = near.rows.T @ linear_solve.solve(gram, near.target)
+    best = near.rows.T @ linear_solve.solve(_innovation(near, noise), near.target)
     turn, betas = jnp.split(best - near.offset, [3 * smpl.JOINTS])
     return Displacement(
         turn.reshape(smpl.JOINTS, 3) * prior.turn_deviation, betas * prior.betas_deviation
     )
-
-
-class Estimate(NamedTuple):
-    """Where second-order steps led.
-
-    Attributes:
-      bodies: after 1 .. S steps, a leading axis of S.
-      noise: [] that was settled on: of a keypoint whose deviation is typical; 0 without steps.
-    """
-
-    bodies: Body
-    noise: jax.Array
-
-
-def map_estimate(measurement: Measurement, prior: GaussianPrior, steps: int) -> Estimate:
-    """The bodies after 1 .. `steps` Gauss-Newton steps from the prior's mean, for one example.
-
-    The noise is settled on before the first step; it is piecewise constant in the keypoints and
-    taken as a constant by derivatives.
-    """
-    checks.count("steps", steps)
-
-    def correct(
-        state: tuple[Displacement, jax.Array], t: jax.Array
-    ) -> tuple[Displacement, jax.Array]:
-        at, noise = state
-        near = linearise(measurement, prior, at)
-        settled = jax.lax.cond(
-            t == 0, lambda: most_likely_noise(jax.lax.stop_gradient(near)), lambda: noise
-        )
-        return _to_minimum(near, prior, settled), settled - noise
-
-    # The noise is part of the state: so the bodies at the start are looked at once, not twice.
-    visited, noise = loop.refine(correct, (at_rest(prior), jnp.zeros(())), steps)
-    visited = jax.tree.map(lambda d: d[1:], visited)
-    return Estimate(jax.vmap(lambda d: displaced(prior.body, d))(visited), noise[-1])
 
 
 class Spread(NamedTuple):
@@ -311,9 +299,7 @@ class Spread(NamedTuple):
     depth: jax.Array
 
 
-def joint_spread(
-    measurement: Measurement, prior: GaussianPrior, body: Body, noise: jax.Array
-) -> Spread:
+def joint_spread(near: Linearised, noise: jax.Array) -> Spread:
     """How far off the joints of the most probable body may be, to first order.
 
     The covariance of the displacement, in units of its deviations s_d, is that of `correction`'s
@@ -321,39 +307,68 @@ def joint_spread(
     move with it by their derivative.
 
     Args:
-      measurement: body and keypoints of one example.
-      prior: where the body was thought to be.
-      body: where the steps led.
+      near: the keypoints near that body.
       noise: [] standard deviation s of the keypoints' coordinates.
     """
-    at = displacement(prior.body, body)
-    near = linearise(measurement, prior, at)
-    moved = _joint_motion(measurement.model, prior, at)
+    moved = near.joints.derivative()
     moved = (moved - moved[:1]).reshape(3 * smpl.JOINTS, -1)
-    gram = _gram(near.rows) + noise**2 * jnp.eye(len(near.rows))
     # diag(J J^T - (A J^T)^T (A A^T + s^2 I)^-1 (A J^T))
     crossed = jnp.matmul(near.rows, moved.T, precision=jax.lax.Precision.HIGHEST)
-    explained = (crossed * linear_solve.solve(gram, crossed)).sum(0)
+    explained = (crossed * linear_solve.solve(_innovation(near, noise), crossed)).sum(0)
     variance = jnp.maximum((moved**2).sum(1) - explained, 1e-8).reshape(smpl.JOINTS, 3)
     return Spread(jnp.sqrt((variance[:, 0] + variance[:, 1]) / 2), jnp.sqrt(variance[:, 2]))
 
 
-def displacement(start: Body, end: Body) -> Displacement:
-    """What takes one body to another: the inverse of `displaced`."""
-    turned = rotations.compose(jnp.swapaxes(start.local, -1, -2), end.local)
-    return Displacement(rotations.matrix_to_axis_angle(turned), end.betas - start.betas)
+class Estimate(NamedTuple):
+    """Where second-order steps led.
+
+    Attributes:
+      bodies: after 1 .. S steps, a leading axis of S.
+      noise: [] that was settled on: of a keypoint whose deviation is typical.
+      spread: how far off the last one's joints may be.
+    """
+
+    bodies: Body
+    noise: jax.Array
+    spread: Spread
 
 
-def _joint_motion(model: joints.JointModel, prior: GaussianPrior, at: Displacement) -> jax.Array:
-    """Derivative [24, 3, M] of the joints by the displacement over its deviations."""
-    body = displaced(prior.body, at)
-    points = joints.evaluate(model, body.local, body.betas)
-    axes = rotations.compose(points.world, rotations.right_jacobian(at.turn))
-    by_turn = rotations.compose(joints.rotation_jacobian(model, points), axes[None])
-    by_turn = by_turn.swapaxes(1, 2).reshape(len(model.names), 3, -1)
-    spread = jnp.concatenate([prior.turn_deviation.reshape(-1), prior.betas_deviation])
-    by_all = jnp.concatenate([by_turn, points.shape_jacobian], -1) * spread[None, None]
-    return by_all[: smpl.JOINTS]
+def map_estimate(measurement: Measurement, prior: GaussianPrior, steps: int) -> Estimate:
+    """The bodies after 1 .. `steps` Gauss-Newton steps from the prior's mean, for one example.
+
+    The noise is settled on before the first step; it is piecewise constant in the keypoints and
+    taken as a constant by derivatives.
+    """
+    checks.count("steps", steps)
+
+    def correct(
+        state: tuple[Displacement, jax.Array], t: jax.Array
+    ) -> tuple[tuple[Displacement, jax.Array], Spread]:
+        at, noise = state
+        near = linearise(measurement, prior, at)
+        settled = jax.lax.cond(
+            t == 0, lambda: most_likely_noise(jax.lax.stop_gradient(near)), lambda: noise
+        )
+        unknown = jnp.zeros(smpl.JOINTS)
+        change, spread = jax.lax.cond(
+            t < steps,
+            lambda: (_to_minimum(near, prior, settled), Spread(unknown, unknown)),
+            lambda: (jax.tree.map(jnp.zeros_like, at), joint_spread(near, settled)),
+        )
+        return (change, settled - noise), spread
+
+    # The noise is part of the state, and the last turn of the loop moves nothing but looks how far
+    # off the joints may be: so bodies are looked at in one place, which is compiled once.
+    start = (at_rest(prior), jnp.zeros(()))
+    (visited, noise), spread = loop.refine_traced(correct, start, steps + 1)
+    visited = jax.tree.map(lambda d: d[1 : steps + 1], visited)
+    bodies = jax.vmap(lambda d: displaced(prior.body, d))(visited)
+    return Estimate(bodies, noise[-1], jax.tree.map(lambda each: each[-1], spread))
+
+
+def _innovation(near: Linearised, noise: jax.Array) -> jax.Array:
+    """A A^T + s^2 I."""
+    return _gram(near.rows) + noise**2 * jnp.eye(len(near.rows))
 
 
 def _gram(rows: jax.Array) -> jax.Array:

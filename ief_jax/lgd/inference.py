@@ -52,11 +52,11 @@ class Refined(NamedTuple):
 
     Attributes:
       states: after each step: groups of [steps, d].
-      noise: [] of the keypoints, as `gauss_newton.most_likely_noise` has it.
+      spread: how far off the joints may be after the last.
     """
 
     states: Theta
-    noise: jax.Array
+    spread: gauss_newton.Spread
 
 
 def second_order_states(
@@ -80,7 +80,7 @@ def second_order_states(
         return task.parameterisation.encode(body, view)
 
     found = gauss_newton.map_estimate(measurement, prior, configuration.second_order_steps)
-    return Refined(jax.vmap(encode)(found.bodies), found.noise)
+    return Refined(jax.vmap(encode)(found.bodies), found.spread)
 
 
 ASSUMED_INVERSE_FOCAL = 0.1
@@ -113,14 +113,14 @@ class Run(NamedTuple):
       record: what each learned step saw: [T, N, ...].
       observed: the normalised keypoints, [N, ...].
       frame: the squares they were normalised in, [N, ...].
-      noise: [N] of the keypoints; None without second-order steps.
+      spread: [N, 24] how far off the joints may be; None without second-order steps.
     """
 
     states: Theta
     record: iteration.StepRecord
     observed: keypoints2d.Keypoints2D
     frame: keypoints2d.Square
-    noise: jax.Array | None
+    spread: gauss_newton.Spread | None
 
 
 def infer(
@@ -146,12 +146,12 @@ def infer(
         mirror = partial(gauss_newton.mirror_outputs, opposite=task.opposite)
         propose = iteration.mirror_averaged(propose, mirror)
     states, record = iteration.unroll(task, propose, observed, steps)
-    noise = None
+    spread = None
     if configuration.second_order_steps and steps:
         last = jax.tree.map(lambda group: group[-1], states)
         refine = partial(second_order_states, configuration, task)
         refined = jax.vmap(refine)(last, record.extra[-1], observed)
-        noise = refined.noise
+        spread = refined.spread
         further = jax.tree.map(lambda group: jnp.swapaxes(group, 0, 1), refined.states)
         states = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), states, further)
-    return Run(states, record, observed, square, noise)
+    return Run(states, record, observed, square, spread)

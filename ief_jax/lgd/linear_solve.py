@@ -135,8 +135,31 @@ def _tridiagonal(matrix: jax.Array, right: jax.Array) -> tuple[jax.Array, jax.Ar
     Returns:
       (diagonal of T [n], entries beside it [n - 1], length [] of b; signs may differ).
     """
-    size = len(matrix)
-    number = jnp.arange(size)
+    # Half way, what is left is half as large.
+    half = max(len(matrix) // 2, 1)
+    first = _reflect(matrix, right, jnp.arange(half))
+    below = half - 1
+    second = _reflect(
+        first.matrix[below:, below:], right[below:], jnp.arange(1, len(matrix) - below)
+    )
+    diagonal = jnp.concatenate([first.diagonal[1:], second.diagonal, second.matrix[-1:, -1]])
+    ends = jnp.concatenate([first.ends, second.ends])
+    return diagonal, ends[1:], ends[0]
+
+
+class _Reflected(NamedTuple):
+    """A matrix after the reflections of steps k; of each, entries k - 1 on and beside the diagonal.
+
+    The entries of a step 0 are those of b: of no use, and its length.
+    """
+
+    matrix: jax.Array
+    diagonal: jax.Array
+    ends: jax.Array
+
+
+def _reflect(matrix: jax.Array, right: jax.Array, steps: jax.Array) -> _Reflected:
+    number = jnp.arange(len(matrix))
 
     def step(matrix: jax.Array, k: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         # H makes all of b but its first entry zero; then of row k - 1, all beyond its entry k.
@@ -152,8 +175,8 @@ def _tridiagonal(matrix: jax.Array, right: jax.Array) -> tuple[jax.Array, jax.Ar
         reflected = matrix - 2 * (v[:, None] * w[None] + w[:, None] * v[None])
         return reflected, (matrix[k - 1, k - 1], end)
 
-    reduced, (diagonal, ends) = jax.lax.scan(step, matrix, jnp.arange(size))
-    return jnp.append(diagonal[1:], reduced[-1, -1]), ends[1:], ends[0]
+    reduced, (diagonal, ends) = jax.lax.scan(step, matrix, steps)
+    return _Reflected(reduced, diagonal, ends)
 
 
 def _product(a: jax.Array, b: jax.Array) -> jax.Array:

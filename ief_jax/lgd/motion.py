@@ -203,7 +203,7 @@ def _guess(
         )
 
     learned, last = (jax.tree.map(lambda s, n=n: s[n], ran.states) for n in (steps, -1))
-    sure = uncertainty.of_joints(task, ran, pixels.intrinsics is not None)
+    sure = uncertainty.of_joints(ran, pixels.intrinsics is not None)
     return jax.vmap(of_frame)(learned, last, ran.record.extra[-1], ran.observed, ran.frame, sure)
 
 
@@ -253,6 +253,7 @@ def _track(each: _Guess, pixels: keypoints2d.Keypoints2D, times: jax.Array) -> _
             each.prior,
             jnp.where(there, 1 / each.turn_deviation**2, 0.0),
             smoothing.differences(times),
+            smoothing.rates(times),
             jnp.zeros(len(seen), bool),
         ),
         smoothing.Path(
@@ -325,6 +326,7 @@ def _smooth(
         precision=frames.precision * count[:, None],
         prior_precision=frames.prior_precision * count[:, None, None],
         difference=frames.difference * inner[:, None],
+        rate=frames.rate * jnp.append(count[:-1] * count[1:], 0.0),
         fixed=fixed,
     )
     body = smoothing.Body(seen, selection, betas)

@@ -4,14 +4,15 @@ As `gauss_newton` does for one frame, these find the most probable motion: bodie
 explain the keypoints, are near each frame's own prior, and do not accelerate much:
 
     sum_ti rho(|x^_ti - x_ti|^2 / s_ti^2) + sum_tk rho(|log(P_tk^T R_tk) / p_tk|^2)
-        + sum_tj h(|X''_tj| / a) + sum_tk h(l |R''_tk| / a)
+        + sum_tj h(|X''_tj| / a) + sum_tk h(l |R''_tk| / a) + sum_tj rho(|X'_tj|^2 / v^2)
 
-over the rotations R_tk and the cameras of all frames t. P are the priors' rotations, X'' and R''
-second differences in time of the joints' places and of the local rotations. rho is Cauchy's: a
-stray keypoint, and a limb whose depth the prior mirrors, count little in the end. h is Huber's,
-smoothed: bodies may stand still, and may now and then be stopped. Each step solves, exactly, the
-normal equations that both reweight (Holland and Welsch 1977). These couple each frame with two on
-either side, and are eliminated block by block.
+over the rotations R_tk and the cameras of all frames t. P are the priors' rotations, X' and X''
+first and second differences in time of the joints' places, R'' second ones of the local rotations.
+rho is Cauchy's: a stray keypoint, and a limb whose depth the prior mirrors, count little in the
+end, and joints that hardly move are held still, others not. h is Huber's, smoothed: bodies may now
+and then be stopped. Each step solves, exactly, the normal equations that all this reweights
+(Holland and Welsch 1977). These couple each frame with two on either side, and are eliminated block
+by block.
 """
 
 from typing import NamedTuple
@@ -30,6 +31,10 @@ ACCELERATION = 1.4
 """a: standard deviation of a joint's acceleration while it is below `KNEE`, m / s^2."""
 KNEE = 0.25
 """Acceleration from which its cost grows linearly, m / s^2."""
+SPEED = 0.15
+"""v: standard deviation of the speed of a joint that is held still, m / s."""
+HARDLY = 0.015
+"""Speed at which a joint has lost half of what holds it still, m / s."""
 LEVER = 0.15
 """l: a joint's turn counts as the motion of points so far away from its axis, metres."""
 RATE = 30.0
@@ -65,6 +70,7 @@ class Frames(NamedTuple):
       prior: [W, 24, 3, 3] the local rotations that each frame by itself makes most probable.
       prior_precision: [W, 24, 3] 1 / variance of turns from these, 1 / rad^2; 0 for none.
       difference: [W, 3] of `differences`; zeros where a frame before or after is missing.
+      rate: [W] of `rates`; zero where the frame after is missing.
       fixed: bool [W] whether a frame is to stay as it is.
     """
 
@@ -73,6 +79,7 @@ class Frames(NamedTuple):
     prior: jax.Array
     prior_precision: jax.Array
     difference: jax.Array
+    rate: jax.Array
     fixed: jax.Array
 
 
@@ -103,6 +110,20 @@ def differences(times: jax.Array) -> jax.Array:
     return jnp.pad(jnp.sqrt(RATE * mean)[:, None] * inner, ((1, 1), (0, 0)))
 
 
+def rates(times: jax.Array) -> jax.Array:
+    """What of the way to the next frame is a frame's velocity: [T].
+
+    Args:
+      times: [T] increasing, seconds.
+
+    Returns:
+      Inverse durations times the root of the frame's weight, 1 / s; zero for the last.
+    """
+    checks.arrays(("times", times, "[T] seconds"))
+    # X' = (X_{t+1} - X_t) / h, weighted by h
+    return jnp.pad(jnp.sqrt(RATE / jnp.diff(times)), (0, 1))
+
+
 def steps(body: Body, frames: Frames, start: Path, strength: float | jax.Array, count: int) -> Path:
     """The motion after `count` second-order steps from `start`.
 
@@ -122,6 +143,7 @@ def steps(body: Body, frames: Frames, start: Path, strength: float | jax.Array, 
         ("frames.prior", frames.prior, "[W, 24, 3, 3] rotations"),
         ("frames.prior_precision", frames.prior_precision, "[W, 24, 3] 1 / rad^2"),
         ("frames.difference", frames.difference, "[W, 3] second differences"),
+        ("frames.rate", frames.rate, "[W] inverse durations"),
         ("frames.fixed", frames.fixed, "bool [W]"),
         ("start.local", start.local, "[W, 24, 3, 3] rotations"),
         ("strength", strength, "[]"),
@@ -185,8 +207,13 @@ def _normal_equations(
     held = jnp.where(frames.fixed, 1.0, DAMPING)
     own += held[:, None, None] * jnp.eye(PARAMETERS)[None]
 
-    # Accelerations of places, and of the rotations' columns: |dR|^2 = 2 |turn|^2
-    places = _accelerations(frames.difference, near.places, strength / ACCELERATION)
+    # Accelerations and velocities of places, accelerations of the rotations' columns:
+    # |dR|^2 = 2 |turn|^2
+    places = jax.tree.map(
+        jnp.add,
+        _accelerations(frames.difference, near.places, strength / ACCELERATION),
+        _velocities(frames.rate, near.places, strength / SPEED),
+    )
     turns = _accelerations(
         frames.difference,
         LEVER / np.sqrt(2) * path.local.reshape(window, smpl.JOINTS, 9),
@@ -232,9 +259,9 @@ def _linearised(
     slopes = camera.slopes(observed.points, observed.intrinsics)
     plane = view.scale * camera.along(body.selection @ points.positions, slopes)
     # dX_i / d turn_k = [w x]_ik G_k
-    by_turn = rotations.compose(joints.rotation_jacobian(body.model, points), points.world[None])
-    by_turn = by_turn.swapaxes(1, 2).reshape(len(body.model.names), 3, -1)
-    moved = jnp.tensordot(body.selection, by_turn, 1)
+    levers = joints.levers(body.model, points)
+    by_turn = joints.moved_by_turns(levers[: smpl.JOINTS], points.world)
+    moved = joints.moved_by_turns(jnp.tensordot(body.selection, levers, 1), points.world)
     # d x^ = s d(X + Z (x - c) / f) + dt + (x^ - t) d log s
     across = moved[:, :2] * jnp.asarray(camera.FLIP)[None, :, None]
     turning = view.scale * (across + slopes[..., None] * moved[:, 2:])
@@ -242,7 +269,7 @@ def _linearised(
     image = jnp.concatenate([turning, shifting, plane[..., None]], -1)
     missed = observed.points - plane - view.translation[None]
     origin, by_view = _origin(view, observed.intrinsics)
-    inner = jnp.pad(by_turn[: smpl.JOINTS], ((0, 0), (0, 0), (0, 3)))
+    inner = jnp.pad(by_turn, ((0, 0), (0, 0), (0, 3)))
     outer = jnp.pad(by_view, ((0, 0), (PARAMETERS - 3, 0)))
     return _Linearised(
         missed.reshape(-1),
@@ -268,8 +295,8 @@ def _origin(
     return jnp.stack([x, y, depth]), jnp.stack([jnp.stack(row) for row in rows])
 
 
-class _Accelerations(NamedTuple):
-    """Reweighted accelerations of J values in each of W frames.
+class _Differences(NamedTuple):
+    """Reweighted differences in time of J values in each of W frames.
 
     Attributes:
       pull: [W, J, n] derivative of half the cost by the values.
@@ -282,7 +309,7 @@ class _Accelerations(NamedTuple):
 
 def _accelerations(
     difference: jax.Array, values: jax.Array, factor: float | jax.Array
-) -> _Accelerations:
+) -> _Differences:
     """Of values [W, J, n], whose accelerations cost (factor |v''|)^2 where they are small."""
     around = jnp.stack([jnp.roll(values, 1, 0), values, jnp.roll(values, -1, 0)], 1)
     second = jnp.einsum("tc,tcjx->tjx", difference, around)
@@ -301,7 +328,19 @@ def _accelerations(
         for offset in range(3 - part):
             other = difference[:, part + offset, None]
             shared[offset] = shared[offset] + of_centre(part, own * other * weight)
-    return _Accelerations(pull, tuple(shared))
+    return _Differences(pull, tuple(shared))
+
+
+def _velocities(rate: jax.Array, values: jax.Array, factor: float | jax.Array) -> _Differences:
+    """Of values [W, J, n], whose velocities cost (factor |v'|)^2 where they are small."""
+    first = rate[:, None, None] * (jnp.roll(values, -1, 0) - values)
+    # rho(r) = k^2 log(1 + r^2 / k^2), so that w = 1 / (1 + r^2 / k^2)
+    weight = factor**2 / (1 + (first**2).sum(-1) / HARDLY**2)
+    pull = (rate[:, None] * weight)[..., None] * first
+    both = rate[:, None] ** 2 * weight
+    return _Differences(
+        jnp.roll(pull, 1, 0) - pull, (jnp.roll(both, 1, 0) + both, -both, jnp.zeros_like(both))
+    )
 
 
 def _moved(path: Path, change: jax.Array) -> Path:

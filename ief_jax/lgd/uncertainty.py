@@ -1,14 +1,10 @@
 """How sure a fit is of each joint: calibrated standard deviations, in the image and in depth."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 
 from ief_jax import checks
-from ief_jax.geometry import keypoints2d
-from ief_jax.lgd import gauss_newton, inference, reprojection
-from ief_jax.lgd.parameters import Theta
+from ief_jax.lgd import inference
 
 FACTORS = (1.55, 1.75)
 """Of the deviations in the image and in depth, so that 68 % of the errors on validation subjects
@@ -17,7 +13,7 @@ FACTORS_UNKNOWN_LENS = (2.5, 3.0)
 """The same, where the lens is assumed (`inference.ASSUMED_INVERSE_FOCAL`)."""
 
 
-def of_joints(task: reprojection.Problem, ran: inference.Run, lens_known: bool) -> jax.Array:
+def of_joints(ran: inference.Run, lens_known: bool) -> jax.Array:
     """Standard deviations of N people's joints, in metres from the pelvis: [N, 24, 2].
 
     The first is along either axis of the image, the second along the line of sight. They are of
@@ -25,23 +21,16 @@ def of_joints(task: reprojection.Problem, ran: inference.Run, lens_known: bool) 
     trunk that leans by too much is an error of the head. The pelvis itself has none.
 
     Args:
-      task: the body.
       ran: the fit.
       lens_known: whether its lens was given, or else assumed.
 
     Raises:
       ValueError: the fit had no second-order steps.
     """
-    if ran.noise is None:
+    if ran.spread is None:
         raise ValueError("ran: expected a fit with second-order steps, got one without")
-    steps = ran.record.error.shape[0]
-    learned = jax.tree.map(lambda group: group[steps], ran.states)
-    last = jax.tree.map(lambda group: group[-1], ran.states)
-    spread = jax.vmap(partial(_of_person, task))(
-        learned, last, ran.record.extra[-1], ran.observed, ran.noise
-    )
     factors = jnp.array(FACTORS if lens_known else FACTORS_UNKNOWN_LENS)
-    return jnp.stack([spread.image, spread.depth], -1) * factors[None, None]
+    return jnp.stack([ran.spread.image, ran.spread.depth], -1) * factors[None, None]
 
 
 def expected_error(deviation: jax.Array) -> jax.Array:
@@ -52,18 +41,3 @@ def expected_error(deviation: jax.Array) -> jax.Array:
     checks.arrays(("deviation", deviation, "[..., J, 2] in the image and in depth"))
     # E|e|^2 = s_x^2 + s_y^2 + s_z^2
     return jnp.sqrt(2 * deviation[..., 0] ** 2 + deviation[..., 1] ** 2).mean(-1)
-
-
-def _of_person(
-    task: reprojection.Problem,
-    learned: Theta,
-    last: Theta,
-    outputs: jax.Array,
-    observed: keypoints2d.Keypoints2D,
-    noise: jax.Array,
-) -> gauss_newton.Spread:
-    prior, measurement = inference.belief(task, learned, outputs, observed)
-    # How exact keypoints are is found by search, and taken as a constant by derivatives.
-    return gauss_newton.joint_spread(
-        measurement, prior, task.parameterisation.body(last), jax.lax.stop_gradient(noise)
-    )

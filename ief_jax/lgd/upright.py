@@ -74,14 +74,24 @@ def turn_body(
       angle: [] radians, clockwise as one sees the image.
     """
     checks.arrays(("angle", angle, "[] radians"))
-    # y runs down in the image and up in the body's world: the other sense about z
-    about_z = rotations.axis_angle_to_matrix(-angle * jnp.array([0.0, 0.0, 1.0]))
-    local = body.local.at[0].set(about_z @ body.local[0])
+    local = body.local.at[0].set(_about_z(angle) @ body.local[0])
     # The root turns about the pelvis, which itself stays where it is in the body's world.
     pelvis = (model.joint_template[0] + model.joint_shapes[0] @ body.betas)[:2] * camera.FLIP
     seen = view.scale * pelvis + view.translation
     translation = keypoints2d.turned(seen, angle) - view.scale * pelvis
     return Body(local, body.betas), camera.WeakPerspective(view.scale, translation)
+
+
+def turn_points(points: jax.Array, angle: jax.Array) -> jax.Array:
+    """The points [P, 3] of a body, its pelvis first, after `turn_body`."""
+    checks.arrays(("points", points, "[P, 3] metres"), ("angle", angle, "[] radians"))
+    pelvis = points[:1]
+    return rotations.rotate(_about_z(angle)[None], points - pelvis) + pelvis
+
+
+def _about_z(angle: jax.Array) -> jax.Array:
+    # y runs down in the image and up in the body's world: the other sense about z
+    return rotations.axis_angle_to_matrix(-angle * jnp.array([0.0, 0.0, 1.0]))
 
 
 def to_square(

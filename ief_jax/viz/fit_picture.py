@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -30,6 +30,7 @@ LIMBS = (
 LIMB_ROWS = np.array([[skeletons.UNION_27.index(name) for name in limb] for limb in LIMBS])
 """`LIMBS` as rows of UNION_27: [21, 2]."""
 
+_project = jax.jit(camera.project)
 _CANVAS: Colour = (244, 244, 242)
 _OUTSIDE: Colour = (60, 60, 60)
 _OVER_PHOTOGRAPH = 0.88
@@ -112,7 +113,7 @@ def front_and_side(
 
 def _projected(fit: Fit) -> np.ndarray:
     """[V, 2] where the vertices are seen, pixels."""
-    return np.asarray(camera.project(fit.view, jnp.asarray(fit.vertices), fit.intrinsics))
+    return np.asarray(_project(fit.view, fit.vertices, fit.intrinsics))
 
 
 def _bodies(

@@ -81,7 +81,7 @@ def test_stages_refuse_what_is_not_of_the_body(
     points = len(joint_model.names)
     borders.check(
         Border(
-            lambda positions, parts: joints.rotation_jacobian(
+            lambda positions, parts: joints.levers(
                 joint_model,
                 joints.Points(positions, jnp.zeros(()), jnp.zeros(()), parts),
             ),
@@ -90,6 +90,13 @@ def test_stages_refuse_what_is_not_of_the_body(
                 ("positions", (points - 1, 3), "points.positions"),
                 ("parts", (3, 3), "points.parts"),
             ),
+        )
+    )
+    borders.check(
+        Border(
+            joints.moved_by_turns,
+            {"levers": (5, 24, 3), "axes": (24, 3, 3)},
+            (("levers", (5, 24), "levers"), ("axes", (23, 3, 3), "axes")),
         )
     )
 

@@ -32,13 +32,15 @@ def known() -> tuple[smoothing.Frames, smoothing.Path]:
     def normal(*shape: int) -> jax.Array:
         return jnp.asarray(rng.normal(size=shape), jnp.float32)
 
+    times = jnp.array([0.0, 0.4, 1.0, 1.3, 2.0, 2.4])
     lens = camera.Intrinsics(jnp.full(FRAMES, 0.2), 0.1 * normal(FRAMES, 2))
     frames = smoothing.Frames(
         Keypoints2D(normal(FRAMES, 27, 2), jnp.ones((FRAMES, 27)), lens),
         jnp.asarray(rng.uniform(0, 4, (FRAMES, 27)), jnp.float32),
         rotations.axis_angle_to_matrix(0.3 * normal(FRAMES, 24, 3)),
         jnp.asarray(rng.uniform(1, 9, (FRAMES, 24, 3)), jnp.float32),
-        smoothing.differences(jnp.array([0.0, 0.4, 1.0, 1.3, 2.0, 2.4])),
+        smoothing.differences(times),
+        0.05 * smoothing.rates(times),  # slow, so that what holds still does matter
         jnp.zeros(FRAMES, bool),
     )
     turned = rotations.axis_angle_to_matrix(0.2 * normal(FRAMES, 24, 3))
@@ -89,6 +91,10 @@ def cost(
             ratio = (second**2).sum(-1) / smoothing.KNEE**2
             huber = 2 * smoothing.KNEE**2 * (jnp.sqrt(1 + ratio) - 1)
             total += (strength / smoothing.ACCELERATION) ** 2 * huber.sum()
+    for t in range(FRAMES - 1):
+        first = frames.rate[t] * (places[t + 1] - places[t])
+        held = jnp.log1p((first**2).sum(-1) / smoothing.HARDLY**2)
+        total += (strength * smoothing.HARDLY / smoothing.SPEED) ** 2 * held.sum()
     return total
 
 
@@ -141,6 +147,14 @@ def test_bands_are_solved_as_the_whole_matrix() -> None:
     )
     found = jax.jit(smoothing._solve)(equations)
     np.testing.assert_allclose(found.reshape(-1), np.linalg.solve(whole, right), atol=2e-4)
+
+
+def test_rates_of_a_straight_line() -> None:
+    times = np.array([0.0, 0.1, 0.3, 0.35])
+    rates = np.asarray(smoothing.rates(jnp.asarray(times)))
+    weights = np.sqrt(smoothing.RATE * np.diff(times))
+    np.testing.assert_allclose(rates[:-1] * np.diff(7 * times), 7 * weights, rtol=1e-5)
+    assert rates[-1] == 0
 
 
 def test_differences_of_a_parabola() -> None:
