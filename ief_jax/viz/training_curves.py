@@ -5,12 +5,15 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 COLUMNS = 3
 MOST_NAMED = 12
 """Curves of a panel that have a legend; more would hide them."""
 LOGARITHMIC = ("loss", "error", "gradient_norm", "update_norm", "weight_norm")
 """Panels on a logarithmic axis, where their values let it be."""
+FEW_POWERS = 30
+"""Largest over smallest value up to which such an axis has numbers between its powers of ten."""
 
 
 def figure(lines: Sequence[Mapping[str, float]], title: str = "") -> Figure:
@@ -33,9 +36,10 @@ def figure(lines: Sequence[Mapping[str, float]], title: str = "") -> Figure:
             values = [line.get(name, math.nan) for line in lines]
             label = name.removeprefix(f"{kind}/")
             axes.plot(steps, values, "." if len(steps) == 1 else "-", linewidth=1, label=label)
-        _finish(axes, kind, (line[name] for line in lines for name in names if name in line))
+        _finish(axes, kind, [line[name] for line in lines for name in names if name in line])
         if 1 < len(names) <= MOST_NAMED:
-            axes.legend(fontsize=6, frameon=False, ncols=1 + (len(names) > 6))
+            # Beside the panel: inside it would hide curves.
+            axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=6, frameon=False)
     return page
 
 
@@ -48,10 +52,15 @@ def _panels(lines: Iterable[Mapping[str, float]]) -> dict[str, list[str]]:
     return panels
 
 
-def _finish(axes: Axes, kind: str, values: Iterable[float]) -> None:
+def _finish(axes: Axes, kind: str, values: Sequence[float]) -> None:
     axes.set_title(kind.replace("_", " "), fontsize=10)
     axes.set_xlabel("training step", fontsize=8)
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     if kind in LOGARITHMIC and min(values, default=0) > 0:
         axes.set_yscale("log")
+        # 0.3, not 3 x 10^-1; between powers of ten where there are few of these.
+        plain, few = StrMethodFormatter("{x:g}"), max(values) < FEW_POWERS * min(values)
+        axes.yaxis.set_major_formatter(plain)
+        axes.yaxis.set_minor_formatter(plain if few else NullFormatter())
+        axes.tick_params(which="minor", labelsize=8)
