@@ -196,13 +196,27 @@ def _fit(
     model: joints.JointModel,
     pixels: keypoints2d.Keypoints2D,
 ) -> Bodies:
+    bodies, ran = ended(configuration, steps, weights, model, pixels)
+    return bodies._replace(deviation=_deviation(ran, pixels))
+
+
+def ended(
+    configuration: LGDConfig,
+    steps: int,
+    weights: checkpoint_files.Weights,
+    model: joints.JointModel,
+    pixels: keypoints2d.Keypoints2D,
+) -> tuple[Bodies, inference.Run]:
+    """The bodies that `fit` ends with, without their deviations, and how it came to them.
+
+    Arguments are those that `arguments` gives.
+    """
     # While tracing: once a compilation, not once a call.
     build.check_checkpoint(checkpoints.Checkpoint(configuration, weights), model)
     ran = inference.infer(configuration, steps, weights, model, pixels)
     task = build.problem(configuration, model)
     last = jax.tree.map(lambda group: group[-1], ran.states)
-    bodies = jax.vmap(partial(_bodies, task))(last, ran.observed, ran.frame)
-    return bodies._replace(deviation=_deviation(ran, pixels))
+    return jax.vmap(partial(_bodies, task))(last, ran.observed, ran.frame), ran
 
 
 @partial(compiling.jit, options=compiling.LEAN, static_argnums=(0, 1))

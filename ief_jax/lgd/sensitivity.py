@@ -49,12 +49,13 @@ def _jacobian(
     model: joints.JointModel,
     pixels: keypoints2d.Keypoints2D,
 ) -> Jacobian:
-    checkpoint = checkpoints.Checkpoint(configuration, weights)
     # Where hidden keypoints are does not count, and it may be nowhere.
     points = jnp.where(pixels.confidence[..., None] > 0, pixels.points, 0.0)
 
     def fitted(points: jax.Array) -> Jacobian:
-        bodies = fitting.fit(checkpoint, model, points, pixels.confidence, steps, pixels.intrinsics)
+        bodies, *_ = fitting.ended(
+            configuration, steps, weights, model, pixels._replace(points=points)
+        )
         return Jacobian(bodies.poses.reshape(*bodies.joints.shape), bodies.joints)
 
     def along(direction: jax.Array) -> Jacobian:
