@@ -47,7 +47,7 @@ def write(folder: Path, body: "BodyModel", fitted: Fitted, album: photographs.Al
     project = jax.jit(camera.project)
     order = np.argsort(people.frame, kind="stable")
     each = body_files.posed(body, found.poses[order], found.betas[order])
-    frames = np.unique(people.frame).tolist()
+    frames, written = np.unique(people.frame).tolist(), 0
     for frame in tqdm(frames, desc="scenes", unit="photo", disable=len(frames) == 1):
         rows = np.flatnonzero(people.frame == frame)
         vertices = [next(each) for _ in rows]
@@ -68,7 +68,8 @@ def write(folder: Path, body: "BodyModel", fitted: Fitted, album: photographs.Al
         height = min(photograph.height, TALLEST)
         picture = scene_picture.picture(photograph, drawn, faces, side, height)
         body_files.save_picture(folder / f"{people.frame_names[frame]}.jpg", picture)
-    say(f"{folder}: {counted(len(frames), 'picture', 'pictures')} of everybody in a photograph")
+        written += 1
+    say(f"{folder}: {counted(written, 'picture', 'pictures')} of everybody in a photograph")
 
 
 def places(bodies: "Bodies", known: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -33,6 +33,7 @@ COMMANDS = {
     ("eval.py", "lgd-dataset", "amass"): lgd.Amass,
     ("eval.py", "lgd-dataset", "cmu"): lgd.Cmu,
     ("eval.py", "lgd-ablations"): lgd.Ablate,
+    ("eval.py", "lgd-offsets"): lgd.Offsets,
     ("eval.py", "ief"): ief.Evaluate,
     ("eval.py", "ief-ablations"): ief.Ablate,
     ("eval.py", "ief-calibrate"): ief.Calibrate,

@@ -45,7 +45,12 @@ def run(downloads: Path, workdir: Path, *more: str) -> int:
     return train.main([*words, "--evaluate", "0", *more])
 
 
-@pytest.mark.parametrize("method", ["ief", "iterative_direct", "on_policy"])
+SLOW = [
+    pytest.param(method, marks=pytest.mark.slow) for method in ("iterative_direct", "on_policy")
+]
+
+
+@pytest.mark.parametrize("method", ["ief", *SLOW])
 def test_a_run_goes_on_where_it_was_cut_off(method: str, downloads: Path, tmp_path: Path) -> None:
     work = tmp_path / "run"
     arguments = ("--method", method, "--epochs", "6", "--save-every", "2", "--log-every", "2")

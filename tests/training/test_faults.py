@@ -105,7 +105,7 @@ def wait_for(condition: Callable[[], object], process: subprocess.Popen[str]) ->
     ("number", "status", "words"),
     [
         (signal.SIGTERM, 143, "SIGTERM: finishing the step"),
-        (signal.SIGINT, 130, "SIGINT: finishing the step"),
+        pytest.param(*(signal.SIGINT, 130, "SIGINT: finishing the step"), marks=pytest.mark.slow),
     ],
 )
 def test_asked_to_stop_a_run_saves_and_says_so(
@@ -193,11 +193,11 @@ def largest(folder: Path) -> Path:
     "damage",
     [
         damage_truncated,
-        damage_flipped,
-        damage_emptied,
-        damage_no_state,
+        pytest.param(damage_flipped, marks=pytest.mark.slow),
+        pytest.param(damage_emptied, marks=pytest.mark.slow),
+        pytest.param(damage_no_state, marks=pytest.mark.slow),
         damage_no_metadata,
-        damage_no_content,
+        pytest.param(damage_no_content, marks=pytest.mark.slow),
     ],
 )
 def test_a_damaged_checkpoint_is_passed_over(
