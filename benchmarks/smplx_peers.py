@@ -75,14 +75,14 @@ class PointsOnly(nn.Module):
 
 
 class Reprojection(nn.Module):
-    """Theta [N, 85] to the error of the 18 keypoints, by way of the mesh or of `points`."""
+    """Theta [N, 85] to the error of the 27 keypoints, by way of the mesh or of `points`."""
 
     def __init__(self, body: smpl.BodyModel, points: nn.Module | None = None):
         super().__init__()
         self.points = Mesh(body) if points is None else points
         names = (*smpl.JOINT_NAMES, *body.landmark_names)
         self.register_buffer(
-            "selection", torch.tensor(skeletons.selection(skeletons.COCO_18, names))
+            "selection", torch.tensor(skeletons.selection(skeletons.UNION_27, names))
         )
 
     def forward(
@@ -103,7 +103,7 @@ class Updater(nn.Module):
 
     def __init__(self, width: int = 1000):
         super().__init__()
-        self.first = nn.Linear(2 * sum(SIZES) + 18 * 3, width)
+        self.first = nn.Linear(2 * sum(SIZES) + 27 * 3, width)
         self.blocks = nn.ModuleList(
             nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU())
             for _ in range(2)
@@ -112,7 +112,7 @@ class Updater(nn.Module):
         nn.init.normal_(self.last.weight, std=1e-3)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """[N, 224] to the update [N, 85]."""
+        """[N, 251] to the update [N, 85]."""
         x = torch.relu(self.first(features))
         for block in self.blocks:
             x = x + block(x)

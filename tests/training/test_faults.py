@@ -144,6 +144,7 @@ def test_killed_a_run_goes_on_to_the_same_end(tmp_path: Path, whole: Path) -> No
     agrees(work, whole)
 
 
+@pytest.mark.slow
 def test_a_line_cut_off_and_lines_ahead_are_written_anew(tmp_path: Path, whole: Path) -> None:
     work = tmp_path / "run"
     shutil.copytree(whole, work)
@@ -196,7 +197,7 @@ def largest(folder: Path) -> Path:
         pytest.param(damage_flipped, marks=pytest.mark.slow),
         pytest.param(damage_emptied, marks=pytest.mark.slow),
         pytest.param(damage_no_state, marks=pytest.mark.slow),
-        damage_no_metadata,
+        pytest.param(damage_no_metadata, marks=pytest.mark.slow),
         pytest.param(damage_no_content, marks=pytest.mark.slow),
     ],
 )
@@ -266,6 +267,7 @@ def test_checkpoints_that_are_no_folder_are_a_clear_error(tmp_path: Path) -> Non
     assert f"cannot write to {work}/checkpoints: it is not a folder" in said
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_taken_away_is_a_clear_error(tmp_path: Path, whole: Path) -> None:
     """It is found while steps go on; what had been saved before stays, and is gone on from."""
     work = tmp_path / "run"
