@@ -32,7 +32,8 @@ TOOLS = {"pytest", "ruff", "mypy", "pre-commit", "mkdocs", "srun", "gcloud"}
 """Programs of others."""
 
 
-def _runnable(page: str, marks: set[pages.Mark]) -> list[Block]:
+def runnable(page: str, marks: set[pages.Mark]) -> list[Block]:
+    """A page's blocks of these marks that a shell or Python runs."""
     languages = {"bash", "python"}
     return [b for b in pages.blocks(page) if b.mark in marks and b.language in languages]
 
@@ -70,15 +71,19 @@ def _shell(block: Block, folder: Path) -> None:
     assert done.returncode == 0, f"{block.page}:{block.line}\n{done.stdout}\n{done.stderr}"
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if _runnable(page, {""})])
+@pytest.mark.parametrize(
+    "page",
+    # The README's are run by test_readme, which looks at what they leave behind as well.
+    [page for page in PAGES if runnable(page, {""}) and page != "README.md"],
+)
 def test_blocks_run(page: str, tmp_path: Path) -> None:
-    run(_runnable(page, {""}), tmp_path)
+    run(runnable(page, {""}), tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [page for page in PAGES if _runnable(page, {"slow"})])
+@pytest.mark.parametrize("page", [page for page in PAGES if runnable(page, {"slow"})])
 def test_slow_blocks_run(page: str, tmp_path: Path) -> None:
-    run(_runnable(page, {"", "slow"}), tmp_path)
+    run(runnable(page, {"", "slow"}), tmp_path)
 
 
 @pytest.mark.parametrize("page", PAGES)
