@@ -124,9 +124,9 @@ def evaluate(arguments: Evaluate) -> Result:
     measure = jax.jit(jax.vmap(partial(evaluation.joint_errors, model)))
     baselines: dict[str, float | None] = {}
     baseline_seconds: dict[str, float] = {}
-    methods = (
-        baselines_for(model, prior, arguments.keypoint_noise.noise) if arguments.baselines else {}
-    )
+    methods = {}
+    if arguments.baselines:
+        methods = baselines_for(checkpoint, model, prior, arguments.keypoint_noise.noise)
     for name, method in methods.items():
         if method is None:
             baselines[name] = None
@@ -182,9 +182,15 @@ def _examples(
 
 
 def baselines_for(
-    model: joints.JointModel, prior: pose_prior.PosePrior, noise: float = 0.0
+    checkpoint: checkpoints.Checkpoint,
+    model: joints.JointModel,
+    prior: pose_prior.PosePrior,
+    noise: float = 0.0,
 ) -> dict[str, Callable[..., Estimate] | None]:
-    """What each baseline does with a batch of keypoints; None where its checkpoint does not fit."""
+    """What each baseline does with a batch of keypoints; None where its checkpoint does not fit.
+
+    KITRO starts from the answer of `checkpoint`.
+    """
     # SMPLify is told how noisy the keypoints are (the box's side is two normalised units).
     deviation = float(np.hypot(smplify.TUNED.deviation, 2 * noise))
     optimised = partial(
@@ -192,15 +198,16 @@ def baselines_for(
     )
     lifting: Callable[..., Estimate] | None
     try:
-        checkpoint = checkpoints.load("lifting")
-        build.check_checkpoint(checkpoint, model)
-        lifting = partial(evaluation.learned, checkpoint, model, None)
+        lifter = checkpoints.load("lifting")
+        build.check_checkpoint(lifter, model)
+        lifting = partial(evaluation.learned, lifter, model, None)
     except InputError as error:
         print(f"eval.py: lifting is left out: {error}", file=sys.stderr)
         lifting = None
     return {
         "rest_pose": jax.vmap(partial(evaluation.rest_pose, model)),
         "lifting": lifting,
+        "kitro": partial(evaluation.swung, checkpoint, model),
         "smplify": jax.vmap(partial(optimised, smplify.YAWS[:1])),
         "smplify_restarts": jax.vmap(partial(optimised, smplify.YAWS)),
     }

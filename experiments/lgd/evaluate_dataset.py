@@ -121,7 +121,8 @@ def evaluate(dataset: Dataset) -> Result:
     ours = errors(estimates)
     baselines: dict[str, float | None] = {}
     if options.baselines:
-        for name, method in lgd_evaluate.baselines_for(model, pose_prior.embedded()).items():
+        methods = lgd_evaluate.baselines_for(checkpoint, model, pose_prior.embedded())
+        for name, method in methods.items():
             baselines[name] = None
             if method is not None:
                 estimates, _ = lgd_evaluate.timed(name, method, found.observed)

@@ -20,6 +20,7 @@ from ief_jax.lgd import (
     build,
     checkpoints,
     fitting,
+    kitro,
     metrics,
     parameters,
     smplify,
@@ -176,6 +177,21 @@ def optimised(
     task = smplify.Problem(seen, _selection(seen, build.LAYOUT), prior, normal)
     found = smplify.fit(task, settings, yaws)
     return _seen(model, Body(found.local, found.betas), observed)
+
+
+def swung(
+    checkpoint: checkpoints.Checkpoint,
+    model: joints.JointModel,
+    observed: keypoints2d.Keypoints2D,
+) -> Estimate:
+    """`learned` of a batch, each body refined by `kitro.refine`: [N, ...]."""
+
+    def of_person(body: Body, observed: keypoints2d.Keypoints2D) -> Estimate:
+        selection = _selection(model, build.LAYOUT)
+        return _seen(model, kitro.refine(model, selection, body, observed), observed)
+
+    before = learned(checkpoint, model, None, observed)
+    return jax.vmap(of_person)(before.body, observed)
 
 
 def learned(

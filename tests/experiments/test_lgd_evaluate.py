@@ -66,7 +66,7 @@ def test_a_whole_evaluation(
         assert min(found[name]) > 0
     # Random weights hardly move the start, which is the rest pose.
     baselines = found["baselines"]
-    assert list(baselines) == ["rest_pose", "lifting", "smplify", "smplify_restarts"]
+    assert list(baselines) == ["rest_pose", "lifting", "kitro", "smplify", "smplify_restarts"]
     np.testing.assert_allclose(found["pa_mpjpe_mm"][0], baselines["rest_pose"], rtol=1e-3)
     assert baselines["smplify_restarts"] < 0.8 * baselines["rest_pose"]
     assert found["count"] == 4
