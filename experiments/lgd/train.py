@@ -11,10 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from data import amass, cmu
 from data.motion import pipeline
 from experiments import checks, optimisers
-from experiments.lgd import evaluate
 from experiments.lgd.arguments import Evaluate, PoseOptions, Train
 from ief_jax.body import joints, model_files, pose_prior
 from ief_jax.body import poses as body_poses
@@ -139,6 +137,8 @@ def _prepared(options: PoseOptions) -> pipeline.Prepared:
         raise InputError(
             f"--dataset {options.dataset} needs --data-dir, the folder that it was prepared in"
         )
+    from data import amass, cmu  # slow to import
+
     of = {"amass": amass, "cmu": cmu}[options.dataset]
     return of.prepared(options.data_dir, options.split)
 
@@ -155,6 +155,8 @@ def _first_weights(
 
 def _evaluate(arguments: Train) -> None:
     """The table and the picture of eval.py, on poses that were not trained on."""
+    from experiments.lgd import evaluate  # slow to import, and a run may never come here
+
     workdir = arguments.run.workdir
     evaluate.run(
         Evaluate(

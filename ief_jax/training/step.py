@@ -83,18 +83,21 @@ def fused_steps(
     """
     _, everywhere = _shardings(mesh)
     of_steps = NamedSharding(mesh, PartitionSpec(None, "batch"))
-    advance = _advance(make, objective, optimiser, batch_size, mesh, average, microbatches)
+    # Inlined: it is traced once, for what it notes and for the loop.
+    advance = jax.jit(
+        _advance(make, objective, optimiser, batch_size, mesh, average, microbatches), inline=True
+    )
 
     def several(state: TrainState, items: Any, count: jax.Array) -> tuple[TrainState, jax.Array]:
-        def once(index: jax.Array | int, state: TrainState) -> tuple[TrainState, jax.Array]:
-            return advance(state, jax.tree.map(lambda leaf: leaf[index], items))
+        def of_step(index: jax.Array) -> Any:
+            return jax.tree.map(lambda leaf: leaf[index], items)
 
         def body(index: jax.Array, carried: tuple[TrainState, jax.Array, Any]) -> Any:
             state, losses, _ = carried
-            after, loss = once(index, state)
+            after, loss = advance(state, of_step(index))
             return _forgetful(after), losses.at[index].set(loss), after.noted
 
-        noted = jax.eval_shape(partial(once, 0), state)[0].noted
+        noted = jax.eval_shape(advance, state, of_step(jnp.int32(0)))[0].noted
         nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), noted)
         first = (state, jnp.zeros(most), nothing)
         state, losses, noted = jax.lax.fori_loop(0, count, body, first)
