@@ -190,7 +190,7 @@ def _advance(
 
 
 def _shared(tree: Any, mesh: Mesh) -> Any:
-    """Arrays each split over the devices along the first axis that these divide, if there is one."""
+    """Each array split over the devices along the first axis that they divide, if there is one."""
 
     def split(leaf: jax.Array) -> jax.Array:
         axes = [axis for axis, size in enumerate(leaf.shape) if size % mesh.size == 0]
