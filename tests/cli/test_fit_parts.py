@@ -1,6 +1,9 @@
 """`ief-jax fit` of many frames: the same however it was cut, killed or shared."""
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -142,6 +145,38 @@ def test_what_was_done_before_an_interruption_stays(
     damaged.write_bytes(damaged.read_bytes()[:-500])
     assert run(*words) == 2
     assert "000001.npz: not an npz" in capsys.readouterr().err
+
+
+SMALL_PARTS = """
+import sys, time
+from ief_jax import cli
+from ief_jax.cli import bodies, fit_parts, fit_source
+fit_source.PART, fit_parts._FIT_BATCH, bodies._FIT_BATCH = 4, 8, 8
+make = fit_parts.make
+fit_parts.make = lambda *part: (make(*part), time.sleep(1))
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+def test_killed_it_goes_on_to_the_same_end(
+    whole: dict[str, np.ndarray], frames: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "killed"
+    words = ["fit", frames, "--no-pictures", "--checkpoint", checkpoint, "--output", output]
+    process = subprocess.Popen([sys.executable, "-c", SMALL_PARTS, *map(str, words)])
+    until = time.monotonic() + 240
+    while not (output / "parts" / "000000.npz").exists():
+        assert process.poll() is None and time.monotonic() < until
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    assert not (output / "bodies.npz").exists()
+    kept = {path: path.stat().st_mtime_ns for path in (output / "parts").glob("*.npz")}
+    assert 1 <= len(kept) < 3
+    assert run(*words) == 0
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}
+    same(arrays(output), whole)
 
 
 def test_one_file_of_many_frames_is_cut_too(
