@@ -5,13 +5,12 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from data.motion import pipeline
 from experiments import checks, optimisers
 from experiments.lgd.arguments import Evaluate, PoseOptions, Train
 from ief_jax.body import joints, model_files, pose_prior
@@ -23,6 +22,9 @@ from ief_jax.lgd import build, checkpoints, detector_errors, training
 from ief_jax.lgd.config import NAMED, LGDConfig
 from ief_jax.training import measures, run_loop, run_options, state, step
 from ief_jax.training import mesh as training_mesh
+
+if TYPE_CHECKING:
+    from data.motion import pipeline
 
 FREE = ("run", "evaluate")
 """Arguments that may change when a run goes on."""
@@ -107,6 +109,8 @@ def people(
     """
     prior = training.from_prior(pose_prior.embedded(), betas)
     if options.dataset != "prior":
+        from data.motion import pipeline  # slow to import
+
         prepared = _prepared(options)
         run_loop.say(f"{prepared.total} poses of {options.dataset}, {options.split}")
 
@@ -130,7 +134,7 @@ def _nothing(done: int) -> Iterator[None]:
     return itertools.repeat(None)
 
 
-def _prepared(options: PoseOptions) -> pipeline.Prepared:
+def _prepared(options: PoseOptions) -> "pipeline.Prepared":
     if options.poses:
         raise InputError("--poses and --dataset are two sources of poses; give one of them")
     if options.data_dir is None:
