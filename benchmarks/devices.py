@@ -8,12 +8,11 @@ process, and the fastest of each counts, because other work only ever adds to a 
 """
 
 import time
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import jax
 import tyro
-
-from benchmarks import accelerator_cases as cases
 
 STEPS = 4
 """A call."""
@@ -34,6 +33,8 @@ def main(
       tasks: what is trained, and examples a step.
     """
     jax.config.update("jax_num_cpu_devices", devices)
+    from benchmarks import accelerator_cases as cases  # uses devices when it is imported
+
     print(f"{'':24}{'one':>10}{devices:>10}   examples a second, and how many times the time")
     for task, count in tasks:
         case = cases.train(task, count, STEPS, task.startswith("lgd"))
@@ -49,7 +50,7 @@ def main(
         )
 
 
-def _seconds(call: cases.Call) -> float:
+def _seconds(call: Callable[[], Any]) -> float:
     began = time.perf_counter()
     jax.block_until_ready(call())
     return time.perf_counter() - began
