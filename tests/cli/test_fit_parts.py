@@ -12,6 +12,7 @@ import pytest
 from ief_jax import cli
 from ief_jax.cli import bodies, fit_parts, fit_source
 from ief_jax.formats import bodies as formats_bodies
+from ief_jax.formats.assembling import Options
 
 
 @pytest.fixture(scope="module")
@@ -194,3 +195,22 @@ def test_one_file_of_many_frames_is_cut_too(
     np.testing.assert_allclose(parts["joints"], once["joints"], atol=1e-4)
     for key in ("frame", "id", "points", "frame_names"):
         np.testing.assert_array_equal(parts[key], once[key], err_msg=key)
+
+
+def test_a_folder_of_few_large_files_is_read_file_by_file(
+    standing: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        np.savez(
+            tmp_path / f"k{number}.npz", keypoints=np.stack([standing] * 4), skeleton="BODY_25"
+        )
+    monkeypatch.setattr(fit_source, "PART", 1000)
+    assert not fit_source.are_many([tmp_path])
+    size = (tmp_path / "k0.npz").stat().st_size
+    monkeypatch.setattr(fit_source, "MOST_BYTES", 2 * size)
+    monkeypatch.setattr(fit_source, "SAMPLE_BYTES", size)
+    assert fit_source.are_many([tmp_path])
+    assert not fit_source.are_many([tmp_path / "k0.npz"] * 3)
+    monkeypatch.setattr(fit_source, "PART", 4)
+    found = fit_source.of_files([tmp_path], Options())
+    assert found.parts == 3 and len(found.read(2).points) == 4
