@@ -5,7 +5,7 @@ call compiles. Inputs are made of seeds, the same for every device.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import optax
 import scipy.ndimage
-from jax.sharding import AxisType
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from benchmarks.keypoints import _random_weights
 from ief_jax.body import joints, model_files, pose_prior
@@ -84,7 +84,7 @@ def steps(task: str, examples: int, count: int) -> Case:
         optimiser = optax.sgd(1e-5, momentum=0.9)
         given = TASKS[task]()
         advance, first, items = _training(
-            given, optimiser, examples, device, given.items(1) is None
+            given, optimiser, examples, (device,), given.items(1) is None
         )
 
         def call() -> tuple[Any, jax.Array, jax.Array]:
@@ -99,11 +99,11 @@ def steps(task: str, examples: int, count: int) -> Case:
 
 
 def train(task: str, examples: int, steps: int, fused: bool) -> Case:
-    """Training steps, one after the other: their losses."""
+    """Training steps, one after the other: their losses; also on several devices."""
 
-    def on(device: jax.Device) -> Call:
+    def on(*devices: jax.Device) -> Call:
         optimiser = optimisers.optimiser("adam", 1e-4, 1000, schedule="constant")
-        advance, first, items = _training(TASKS[task](), optimiser, examples, device, fused)
+        advance, first, items = _training(TASKS[task](), optimiser, examples, devices, fused)
         here = first()
 
         def call() -> jax.Array:
@@ -120,16 +120,17 @@ def _training(
     given: Task,
     optimiser: optax.GradientTransformation,
     examples: int,
-    device: jax.Device,
+    devices: Sequence[jax.Device],
     fused: bool,
 ) -> tuple[step.Steps, Callable[[], state.TrainState], Any]:
     """The steps, what makes a first state, and the items of a step."""
-    devices = jax.make_mesh((1,), ("batch",), axis_types=(AxisType.Auto,), devices=[device])
-    parts: Any = (given.make, given.objective, optimiser, examples, devices)
+    shape, kinds = (len(devices),), (AxisType.Auto,)
+    over = jax.make_mesh(shape, ("batch",), axis_types=kinds, devices=devices)
+    parts: Any = (given.make, given.objective, optimiser, examples, over)
     advance = step.fused_steps(*parts) if fused else step.one_by_one(step.training_step(*parts))
     first = state.initial_state(given.weights, optimiser, 0)
-    items = jax.device_put(given.items(examples), device)
-    return advance, lambda: mesh.replicate(first, devices), items
+    items = jax.device_put(given.items(examples), NamedSharding(over, PartitionSpec("batch")))
+    return advance, lambda: mesh.replicate(first, over), items
 
 
 def operations(task: str) -> float | None:

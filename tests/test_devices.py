@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +31,7 @@ from ief_jax.lgd import checkpoints as lgd_checkpoints
 from ief_jax.lgd import fitting, training
 from ief_jax.lgd.config import RELEASED
 from ief_jax.training import mesh as training_mesh
+from ief_jax.training import optimisers
 from ief_jax.training import state as training_state
 from ief_jax.training import step as training_step
 
@@ -48,7 +50,7 @@ SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("fit_paper", "fi
 """What `released` does too, and one step of it."""
 
 
-@pytest.mark.parametrize("check", ["fit_released", *SLOW, "predict", "lgd", "ief"])
+@pytest.mark.parametrize("check", ["fit_released", *SLOW, "predict", "lgd", "ief", "fused"])
 def test_several_devices_are_as_good_as_one(check: str) -> None:
     root = Path(__file__).parents[1]
     paths = [str(root), os.environ.get("PYTHONPATH", "")]
@@ -197,11 +199,48 @@ def keypoints() -> None:
     )
 
 
+def fused() -> None:
+    """Steps in one call, each device updating its share of the weights, are those of one device."""
+    rng = np.random.default_rng(3)
+    weights = {
+        "first": rng.normal(size=(6, 8)).astype(np.float32),
+        "second": rng.normal(size=(8, 3)).astype(np.float32),
+        "bias": np.zeros(3, np.float32),
+    }
+    items = list(rng.normal(size=(5, 2 * DEVICES, 6)).astype(np.float32))
+
+    def objective(weights: Any, seen: jax.Array) -> jax.Array:
+        found = jnp.tanh(seen @ weights["first"]) @ weights["second"] + weights["bias"][None]
+        return jnp.square(found - jnp.cumsum(seen[:, :3], axis=1)).mean()
+
+    optimiser, average = optimisers.optimiser("adam", 0.1, 5), training_state.moving_average(0.9)
+    ends = []
+    for devices in (mesh(DEVICES), mesh(1)):
+        first = training_state.initial_state(weights, optimiser, 0, average)
+        steps = training_step.fused_steps(
+            lambda key, item: (item + 0.1 * jax.random.normal(key, item.shape),),
+            objective,
+            optimiser,
+            2 * DEVICES,
+            devices,
+            average,
+        )
+        state, losses = steps(training_mesh.replicate(first, devices), items)
+        assert all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(state))
+        ends.append(jax.device_get((state, losses[: len(items)])))
+    assert len({*ends[0][1].tolist()}) == len(items)
+    agree(ends[0], ends[1], 1e-5)
+    shares = jax.jit(partial(training_step._shared, mesh=mesh(DEVICES)))(weights)
+    sizes = {name: leaf.addressable_shards[0].data.shape for name, leaf in shares.items()}
+    assert sizes == {"first": (6, 8 // DEVICES), "second": (8 // DEVICES, 3), "bias": (3,)}
+
+
 CHECKS: dict[str, Callable[[], None]] = {
     **{f"fit_{name}": partial(fit, name) for name in FITS},
     "predict": predict,
     "lgd": lgd,
     "ief": keypoints,
+    "fused": fused,
 }
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ import optax
 from data.keypoints import pipeline, sets
 from data.keypoints.people import Person
 from experiments import checks, optimisers
-from experiments.ief import evaluate
 from experiments.ief.arguments import Evaluate, Train
 from experiments.options import OptimiserOptions
 from ief_jax.geometry.crops import LENGTHS
@@ -290,6 +289,8 @@ def _feed(
 
 def _evaluate(arguments: Train) -> None:
     """The tables and the picture of eval.py, on people that were not trained on."""
+    from experiments.ief import evaluate  # slow to import, and a run may never come here
+
     workdir = arguments.run.workdir
     evaluate.run(
         Evaluate(

@@ -5,16 +5,13 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from data import amass, cmu
-from data.motion import pipeline
 from experiments import checks, optimisers
-from experiments.lgd import evaluate
 from experiments.lgd.arguments import Evaluate, PoseOptions, Train
 from ief_jax.body import joints, model_files, pose_prior
 from ief_jax.body import poses as body_poses
@@ -25,6 +22,9 @@ from ief_jax.lgd import build, checkpoints, detector_errors, training
 from ief_jax.lgd.config import NAMED, LGDConfig
 from ief_jax.training import measures, run_loop, run_options, state, step
 from ief_jax.training import mesh as training_mesh
+
+if TYPE_CHECKING:
+    from data.motion import pipeline
 
 FREE = ("run", "evaluate")
 """Arguments that may change when a run goes on."""
@@ -109,6 +109,8 @@ def people(
     """
     prior = training.from_prior(pose_prior.embedded(), betas)
     if options.dataset != "prior":
+        from data.motion import pipeline  # slow to import
+
         prepared = _prepared(options)
         run_loop.say(f"{prepared.total} poses of {options.dataset}, {options.split}")
 
@@ -132,13 +134,15 @@ def _nothing(done: int) -> Iterator[None]:
     return itertools.repeat(None)
 
 
-def _prepared(options: PoseOptions) -> pipeline.Prepared:
+def _prepared(options: PoseOptions) -> "pipeline.Prepared":
     if options.poses:
         raise InputError("--poses and --dataset are two sources of poses; give one of them")
     if options.data_dir is None:
         raise InputError(
             f"--dataset {options.dataset} needs --data-dir, the folder that it was prepared in"
         )
+    from data import amass, cmu  # slow to import
+
     of = {"amass": amass, "cmu": cmu}[options.dataset]
     return of.prepared(options.data_dir, options.split)
 
@@ -155,6 +159,8 @@ def _first_weights(
 
 def _evaluate(arguments: Train) -> None:
     """The table and the picture of eval.py, on poses that were not trained on."""
+    from experiments.lgd import evaluate  # slow to import, and a run may never come here
+
     workdir = arguments.run.workdir
     evaluate.run(
         Evaluate(

@@ -12,7 +12,6 @@ from data.keypoints import pipeline, scale_examples, sets
 from experiments import checks
 from experiments import optimisers as experiment_optimisers
 from experiments.options import OptimiserOptions
-from experiments.scale import evaluate
 from experiments.scale.arguments import Evaluate, Train
 from ief_jax.ief.scale_selector import checkpoints, config, networks
 from ief_jax.io import checkpoint_files
@@ -71,6 +70,8 @@ def run(arguments: Train) -> None:
     )
     run_loop.say(f"trained in {time.perf_counter() - began:.0f} s: {workdir}")
     if arguments.evaluate and run_loop.is_first_process():
+        from experiments.scale import evaluate  # slow to import
+
         evaluate.run(
             Evaluate(
                 checkpoint=str(workdir),

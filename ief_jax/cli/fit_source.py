@@ -21,8 +21,12 @@ from ief_jax.io.files import InputError
 
 PART = 4096
 """Frames of a part."""
+MOST_BYTES = 2**25
+"""Of files in folders that are read at once; memory holds several times as much."""
 SAMPLE = 64
 """Files of a folder, evenly spread, that say which skeleton all of them have."""
+SAMPLE_BYTES = 2**23
+"""About what these hold; of larger files there are fewer."""
 
 
 class Source(NamedTuple):
@@ -40,12 +44,16 @@ class Source(NamedTuple):
 
 
 def are_many(paths: Sequence[Path]) -> bool:
-    """Whether paths, files and folders, are of more files than are read at once.
+    """Whether paths, files and folders, are of more, or larger, files than are read at once.
 
     Raises:
       InputError: a folder cannot be read.
     """
-    return sum(len(detection_files.listed(path)[1]) for path in paths) > PART
+    folders = [detection_files.listed(path) for path in paths]
+    count = sum(len(names) for _, names in folders)
+    if count > PART or count == len(paths):  # a file alone is not cut
+        return count > PART
+    return sum(_bytes(folder, names) for folder, names in folders) > MOST_BYTES
 
 
 def of_read(found: Sequence[Detections], paths: Sequence[Path], options: Options) -> Source:
@@ -87,11 +95,22 @@ def of_files(paths: Sequence[Path], options: Options) -> Source:
     return Source(_about(paths, options), len(parts), read)
 
 
+def _bytes(folder: Path, names: Sequence[str]) -> int:
+    return sum((folder / name).stat().st_size for name in names)
+
+
+def _spread(names: Sequence[str], count: int) -> list[str]:
+    """So many of the names, or all, evenly spread, the first among them."""
+    return [names[i] for i in np.unique(np.linspace(0, len(names) - 1, count).astype(int))]
+
+
 def _settled(
     path: Path, folder: Path, names: Sequence[str], options: Options
 ) -> tuple[int, Options]:
     """Files a part, and the options with a skeleton, by a sample of the files of a path."""
-    chosen = [names[i] for i in np.unique(np.linspace(0, len(names) - 1, SAMPLE).astype(int))]
+    chosen = _spread(names, SAMPLE)
+    each = _bytes(folder, chosen) / len(chosen)
+    chosen = _spread(chosen, min(SAMPLE, max(1, int(SAMPLE_BYTES / max(each, 1)))))
     try:
         found = detection_files.read_some(folder, chosen, options._replace(strict=False))
     except InputError as error:

@@ -84,10 +84,15 @@ def initial_weights(
     configuration: LGDConfig, task: reprojection.Problem, key: jax.Array
 ) -> checkpoint_files.Weights:
     """Random weights of a configuration's network."""
-    theta = task.parameterisation.start(task.model.betas)
-    observed = keypoints2d.Keypoints2D(jnp.zeros((len(LAYOUT), 2)), jnp.ones(len(LAYOUT)))
-    shown = features(configuration)(theta, theta, observed)
-    return network(configuration, task).init(key, shown[None])
+    module = network(configuration, task)
+
+    @jax.jit  # one program, where each small operation would be compiled for itself
+    def initial(key: jax.Array) -> checkpoint_files.Weights:
+        theta = task.parameterisation.start(task.model.betas)
+        observed = keypoints2d.Keypoints2D(jnp.zeros((len(LAYOUT), 2)), jnp.ones(len(LAYOUT)))
+        return module.init(key, features(configuration)(theta, theta, observed)[None])
+
+    return initial(key)
 
 
 def check_checkpoint(checkpoint: checkpoints.Checkpoint, model: joints.JointModel) -> None:

@@ -5,15 +5,17 @@ one file of events and no step twice, wherever the run was cut off.
 """
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from tensorboardX import SummaryWriter
+from typing import TYPE_CHECKING, Any
 
 from ief_jax.io.files import OutputError, replacing
+
+if TYPE_CHECKING:
+    from tensorboardX import SummaryWriter
 
 FILE_NAME = "metrics.jsonl"
 
@@ -39,7 +41,7 @@ def opened(workdir: Path, done: int) -> Iterator[Record]:
             file.writelines(_text(line).encode() for line in kept)
         for old in workdir.glob("events.out.tfevents.*"):
             old.unlink()
-        events = SummaryWriter(str(workdir))
+        events = _events(workdir)
     with events:
         for line in kept:
             _add(events, line)
@@ -57,7 +59,24 @@ def _text(line: Mapping[str, Any]) -> str:
     return json.dumps(line) + "\n"
 
 
-def _add(events: SummaryWriter, line: Mapping[str, Any]) -> None:
+def _events(workdir: Path) -> "SummaryWriter":
+    """A file of TensorBoard events.
+
+    tensorboardX imports PyTorch where it is installed, for seconds, and can do without: it is told
+    that there is none.
+    """
+    without = "torch" not in sys.modules
+    if without:
+        sys.modules["torch"] = None  # type: ignore[assignment]
+    try:
+        from tensorboardX import SummaryWriter
+    finally:
+        if without:
+            del sys.modules["torch"]
+    return SummaryWriter(str(workdir))
+
+
+def _add(events: "SummaryWriter", line: Mapping[str, Any]) -> None:
     for name in line.keys() - {"step", "time"}:
         events.add_scalar(name, line[name], line["step"], walltime=line.get("time"))
 

@@ -36,9 +36,14 @@ def initial_state(
     average: optax.GradientTransformation | None = None,
 ) -> TrainState:
     """The state before the first step. The key is kept as raw data, which any file can hold."""
+
+    def empty(weights: Any) -> tuple[Any, Any]:
+        return optimiser.init(weights), None if average is None else average.init(weights)
+
+    # One program, where each small operation would be compiled for itself.
+    memory, mean = jax.jit(empty)(weights)
     key = jax.random.key_data(jax.random.key(seed))
-    mean = None if average is None else average.init(weights)
-    return TrainState(jnp.int32(0), weights, optimiser.init(weights), key, mean)
+    return TrainState(jnp.int32(0), weights, memory, key, mean)
 
 
 def moving_average(decay: float) -> optax.GradientTransformation | None:

@@ -79,22 +79,30 @@ def fused_steps(
     """As `training_step`, several steps a call, so that calling never limits a small network.
 
     One program makes any number of steps up to `most`: however a run is cut into calls, it comes to
-    the same weights.
+    the same weights. Within a call each device updates its share of the weights, with its share of
+    the optimiser's memory (ZeRO, Rajbhandari et al. 2020): not all of them the same ones.
     """
     _, everywhere = _shardings(mesh)
     of_steps = NamedSharding(mesh, PartitionSpec(None, "batch"))
-    advance = _advance(make, objective, optimiser, batch_size, mesh, average, microbatches)
+    # Inlined: it is traced once, for what it notes and for the loop.
+    advance = jax.jit(
+        _advance(
+            *(make, objective, optimiser, batch_size, mesh, average, microbatches),
+            partial(_shared, mesh=mesh),
+        ),
+        inline=True,
+    )
 
     def several(state: TrainState, items: Any, count: jax.Array) -> tuple[TrainState, jax.Array]:
-        def once(index: jax.Array | int, state: TrainState) -> tuple[TrainState, jax.Array]:
-            return advance(state, jax.tree.map(lambda leaf: leaf[index], items))
+        def of_step(index: jax.Array) -> Any:
+            return jax.tree.map(lambda leaf: leaf[index], items)
 
         def body(index: jax.Array, carried: tuple[TrainState, jax.Array, Any]) -> Any:
             state, losses, _ = carried
-            after, loss = once(index, state)
+            after, loss = advance(state, of_step(index))
             return _forgetful(after), losses.at[index].set(loss), after.noted
 
-        noted = jax.eval_shape(partial(once, 0), state)[0].noted
+        noted = jax.eval_shape(advance, state, of_step(jnp.int32(0)))[0].noted
         nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), noted)
         first = (state, jnp.zeros(most), nothing)
         state, losses, noted = jax.lax.fori_loop(0, count, body, first)
@@ -149,9 +157,10 @@ def _advance(
     mesh: Mesh,
     average: optax.GradientTransformation | None,
     microbatches: int,
+    share: Callable[[Any], Any] = lambda tree: tree,
 ) -> Step:
-    """One step, to be compiled."""
-    split, _ = _shardings(mesh)
+    """One step, to be compiled; `share` says how weights are split over devices to be updated."""
+    split, everywhere = _shardings(mesh)
 
     def noting(weights: Any, *batch: Any) -> tuple[jax.Array, dict[str, jax.Array] | None]:
         found = objective(weights, *batch)
@@ -167,13 +176,28 @@ def _advance(
         (value, noted), gradient = _mean_of_parts(
             partial(differentiate, state.weights), (keys, items), microbatches, mesh
         )
-        update, memory = optimiser.update(gradient, state.optimiser, state.weights)
-        weights = optax.apply_updates(state.weights, update)
+        own = share(state.weights)
+        update, memory = optimiser.update(share(gradient), share(state.optimiser), own)
+        weights = optax.apply_updates(own, update)
         # a_n = decay a_{n-1} + (1 - decay) w_n
-        mean = None if average is None else average.update(weights, state.average)[1]
-        return TrainState(state.step + 1, weights, memory, state.key, mean, noted), value
+        mean = None if average is None else average.update(weights, share(state.average))[1]
+        weights = jax.lax.with_sharding_constraint(weights, everywhere)
+        return TrainState(
+            state.step + 1, weights, share(memory), state.key, share(mean), noted
+        ), value
 
     return advance
+
+
+def _shared(tree: Any, mesh: Mesh) -> Any:
+    """Each array split over the devices along the first axis that they divide, if there is one."""
+
+    def split(leaf: jax.Array) -> jax.Array:
+        axes = [axis for axis, size in enumerate(leaf.shape) if size % mesh.size == 0]
+        spec = PartitionSpec(*[None] * axes[0], "batch") if axes else PartitionSpec()
+        return jax.lax.with_sharding_constraint(leaf, NamedSharding(mesh, spec))
+
+    return jax.tree.map(split, tree)
 
 
 def _mean_of_parts(

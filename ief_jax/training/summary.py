@@ -7,7 +7,6 @@ import jax
 
 from ief_jax.io.files import replacing
 from ief_jax.training import history
-from ief_jax.viz import step_figure, training_curves
 
 FILE_NAME, PICTURE = "summary.md", "curves.png"
 
@@ -27,6 +26,8 @@ def write(workdir: Path, name: str, ending: str, *, done: int, batch_size: int) 
     Raises:
       OutputError: they cannot be written.
     """
+    from ief_jax.viz import step_figure, training_curves  # Matplotlib is slow to import
+
     lines = history.lines(workdir, done)
     step_figure.write(workdir / PICTURE, training_curves.figure(lines, f"{name}: {workdir.name}"))
     text = "\n".join(_text(lines, name, ending, done, batch_size))

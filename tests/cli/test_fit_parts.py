@@ -1,6 +1,9 @@
 """`ief-jax fit` of many frames: the same however it was cut, killed or shared."""
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 from ief_jax import cli
 from ief_jax.cli import bodies, fit_parts, fit_source
 from ief_jax.formats import bodies as formats_bodies
+from ief_jax.formats.assembling import Options
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +148,38 @@ def test_what_was_done_before_an_interruption_stays(
     assert "000001.npz: not an npz" in capsys.readouterr().err
 
 
+SMALL_PARTS = """
+import sys, time
+from ief_jax import cli
+from ief_jax.cli import bodies, fit_parts, fit_source
+fit_source.PART, fit_parts._FIT_BATCH, bodies._FIT_BATCH = 4, 8, 8
+make = fit_parts.make
+fit_parts.make = lambda *part: (make(*part), time.sleep(1))
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+def test_killed_it_goes_on_to_the_same_end(
+    whole: dict[str, np.ndarray], frames: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "killed"
+    words = ["fit", frames, "--no-pictures", "--checkpoint", checkpoint, "--output", output]
+    process = subprocess.Popen([sys.executable, "-c", SMALL_PARTS, *map(str, words)])
+    until = time.monotonic() + 240
+    while not (output / "parts" / "000000.npz").exists():
+        assert process.poll() is None and time.monotonic() < until
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    assert not (output / "bodies.npz").exists()
+    kept = {path: path.stat().st_mtime_ns for path in (output / "parts").glob("*.npz")}
+    assert 1 <= len(kept) < 3
+    assert run(*words) == 0
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}
+    same(arrays(output), whole)
+
+
 def test_one_file_of_many_frames_is_cut_too(
     standing: np.ndarray, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,3 +195,22 @@ def test_one_file_of_many_frames_is_cut_too(
     np.testing.assert_allclose(parts["joints"], once["joints"], atol=1e-4)
     for key in ("frame", "id", "points", "frame_names"):
         np.testing.assert_array_equal(parts[key], once[key], err_msg=key)
+
+
+def test_a_folder_of_few_large_files_is_read_file_by_file(
+    standing: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        np.savez(
+            tmp_path / f"k{number}.npz", keypoints=np.stack([standing] * 4), skeleton="BODY_25"
+        )
+    monkeypatch.setattr(fit_source, "PART", 1000)
+    assert not fit_source.are_many([tmp_path])
+    size = (tmp_path / "k0.npz").stat().st_size
+    monkeypatch.setattr(fit_source, "MOST_BYTES", 2 * size)
+    monkeypatch.setattr(fit_source, "SAMPLE_BYTES", size)
+    assert fit_source.are_many([tmp_path])
+    assert not fit_source.are_many([tmp_path / "k0.npz"] * 3)
+    monkeypatch.setattr(fit_source, "PART", 4)
+    found = fit_source.of_files([tmp_path], Options())
+    assert found.parts == 3 and len(found.read(2).points) == 4

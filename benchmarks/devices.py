@@ -1,0 +1,60 @@
+"""What a training step costs on several virtual devices of a CPU, beside one, of the same batch.
+
+    python -m benchmarks.devices [--devices 8] [--rounds 8]
+
+They share the same cores and memory, so that 1 is the best there is: what is more is what the
+devices do each for themselves, and what they tell one another. They are timed in turns in one
+process, and the fastest of each counts, because other work only ever adds to a time.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import jax
+import tyro
+
+STEPS = 4
+"""A call."""
+SIZES = (("lgd paper", 256), ("lgd paper", 1024), ("lgd released", 256), ("ief released", 32))
+"""Tasks of `accelerator_cases`, and examples a step over all devices."""
+
+
+def main(
+    devices: int = 8,
+    rounds: int = 8,
+    tasks: Annotated[tuple[tuple[str, int], ...], tyro.conf.arg(metavar="TASK SIZE ...")] = SIZES,
+) -> None:
+    """Prints a row a task.
+
+    Args:
+      devices: virtual ones.
+      rounds: of which the fastest counts.
+      tasks: what is trained, and examples a step.
+    """
+    jax.config.update("jax_num_cpu_devices", devices)
+    from benchmarks import accelerator_cases as cases  # uses devices when it is imported
+
+    print(f"{'':24}{'one':>10}{devices:>10}   examples a second, and how many times the time")
+    for task, count in tasks:
+        case = cases.train(task, count, STEPS, task.startswith("lgd"))
+        calls = [case(*jax.devices()[:number]) for number in (1, devices)]
+        for call in calls:
+            jax.block_until_ready(call())  # compiles
+        turns = [[_seconds(call) for call in calls] for _ in range(rounds)]
+        one, several = (min(times) for times in zip(*turns, strict=True))
+        rates = (STEPS * count / one, STEPS * count / several)
+        print(
+            f"{task + ', ' + str(count):24}{rates[0]:10.0f}{rates[1]:10.0f}{several / one:10.2f}",
+            flush=True,
+        )
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    jax.block_until_ready(call())
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
