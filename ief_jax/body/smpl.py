@@ -163,6 +163,15 @@ def vertices(body: BodyModel, local: jax.Array, betas: jax.Array) -> jax.Array:
     return skin(body, shaped, pose(shaped.joints, local, body.parents), local)
 
 
+def posed_vertices(body: BodyModel, poses: jax.Array, betas: jax.Array) -> jax.Array:
+    """The vertices [N, V, 3] of N axis-angle poses [N, 72] and betas [N, B]."""
+
+    def posed(pose: jax.Array, shape: jax.Array) -> jax.Array:
+        return vertices(body, rotations.axis_angle_to_matrix(pose.reshape(-1, 3)), shape)
+
+    return jax.vmap(posed)(poses, betas)
+
+
 def pose_feature(local: jax.Array) -> jax.Array:
     """R_k - I of the 23 joints below the root, row by row: [24, 3, 3] to [207]."""
     checks.arrays(("local", local, "[J, 3, 3] rotations of the joints"))
