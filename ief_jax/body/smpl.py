@@ -4,13 +4,13 @@ Units are metres and radians; y points up, the body faces +z, its left side is a
 Functions take one body; `jax.vmap` gives batches.
 """
 
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 
 from ief_jax import checks
 from ief_jax.geometry import rotations
@@ -44,7 +44,8 @@ JOINT_NAMES = (
 JOINTS = len(JOINT_NAMES)
 
 
-@struct.dataclass
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
 class BodyModel:
     """An SMPL-format body with V vertices, 24 joints and B shape coefficients.
 
@@ -67,8 +68,8 @@ class BodyModel:
     weights: jax.Array
     faces: jax.Array
     landmarks: jax.Array
-    parents: tuple[int, ...] = struct.field(pytree_node=False)
-    landmark_names: tuple[str, ...] = struct.field(pytree_node=False)
+    parents: tuple[int, ...] = field(metadata={"static": True})
+    landmark_names: tuple[str, ...] = field(metadata={"static": True})
 
     @property
     def betas(self) -> int:

@@ -194,7 +194,8 @@ def _look(weights: Weights, photograph: Image.Image, side: int) -> Found:
 
 @partial(stored_programs.jit, options=compiling.LEAN)
 def _people(weights: Weights, image: jax.Array | np.ndarray) -> People:
-    return MultiPose().apply({"params": weights}, movenet.normalise(jnp.asarray(image)), MOST, method="people")  # type: ignore[return-value]
+    seen = movenet.normalise(jnp.asarray(image))
+    return MultiPose().apply({"params": weights}, seen, MOST, method="people")  # type: ignore[return-value]
 
 
 def _rows(found: Found, rows: np.ndarray) -> Found:

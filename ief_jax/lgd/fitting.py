@@ -174,11 +174,16 @@ def arguments(
     lens = None
     if intrinsics is not None:
         lens = camera.Intrinsics(
-            jnp.broadcast_to(jnp.asarray(intrinsics.inverse_focal), (people,)),
-            jnp.broadcast_to(jnp.asarray(intrinsics.centre), (people, 2)),
+            jnp.broadcast_to(_on_device(intrinsics.inverse_focal), (people,)),
+            jnp.broadcast_to(_on_device(intrinsics.centre), (people, 2)),
         )
-    pixels = keypoints2d.Keypoints2D(jnp.asarray(points), jnp.asarray(confidence), lens)
+    pixels = keypoints2d.Keypoints2D(_on_device(points), _on_device(confidence), lens)
     return configuration, count, checkpoint.weights, model, pixels
+
+
+def _on_device(array: ArrayLike) -> jax.Array:
+    """As `jnp.asarray`, which compiles a program for numpy's arrays of another dtype."""
+    return array if isinstance(array, jax.Array) else jax.device_put(np.asarray(array))
 
 
 def _check_values(points: ArrayLike, confidence: ArrayLike) -> None:
