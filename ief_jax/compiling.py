@@ -37,7 +37,7 @@ def jit(
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> Result:
-        if jax.default_backend() != "cpu" or _within_another((args, kwargs)):
+        if jax.default_backend() != "cpu" or within_another((args, kwargs)):
             return plain(*args, **kwargs)
         try:
             return chosen(*args, **kwargs)
@@ -49,7 +49,7 @@ def jit(
     return call
 
 
-def _within_another(arguments: Any) -> bool:
+def within_another(arguments: Any) -> bool:
     """Whether a function with these arguments is being traced or differentiated."""
     # Within `jax.jit` all arrays that are made are traced, where no argument is, too.
     leaves = [*jax.tree.leaves(arguments), jax.device_put(0.0)]

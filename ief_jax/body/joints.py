@@ -13,19 +13,20 @@ magnitude less work than the mesh.
 
 import dataclasses
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 
 from ief_jax import checks
 from ief_jax.body import smpl
 from ief_jax.geometry import rotations
 
 
-@struct.dataclass
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
 class JointModel:
     """A body reduced to its 24 joints and I further points.
 
@@ -45,9 +46,9 @@ class JointModel:
     bone_offsets: jax.Array
     bone_pose_offsets: jax.Array
     bone_weights: jax.Array
-    parents: tuple[int, ...] = struct.field(pytree_node=False)
-    point_bone_pairs: tuple[tuple[int, int], ...] = struct.field(pytree_node=False)
-    names: tuple[str, ...] = struct.field(pytree_node=False)
+    parents: tuple[int, ...] = field(metadata={"static": True})
+    point_bone_pairs: tuple[tuple[int, int], ...] = field(metadata={"static": True})
+    names: tuple[str, ...] = field(metadata={"static": True})
 
     @property
     def betas(self) -> int:

@@ -4,13 +4,13 @@ Units are metres and radians; y points up, the body faces +z, its left side is a
 Functions take one body; `jax.vmap` gives batches.
 """
 
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 
 from ief_jax import checks
 from ief_jax.geometry import rotations
@@ -44,7 +44,8 @@ JOINT_NAMES = (
 JOINTS = len(JOINT_NAMES)
 
 
-@struct.dataclass
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
 class BodyModel:
     """An SMPL-format body with V vertices, 24 joints and B shape coefficients.
 
@@ -67,8 +68,8 @@ class BodyModel:
     weights: jax.Array
     faces: jax.Array
     landmarks: jax.Array
-    parents: tuple[int, ...] = struct.field(pytree_node=False)
-    landmark_names: tuple[str, ...] = struct.field(pytree_node=False)
+    parents: tuple[int, ...] = field(metadata={"static": True})
+    landmark_names: tuple[str, ...] = field(metadata={"static": True})
 
     @property
     def betas(self) -> int:
@@ -161,6 +162,15 @@ def vertices(body: BodyModel, local: jax.Array, betas: jax.Array) -> jax.Array:
     check(body)
     shaped = shape(body, betas)
     return skin(body, shaped, pose(shaped.joints, local, body.parents), local)
+
+
+def posed_vertices(body: BodyModel, poses: jax.Array, betas: jax.Array) -> jax.Array:
+    """The vertices [N, V, 3] of N axis-angle poses [N, 72] and betas [N, B]."""
+
+    def posed(pose: jax.Array, shape: jax.Array) -> jax.Array:
+        return vertices(body, rotations.axis_angle_to_matrix(pose.reshape(-1, 3)), shape)
+
+    return jax.vmap(posed)(poses, betas)
 
 
 def pose_feature(local: jax.Array) -> jax.Array:

@@ -1,9 +1,10 @@
 """Loading what bodies are fitted with, fitting them, and saying how well it went."""
 
+import functools
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -91,7 +92,9 @@ def load_checkpoint(name: str, body: "BodyModel") -> "Checkpoint":
     from ief_jax.lgd import build, checkpoints
 
     checkpoint = checkpoints.load(name)
-    build.check_checkpoint(checkpoint, joints.fold(body))
+    # Those that are shipped are for all bodies of 10 betas; to check it takes half a second.
+    if name not in checkpoints.SHIPPED or body.betas != 10:
+        build.check_checkpoint(checkpoint, joints.fold(body))
     return checkpoint
 
 
@@ -205,32 +208,43 @@ def by_lens(
 def _fit_alike(
     checkpoint: "Checkpoint", body: "BodyModel", people: Detections, lens: "Intrinsics | None"
 ) -> "Bodies":
+    import jax
+
     from ief_jax.batches import map_in_chunks
     from ief_jax.body import joints
     from ief_jax.lgd import fitting
 
-    model = joints.fold(body)
-
-    def run(weights: Any, model: Any, points: Any, confidence: Any, *lens: Any) -> "Bodies":
-        trained = checkpoint._replace(weights=weights)
-        return fitting.fit(trained, model, points, confidence, None, *lens)
-
     count = len(people.points)
     size = batch_size(count, _FIT_BATCH)
-    # Weights as arguments: as a part of the program they would slow down compiling.
-    compiled = partial(compiled_for(count, run), checkpoint.weights, model)
+    *static, weights, model, pixels = fitting.arguments(
+        checkpoint, joints.fold(body), people.points, people.confidence, None, lens
+    )
+    compiled = partial(compiled_for(count, fitting.fitted, (0, 1)), *static, weights, model)
     with tqdm(total=count, desc="fitting", unit="person", disable=count == 1) as bar:
-        given = () if lens is None else (lens,)
-        return map_in_chunks(
-            compiled, size, people.points, people.confidence, *given, advance=bar.update
-        )
+        return map_in_chunks(compiled, size, jax.device_get(pixels), advance=bar.update)
 
 
-def compiled_for(count: int, function: Callable[..., Result]) -> Callable[..., Result]:
-    """The function for so many people: for few, what compiles soonest rather than runs fastest."""
-    from ief_jax import compiling
+def compiled_for(
+    count: int, function: Callable[..., Result], static_argnums: tuple[int, ...] = ()
+) -> Callable[..., Result]:
+    """The function for so many people: for few, what compiles soonest rather than runs fastest.
 
-    return compiling.jit(function, compiling.QUICK if count <= _FEW else compiling.LEAN)
+    Args:
+      count: of people.
+      function: as `stored_programs.jit` takes it.
+      static_argnums: likewise.
+    """
+    return _compiled(function, count <= _FEW, static_argnums)
+
+
+@functools.cache
+def _compiled(
+    function: Callable[..., Result], quick: bool, static_argnums: tuple[int, ...]
+) -> Callable[..., Result]:
+    from ief_jax import compiling, stored_programs
+
+    options = compiling.QUICK if quick else compiling.LEAN
+    return stored_programs.jit(function, options, static_argnums)
 
 
 def fit_motions(

@@ -160,18 +160,11 @@ def posed(
     body: "BodyModel", poses: "np.ndarray | jax.Array", betas: "np.ndarray | jax.Array"
 ) -> Iterator[np.ndarray]:
     """The vertices [V, 3] of one body after the other, of poses [N, 72] and betas [N, B]."""
-    import jax
-
     from ief_jax.batches import padded_rows
     from ief_jax.body import smpl
-    from ief_jax.geometry import rotations
-
-    def vertices(body: "BodyModel", pose: jax.Array, betas: jax.Array) -> jax.Array:
-        local = rotations.axis_angle_to_matrix(pose.reshape(-1, 3))
-        return smpl.vertices(body, local, betas)
 
     count = len(poses)
-    batch = compiled_for(count, jax.vmap(vertices, (None, 0, 0)))
+    batch = compiled_for(count, smpl.posed_vertices)
     for rows in padded_rows(count, batch_size(count, _MESH_BATCH)):
         some = np.asarray(batch(body, poses[rows], betas[rows]))
         yield from some[: count - rows[0]]

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import numpy as np
 import tyro
@@ -262,27 +262,26 @@ def _corrections(
 def _fits(
     checkpoint: "Checkpoint", body: "BodyModel", people: Detections, album: photographs.Album
 ) -> "list[Subject]":
+    import jax
+
     from ief_jax.batches import map_in_chunks
     from ief_jax.body import joints
     from ief_jax.inspector import fits
     from ief_jax.lgd import fitting, sensitivity
 
-    model = joints.fold(body)
+    given = people.points, people.confidence
+    *static, weights, model, pixels = fitting.arguments(
+        checkpoint, joints.fold(body), *given, None, None
+    )
 
-    def trace(weights: Any, points: Any, confidence: Any) -> fitting.Trace:
-        return fitting.trace(checkpoint._replace(weights=weights), model, points, confidence)
-
-    def jacobian(weights: Any, points: Any, confidence: Any) -> sensitivity.Jacobian:
-        return sensitivity.jacobian(checkpoint._replace(weights=weights), model, points, confidence)
+    seen = jax.device_get(pixels)
 
     def each(function: Callable[..., T]) -> T:
-        # The weights as an argument: as a part of the program they would slow down compiling.
-        compiled = bodies.compiled_for(1, function)
-        return map_in_chunks(functools.partial(compiled, checkpoint.weights), 1, *given)
+        compiled = bodies.compiled_for(1, function, (0, 1))
+        return map_in_chunks(functools.partial(compiled, *static, weights, model), 1, seen)
 
     # One by one: the same compiled programs whatever their number.
-    given = people.points.astype(np.float32), people.confidence.astype(np.float32)
-    traces, sensitivities = each(trace), each(jacobian)
+    traces, sensitivities = each(fitting.traced), each(sensitivity.derivatives)
     photograph = functools.cache(lambda frame: body_files.photograph(album, people, frame))
     behind = [photograph(frame) for frame in people.frame.tolist()]
     return fits.subjects(traces, body, *given, _titles(people), behind, sensitivities)

@@ -44,7 +44,6 @@ def write(folder: Path, body: "BodyModel", fitted: Fitted, album: photographs.Al
 
     files.output_folder(folder)
     faces, people, found = np.asarray(body.faces), fitted.people, fitted.bodies
-    project = jax.jit(camera.project)
     order = np.argsort(people.frame, kind="stable")
     each = body_files.posed(body, found.poses[order], found.betas[order])
     frames, written = np.unique(people.frame).tolist(), 0
@@ -58,8 +57,10 @@ def write(folder: Path, body: "BodyModel", fitted: Fitted, album: photographs.Al
         middles = places(some, fitted.lens_known[rows], photograph.size)
         drawn = []
         for index, row in enumerate(rows.tolist()):
-            view, lens = jax.tree.map(lambda leaf, i=index: leaf[i], (some.view, some.intrinsics))
-            seen = np.asarray(project(view, vertices[index], lens))
+            view, lens = jax.tree.map(
+                lambda leaf, i=index: np.asarray(leaf[i]), (some.view, some.intrinsics)
+            )
+            seen = np.asarray(camera.project(view, vertices[index], lens))
             place = vertices[index] + middles[index]
             drawn.append(Person(int(people.person[row]), place, seen, float(view.scale)))
         there = middles[:, 2] > middles[:, 2].max() - DEEPEST

@@ -117,6 +117,7 @@ def before_the_camera(bodies: "Bodies") -> np.ndarray:
     """Where each body's origin is from the camera: [N, 3] metres."""
     import jax
 
-    # Compiled as one program, not operation by operation.
-    positions = jax.jit(jax.vmap(camera.position))
-    return np.asarray(positions(bodies.view, bodies.intrinsics))
+    # In numpy: there is no program to compile.
+    view, lens = jax.tree.map(np.asarray, (bodies.view, bodies.intrinsics))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(camera.position(view, lens))

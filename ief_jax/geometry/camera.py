@@ -3,7 +3,7 @@
 The body faces the camera at +z: the camera looks along -z, and its image's y runs down.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -90,8 +90,13 @@ def along(points: jax.Array, leaning: jax.Array) -> jax.Array:
     return points[..., :2] * _like(FLIP, points) + leaning * points[..., 2:]
 
 
-def project(camera: WeakPerspective, points: jax.Array, intrinsics: Intrinsics | None) -> jax.Array:
-    """Points [..., 3] to the image [..., 2], through a lens where one is given."""
+def project(
+    camera: WeakPerspective, points: jax.Array | np.ndarray, intrinsics: Intrinsics | None
+) -> jax.Array:
+    """Points [..., 3] to the image [..., 2], through a lens where one is given.
+
+    In numpy where all that is given is numpy's.
+    """
     if intrinsics is None:
         return project_weak(camera, points)
     checks.arrays(*_described(camera), ("points", points, "[..., 3] body points, metres"))
@@ -101,23 +106,34 @@ def project(camera: WeakPerspective, points: jax.Array, intrinsics: Intrinsics |
     nearer = 1 - camera.scale * intrinsics.inverse_focal * points[..., 2:]
     plane = camera.scale * (points[..., :2] * _like(FLIP, points))
     offset = _like(camera.translation, points) - centre
-    return centre + (plane + offset) / jnp.maximum(nearer, LEAST_DEPTH)
+    return centre + (plane + offset) / _namespace(nearer).maximum(nearer, LEAST_DEPTH)
 
 
 def position(camera: WeakPerspective, intrinsics: Intrinsics) -> jax.Array:
-    """Where the body's origin is from a camera that looks along -z: [3] metres.
+    """Where the body's origin is from a camera that looks along -z: [..., 3] metres.
 
-    Infinitely far away for an inverse focal length of zero.
+    Infinitely far away for an inverse focal length of zero. In numpy where all that is given is
+    numpy's.
+
+    Args:
+      camera: of one body, or of several: its arrays have any leading axes.
+      intrinsics: likewise.
     """
-    checks.arrays(*_described(camera))
-    _check_intrinsics(intrinsics)
-    plane = (camera.translation - intrinsics.centre) / camera.scale * jnp.asarray(FLIP)
+    checks.arrays(
+        ("camera.scale", camera.scale, "[...] image units per metre"),
+        ("camera.translation", camera.translation, "[..., 2] image units"),
+        ("intrinsics.inverse_focal", intrinsics.inverse_focal, "[...] per image unit"),
+        ("intrinsics.centre", intrinsics.centre, "[..., 2] principal point"),
+    )
+    offset = camera.translation - intrinsics.centre
+    plane = offset / camera.scale[..., None] * _like(FLIP, offset)
     # T_z = f / s
     depth = 1 / (camera.scale * intrinsics.inverse_focal)
-    return jnp.concatenate([plane, -depth[None]])
+    place: jax.Array = _namespace(plane, depth).concatenate([plane, -depth[..., None]], -1)
+    return place
 
 
-def project_weak(camera: WeakPerspective, points: jax.Array) -> jax.Array:
+def project_weak(camera: WeakPerspective, points: jax.Array | np.ndarray) -> jax.Array:
     """Points [..., 3] to the image [..., 2]."""
     checks.arrays(*_described(camera), ("points", points, "[..., 3] body points, metres"))
     # x^ = s Pi(X) + t, the global rotation being part of X
@@ -194,6 +210,12 @@ def _described(camera: WeakPerspective) -> tuple[tuple[str, object, str], ...]:
     )
 
 
-def _like(vector: jax.Array | np.ndarray, points: jax.Array) -> jax.Array:
+def _like(vector: jax.Array | np.ndarray, points: jax.Array | np.ndarray) -> jax.Array:
     """A vector [n] with as many axes as points [..., 3], to be broadcast over them."""
-    return jnp.asarray(vector).reshape((1,) * (points.ndim - 1) + (-1,))
+    array: jax.Array = _namespace(vector, points).asarray(vector)
+    return array.reshape((1,) * (points.ndim - 1) + (-1,))
+
+
+def _namespace(*arrays: object) -> Any:
+    """`numpy` where all arrays are its own, or else `jax.numpy`."""
+    return np if all(isinstance(array, np.ndarray | np.generic) for array in arrays) else jnp

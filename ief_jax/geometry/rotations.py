@@ -16,11 +16,7 @@ def compose(a: jax.Array, b: jax.Array) -> jax.Array:
     """
     checks.arrays(("a", a, "[..., m, 3]"), ("b", b, "[..., 3, n]"))
     # (a b)_ij = sum_k a_ik b_kj
-    return (
-        a[..., :, 0:1] * b[..., 0:1, :]
-        + a[..., :, 1:2] * b[..., 1:2, :]
-        + a[..., :, 2:3] * b[..., 2:3, :]
-    )
+    return (a[..., :, :, None] * b[..., None, :, :]).sum(-2)
 
 
 def rotate(rotation: jax.Array, vector: jax.Array) -> jax.Array:

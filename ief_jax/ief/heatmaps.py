@@ -10,9 +10,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ief_jax import checks
+from ief_jax import checks, stored_programs
 
 
+@stored_programs.writable
 class Profiles(NamedTuple):
     """Gaussians along the two axes of the image, one pair a keypoint.
 

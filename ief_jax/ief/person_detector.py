@@ -7,6 +7,7 @@ at a larger size, which takes six times as long. Of who is found twice the surer
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
+from ief_jax import compiling, stored_programs
 from ief_jax.geometry.skeletons import COCO_17
 from ief_jax.ief import keypoint_similarity
 from ief_jax.ief.backbones import movenet
@@ -190,9 +192,10 @@ def _look(weights: Weights, photograph: Image.Image, side: int) -> Found:
     )
 
 
-@jax.jit
-def _people(weights: Weights, image: jax.Array) -> People:
-    return MultiPose().apply({"params": weights}, movenet.normalise(image), MOST, method="people")  # type: ignore[return-value]
+@partial(stored_programs.jit, options=compiling.LEAN)
+def _people(weights: Weights, image: jax.Array | np.ndarray) -> People:
+    seen = movenet.normalise(jnp.asarray(image))
+    return MultiPose().apply({"params": weights}, seen, MOST, method="people")  # type: ignore[return-value]
 
 
 def _rows(found: Found, rows: np.ndarray) -> Found:

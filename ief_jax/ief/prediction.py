@@ -8,13 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from ief_jax import checks, loop
+from ief_jax import checks, compiling, loop, stored_programs
 from ief_jax.ief import iteration
 from ief_jax.ief.checkpoints import Checkpoint
 from ief_jax.ief.config import IEFConfig
 from ief_jax.io.checkpoint_files import Weights
 
 
+@stored_programs.writable
 class Prediction(NamedTuple):
     """Keypoints of N people.
 
@@ -85,7 +86,7 @@ def _check_values(images: ArrayLike, marked: ArrayLike) -> None:
         raise ValueError(f"images: expected 0 to 255, got {pixels.min():g} to {largest:g}")
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(stored_programs.jit, options=compiling.LEAN, static_argnums=(0, 1))
 def _predict(
     configuration: IEFConfig,
     steps: int,

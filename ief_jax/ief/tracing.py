@@ -8,13 +8,14 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ief_jax import checks, loop
+from ief_jax import checks, compiling, loop, stored_programs
 from ief_jax.ief import corrections, heatmaps, iteration, prediction
 from ief_jax.ief.checkpoints import Checkpoint
 from ief_jax.ief.config import IEFConfig
 from ief_jax.io.checkpoint_files import Weights
 
 
+@stored_programs.writable
 class Trace(NamedTuple):
     """What each of T corrections of N people's K keypoints saw and did.
 
@@ -49,7 +50,7 @@ class Trace(NamedTuple):
         """[N, T, K, M] which joints correct which: by how much the correction of k changes, per
         pixel that the heatmap of m is moved; root mean square over the directions."""
         # |A|_F / sqrt 2 is the root mean square of |A u| over unit vectors u.
-        return jnp.sqrt(jnp.square(self.by_feedback).sum((3, 5)) / 2)
+        return ((self.by_feedback**2).sum((-3, -1)) / 2) ** 0.5
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -92,7 +93,7 @@ def trace(
     return _trace(configuration, count, weights, crops, inside, truth)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(stored_programs.jit, options=compiling.LEAN, static_argnums=(0, 1))
 def _trace(
     configuration: IEFConfig,
     steps: int,

@@ -142,7 +142,7 @@ def subject(
         distance = np.linalg.norm(path - given, axis=-1)[:, seen]
         errors = {"mean": distance.mean(-1), "largest": distance.max(-1)}
         charts.insert(0, _chart("Distance from the truth, px", errors, colours, states))
-    feedback = np.asarray(trace.feedback)[person]
+    feedback = np.asarray(one.feedback)
     matrix = Matrix(
         "Which joints correct which: pixels of correction per pixel of the heatmap",
         names,

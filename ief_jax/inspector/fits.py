@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from PIL.Image import Image
 
+from ief_jax import compiling, stored_programs
 from ief_jax.body import smpl
-from ief_jax.geometry import rotations
 from ief_jax.geometry.skeletons import UNION_27
 from ief_jax.inspector import drawing
 from ief_jax.inspector.content import Arrows, Body, Chart, Matrix, Picture, Subject
@@ -116,15 +117,10 @@ def _arrows(
 
 def vertices(body: smpl.BodyModel, poses: ArrayLike, betas: ArrayLike) -> np.ndarray:
     """The posed vertices [S, V, 3] of axis-angle poses [S, 72] and betas [S, B]."""
-    return np.asarray(_vertices(body, poses, betas))
+    return np.asarray(_vertices(body, jnp.asarray(poses), jnp.asarray(betas)))
 
 
-@jax.jit
-def _vertices(body: smpl.BodyModel, poses: jax.Array, betas: jax.Array) -> jax.Array:
-    def posed(pose: jax.Array, shape: jax.Array) -> jax.Array:
-        return smpl.vertices(body, rotations.axis_angle_to_matrix(pose.reshape(-1, 3)), shape)
-
-    return jax.vmap(posed)(poses, betas)
+_vertices = stored_programs.jit(smpl.posed_vertices, compiling.QUICK)
 
 
 def _sensitivity(jacobian: Jacobian, person: int) -> Matrix:

@@ -15,7 +15,6 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import jax
 import numpy as np
-from flax import traverse_util
 
 from ief_jax.io import npz
 from ief_jax.io.files import InputError, replacing
@@ -135,7 +134,7 @@ class CheckpointFormat(Generic[Config, Checkpoint]):
         Raises:
           OutputError: the file cannot be written.
         """
-        flat = traverse_util.flatten_dict(checkpoint.weights, sep="/")
+        flat = _flat(checkpoint.weights)
         arrays: dict[str, Any] = {name: np.asarray(array, dtype) for name, array in flat.items()}
         arrays["format"] = self.name
         arrays["configuration"] = json.dumps(checkpoint.configuration.to_dict())
@@ -195,8 +194,8 @@ def check_weights(found: Weights, expected: Weights, source: str) -> None:
     Raises:
       InputError: names what is missing, unknown or of another shape.
     """
-    have = {k: v.shape for k, v in traverse_util.flatten_dict(found, sep="/").items()}
-    want = {k: v.shape for k, v in traverse_util.flatten_dict(expected, sep="/").items()}
+    have = {k: v.shape for k, v in _flat(found).items()}
+    want = {k: v.shape for k, v in _flat(expected).items()}
     wrong = [f"'{k}' is missing" for k in want.keys() - have.keys()]
     wrong += [f"'{k}' is unknown" for k in have.keys() - want.keys()]
     wrong += [
@@ -222,4 +221,24 @@ def _tree(path: Path, arrays: Mapping[str, np.ndarray]) -> Weights:
         for depth in range(1, len(above) + 1):
             if "/".join(above[:depth]) in arrays:
                 raise InputError(f"{path}: weights '{name}' are below others")
-    return traverse_util.unflatten_dict(flat, sep="/")
+    return _nested(flat)
+
+
+def _nested(flat: Mapping[str, jax.Array]) -> Weights:
+    """As flax's `unflatten_dict`, which takes longer to import than a fit does."""
+    tree: dict[str, Any] = {}
+    for name, array in flat.items():
+        *above, last = name.split("/")
+        branch = tree
+        for key in above:
+            branch = branch.setdefault(key, {})
+        branch[last] = array
+    return tree
+
+
+def _flat(weights: Weights) -> dict[str, Any]:
+    """Arrays by their paths."""
+    from flax import traverse_util
+
+    flat: dict[str, Any] = traverse_util.flatten_dict(weights, sep="/")
+    return flat

@@ -1,5 +1,7 @@
 """A fitter from its configuration: the problem on a body, the network, its first weights."""
 
+from typing import TYPE_CHECKING
+
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
@@ -11,8 +13,10 @@ from ief_jax.io.files import InputError
 from ief_jax.lgd import checkpoints, gauss_newton, iteration, parameters, reprojection, upright
 from ief_jax.lgd import features as lgd_features
 from ief_jax.lgd.config import LGDConfig
-from ief_jax.lgd.network import UpdateNetwork
 from ief_jax.precision import cast
+
+if TYPE_CHECKING:
+    from ief_jax.lgd.network import UpdateNetwork
 
 PARAMETERISATIONS = {
     "axis_angle": parameters.AXIS_ANGLE,
@@ -48,8 +52,11 @@ def features(configuration: LGDConfig) -> lgd_features.Features:
     return lgd_features.concatenate(*(FEATURES[name] for name in configuration.inputs))
 
 
-def network(configuration: LGDConfig, task: reprojection.Problem) -> UpdateNetwork:
+def network(configuration: LGDConfig, task: reprojection.Problem) -> "UpdateNetwork":
     """A configuration's network, without weights."""
+    # flax, which a program that is kept does not need, takes longer to import than a fit.
+    from ief_jax.lgd.network import UpdateNetwork
+
     outputs = iteration.theta_size(task)
     if configuration.second_order_steps:
         outputs += gauss_newton.output_size(task.model.betas, len(LAYOUT))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from ief_jax import checks, compiling
+from ief_jax import checks, compiling, stored_programs
 from ief_jax.body import joints
 from ief_jax.geometry import camera, keypoints2d, rotations
 from ief_jax.io import checkpoint_files
@@ -17,6 +17,7 @@ from ief_jax.lgd.config import LGDConfig
 from ief_jax.lgd.parameters import Theta
 
 
+@stored_programs.writable
 class Bodies(NamedTuple):
     """Fitted bodies, with any leading axes.
 
@@ -57,6 +58,7 @@ class Bodies(NamedTuple):
         return camera.Intrinsics(self.inverse_focal, self.principal)
 
 
+@stored_programs.writable
 class Moves(NamedTuple):
     """How a body moves as Theta goes along a direction: derivatives by how far it goes, at 0.
 
@@ -69,6 +71,7 @@ class Moves(NamedTuple):
     keypoints: jax.Array
 
 
+@stored_programs.writable
 class Trace(NamedTuple):
     """What each of T learned steps saw and did, for N people; then S second-order steps.
 
@@ -171,11 +174,16 @@ def arguments(
     lens = None
     if intrinsics is not None:
         lens = camera.Intrinsics(
-            jnp.broadcast_to(jnp.asarray(intrinsics.inverse_focal), (people,)),
-            jnp.broadcast_to(jnp.asarray(intrinsics.centre), (people, 2)),
+            jnp.broadcast_to(_on_device(intrinsics.inverse_focal), (people,)),
+            jnp.broadcast_to(_on_device(intrinsics.centre), (people, 2)),
         )
-    pixels = keypoints2d.Keypoints2D(jnp.asarray(points), jnp.asarray(confidence), lens)
+    pixels = keypoints2d.Keypoints2D(_on_device(points), _on_device(confidence), lens)
     return configuration, count, checkpoint.weights, model, pixels
+
+
+def _on_device(array: ArrayLike) -> jax.Array:
+    """As `jnp.asarray`, which compiles a program for numpy's arrays of another dtype."""
+    return array if isinstance(array, jax.Array) else jax.device_put(np.asarray(array))
 
 
 def _check_values(points: ArrayLike, confidence: ArrayLike) -> None:
@@ -188,16 +196,19 @@ def _check_values(points: ArrayLike, confidence: ArrayLike) -> None:
         raise ValueError("points: expected finite pixels where confidence is not 0, got others")
 
 
-@partial(compiling.jit, options=compiling.LEAN, static_argnums=(0, 1))
-def _fit(
+def fitted(
     configuration: LGDConfig,
     steps: int,
     weights: checkpoint_files.Weights,
     model: joints.JointModel,
     pixels: keypoints2d.Keypoints2D,
 ) -> Bodies:
+    """`fit` of what `arguments` gives, not compiled."""
     bodies, ran = ended(configuration, steps, weights, model, pixels)
     return bodies._replace(deviation=_deviation(ran, pixels))
+
+
+_fit = stored_programs.jit(fitted, compiling.LEAN, static_argnums=(0, 1))
 
 
 def ended(
@@ -219,14 +230,14 @@ def ended(
     return jax.vmap(partial(_bodies, task))(last, ran.observed, ran.frame), ran
 
 
-@partial(compiling.jit, options=compiling.LEAN, static_argnums=(0, 1))
-def _trace(
+def traced(
     configuration: LGDConfig,
     steps: int,
     weights: checkpoint_files.Weights,
     model: joints.JointModel,
     pixels: keypoints2d.Keypoints2D,
 ) -> Trace:
+    """`trace` of what `arguments` gives, not compiled."""
     # While tracing: once a compilation, not once a call.
     build.check_checkpoint(checkpoints.Checkpoint(configuration, weights), model)
     task = build.problem(configuration, model)
@@ -267,6 +278,9 @@ def _trace(
         ran.states, ran.record.gradient, ran.observed, ran.frame
     )
     return found._replace(deviation=_deviation(ran, pixels))
+
+
+_trace = stored_programs.jit(traced, compiling.LEAN, static_argnums=(0, 1))
 
 
 def _deviation(ran: inference.Run, pixels: keypoints2d.Keypoints2D) -> jax.Array | None:

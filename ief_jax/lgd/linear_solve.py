@@ -61,15 +61,20 @@ def _eliminate(matrix: jax.Array, right: jax.Array) -> jax.Array:
 
 def _reduce(rows: jax.Array) -> jax.Array:
     """[A B], [n, n + m], to [I A^-1 B] by row operations."""
-    number = jnp.arange(len(rows))
+    number = jnp.arange(len(rows))[:, None]
 
     def step(k: jax.Array, rows: jax.Array) -> jax.Array:
         # row_k / a_kk; then row_i - a_ik row_k for all other i
-        pivot = rows[k] / rows[k, k]
-        others = rows - rows[:, k, None] * pivot[None]
-        return jnp.where((number == k)[:, None], pivot[None], others)
+        row, column = _slice(rows, k, 0), _slice(rows, k, 1)
+        pivot = row / _slice(row, k, 1)
+        return jnp.where(number == k, pivot, rows - column * pivot)
 
     return jax.lax.fori_loop(0, len(rows), step, rows)
+
+
+def _slice(array: jax.Array, index: jax.Array, axis: int) -> jax.Array:
+    """The slice of one at an index, the axis kept; one below 0 is taken for 0."""
+    return jax.lax.dynamic_slice_in_dim(array, index, 1, axis, allow_negative_indices=False)
 
 
 class Shifted(NamedTuple):
@@ -163,9 +168,10 @@ def _reflect(matrix: jax.Array, right: jax.Array, steps: jax.Array) -> _Reflecte
 
     def step(matrix: jax.Array, k: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         # H makes all of b but its first entry zero; then of row k - 1, all beyond its entry k.
-        vector = jnp.where(k == 0, right, jnp.where(number >= k, matrix[k - 1], 0.0))
+        row = _slice(matrix, k - 1, 0)[0]
+        vector = jnp.where(k == 0, right, jnp.where(number >= k, row, 0.0))
         length = jnp.sqrt((vector**2).sum())
-        end = jnp.where(vector[k] < 0, length, -length)
+        end = jnp.where(_slice(vector, k, 0)[0] < 0, length, -length)
         # H = I - 2 v v^T, v ~ vector - end e_k; nothing to do for a vector of zeros
         v = vector - jnp.where(number == k, end, 0.0)
         v *= jax.lax.rsqrt(jnp.maximum((v**2).sum(), jnp.finfo(v.dtype).tiny))
@@ -173,7 +179,7 @@ def _reflect(matrix: jax.Array, right: jax.Array, steps: jax.Array) -> _Reflecte
         moved = _product(matrix, v)
         w = moved - (v * moved).sum() * v
         reflected = matrix - 2 * (v[:, None] * w[None] + w[:, None] * v[None])
-        return reflected, (matrix[k - 1, k - 1], end)
+        return reflected, (_slice(row, k - 1, 0)[0], end)
 
     reduced, (diagonal, ends) = jax.lax.scan(step, matrix, steps)
     return _Reflected(reduced, diagonal, ends)

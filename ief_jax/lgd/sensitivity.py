@@ -1,12 +1,12 @@
 """How a fit depends on what it was given: the derivative of the whole unrolled fit."""
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from ief_jax import compiling, stored_programs
 from ief_jax.body import joints
 from ief_jax.geometry import camera, keypoints2d
 from ief_jax.io import checkpoint_files
@@ -14,6 +14,7 @@ from ief_jax.lgd import checkpoints, fitting
 from ief_jax.lgd.config import LGDConfig
 
 
+@stored_programs.writable
 class Jacobian(NamedTuple):
     """Derivatives of N fitted bodies by their 27 keypoints.
 
@@ -41,14 +42,14 @@ def jacobian(
     return _jacobian(*fitting.arguments(checkpoint, model, points, confidence, steps, intrinsics))
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _jacobian(
+def derivatives(
     configuration: LGDConfig,
     steps: int,
     weights: checkpoint_files.Weights,
     model: joints.JointModel,
     pixels: keypoints2d.Keypoints2D,
 ) -> Jacobian:
+    """`jacobian` of what `fitting.arguments` gives, not compiled."""
     # Where hidden keypoints are does not count, and it may be nowhere.
     points = jnp.where(pixels.confidence[..., None] > 0, pixels.points, 0.0)
 
@@ -66,3 +67,6 @@ def _jacobian(
     directions = jnp.eye(keypoints * axes).reshape(-1, keypoints, axes)
     by_direction = jax.vmap(along, out_axes=-1)(directions)
     return jax.tree.map(lambda d: d.reshape(*d.shape[:-1], keypoints, axes), by_direction)
+
+
+_jacobian = stored_programs.jit(derivatives, compiling.LEAN, static_argnums=(0, 1))

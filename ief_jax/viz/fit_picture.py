@@ -30,7 +30,6 @@ LIMBS = (
 LIMB_ROWS = np.array([[skeletons.UNION_27.index(name) for name in limb] for limb in LIMBS])
 """`LIMBS` as rows of UNION_27: [21, 2]."""
 
-_project = jax.jit(camera.project)
 _CANVAS: Colour = (244, 244, 242)
 _OUTSIDE: Colour = (60, 60, 60)
 _OVER_PHOTOGRAPH = 0.88
@@ -113,7 +112,9 @@ def front_and_side(
 
 def _projected(fit: Fit) -> np.ndarray:
     """[V, 2] where the vertices are seen, pixels."""
-    return np.asarray(_project(fit.view, fit.vertices, fit.intrinsics))
+    # In numpy: there is no program to compile.
+    seen = jax.tree.map(np.asarray, (fit.view, fit.vertices, fit.intrinsics))
+    return np.asarray(camera.project(*seen))
 
 
 def _bodies(

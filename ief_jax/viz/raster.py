@@ -25,20 +25,34 @@ class Surface(NamedTuple):
 
     Attributes:
       pixel: [n] row times width plus column.
-      corners: [n, 3] the vertices of the face there.
-      weights: [n, 3] barycentric coordinates of the pixel's centre in the face; their sum is one.
+      face: [n] which of the F faces is there.
+      faces: [F, 3] vertices of the faces.
+      places: [F, 3, 2] where these are, x and y in pixels.
+      width: of the image, pixels.
     """
 
     pixel: np.ndarray
-    corners: np.ndarray
-    weights: np.ndarray
+    face: np.ndarray
+    faces: np.ndarray
+    places: np.ndarray
+    width: int
 
     def interpolate(self, values: np.ndarray) -> np.ndarray:
-        """Values at the vertices [V, D] to the pixels: [n, D]."""
-        first, second, third = (
-            self.weights[:, i, None] * values[self.corners[:, i]] for i in range(3)
-        )
-        return first + second + third
+        """Values at the vertices [V, D] to the pixels' centres: [n, D]."""
+        # v = v_a + v_x (x - a_x) + v_y (y - a_y), linear in each face. What stays the same in a
+        # face is worked out once, since the pixels are many more.
+        a, b, c = (values[self.faces[:, corner]] for corner in range(3))
+        to_b, to_c = self.places[:, 1] - self.places[:, 0], self.places[:, 2] - self.places[:, 0]
+        whole = _cross(to_b, to_c)[:, None]
+        by_x = ((b - a) * to_c[:, 1:] - (c - a) * to_b[:, 1:]) / whole
+        by_y = ((c - a) * to_b[:, :1] - (b - a) * to_c[:, :1]) / whole
+        row = self.pixel // self.width
+        x = self.pixel - self.width * row + 0.5 - self.places[self.face, 0, 0]
+        y = row + 0.5 - self.places[self.face, 0, 1]
+        found = np.empty((len(self.pixel), values.shape[1]))
+        for column, (start, along_x, along_y) in enumerate(zip(a.T, by_x.T, by_y.T, strict=True)):
+            found[:, column] = start[self.face] + along_x[self.face] * x + along_y[self.face] * y
+        return found
 
 
 def shade(
@@ -67,11 +81,12 @@ def shade(
     seen = visible_surface(scaled, faces[_facing(scaled, faces)], width, height)
     layer = np.zeros((height * width, 4), np.uint8)
     lit = _lit(normals, np.asarray(colour))
-    layer[seen.pixel, :3] = seen.interpolate((255 * lit + 0.5).astype(np.float32))
+    layer[seen.pixel, :3] = seen.interpolate(255 * lit + 0.5)
     layer[seen.pixel, 3] = 255
-    # The mean over samples; Pillow weighs colours by their coverage.
-    samples = Image.fromarray(layer.reshape(height, width, 4))
-    return np.asarray(samples.reduce(supersampling), np.float32) / 255
+    # The mean over samples. Black where nothing is, colours are multiplied by the coverage (RGBa);
+    # Pillow divides them again.
+    samples = Image.frombuffer("RGBa", (width, height), layer, "raw", "RGBa", 0, 1)
+    return np.asarray(samples.reduce(supersampling).convert("RGBA"), np.float32) / 255
 
 
 def visible_surface(
@@ -107,8 +122,7 @@ def visible_surface(
         face[pixel[front]] = np.repeat(of, count)[front]
         start = stop
     pixel = np.flatnonzero(depth > -np.inf)
-    corners = faces[face[pixel]]
-    return Surface(pixel, corners, _barycentric(vertices, corners, pixel, width))
+    return Surface(pixel, face[pixel], faces, vertices[faces][..., :2], width)
 
 
 class _Spans(NamedTuple):
@@ -155,20 +169,6 @@ def _planes(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     normal = np.cross(to_b, to_c)
     slope = -normal[:, :2] / normal[:, 2:]
     return slope, a[:, 2] - (slope * a[:, :2]).sum(1)
-
-
-def _barycentric(
-    vertices: np.ndarray, corners: np.ndarray, pixel: np.ndarray, width: int
-) -> np.ndarray:
-    """Coordinates [n, 3] of pixels' centres in the faces of [n, 3] corners."""
-    row, column = np.divmod(pixel, width)
-    centre = np.stack([column, row], -1) + 0.5
-    a, b, c = (vertices[corners[:, i], :2] for i in range(3))
-    # areas opposite to each corner over the whole
-    whole = _cross(b - a, c - a)
-    u = _cross(c - b, centre - b) / whole
-    v = _cross(a - c, centre - c) / whole
-    return np.stack([u, v, 1 - u - v], -1).astype(np.float32)
 
 
 def _lit(normal: np.ndarray, colour: np.ndarray) -> np.ndarray:

@@ -43,7 +43,7 @@ def test_what_is_shown_is_the_trace(
     np.testing.assert_array_equal(heatmaps["rows"], trace.heatmaps.rows[1])
     np.testing.assert_array_equal(heatmaps["columns"], trace.heatmaps.columns[1])
     assert heatmaps["box"] == saliency["box"] == [84.0, 34.0, 116.0, 66.0]
-    np.testing.assert_array_equal(found["matrices"][0]["values"], trace.feedback[1])
+    np.testing.assert_allclose(found["matrices"][0]["values"], trace.feedback[1], rtol=1e-6)
     by_image = np.asarray(trace.by_image[1])
     relative = by_image / np.maximum(by_image.max((2, 3), keepdims=True), 1e-30)
     np.testing.assert_allclose(saliency["maps"] / 255, relative, atol=0.5 / 255 + 1e-6)

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ief_jax import stored_programs
 from ief_jax.ief.backbones.movenet import Head, MoveNet, Shape
 
 MULTIPOSE = Shape(256, 48, (24, 40, 48, 96, 144, 240, 480))
@@ -27,6 +28,7 @@ SEEN = 0.127
 """Keypoints of lower scores do not count for a person's."""
 
 
+@stored_programs.writable
 class People(NamedTuple):
     """The N surest people of an image, the surest first.
 
