@@ -101,11 +101,21 @@ def _person(found: Collector, place: str, frame: int, instance: Any) -> None:
                     f"{place}.keypoint_scores is {kind(scores)}, expected one for each of "
                     f"{len(points)} keypoints"
                 )
-            points = with_confidence(points[:, :2], numbers(scores, f"{place}.keypoint_scores"))
+            given = numbers(scores, f"{place}.keypoint_scores")
+            if _are_depths(points, given):
+                raise ItemError(f"{place}.keypoints are [[x, y, z], ...], expected [[x, y], ...]")
+            points = with_confidence(points[:, :2], given)
     except ItemError as error:
         found.passed_over.append(str(error))
         return
     found.person(f"{place}.keypoints", frame, np.asarray(points), instance.get("track_id"))
+
+
+def _are_depths(points: np.ndarray, scores: np.ndarray) -> bool:
+    """Do keypoints [K, 3] have a third number beside their scores [K] that is none again?"""
+    third = points[:, 2]
+    there = np.isfinite(third) & np.isfinite(scores)
+    return not (np.isin(third[there], (0, 1, 2)).all() or np.allclose(third[there], scores[there]))
 
 
 def _deep(value: Any) -> bool:
