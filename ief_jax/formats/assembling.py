@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ief_jax.formats import skeleton_choice
+from ief_jax.formats import keypoint_names, skeleton_choice
 from ief_jax.formats.content import Content, Frame, Person, number_in, numbers_in
 from ief_jax.formats.detections import Detections, box_size
 from ief_jax.formats.messages import known
@@ -325,12 +325,23 @@ def _names(source: Path, parts: Sequence[Part], options: Options) -> tuple[str, 
     names = next(iter(stated), None)
     if names and options.names:
         names = tuple(options.names.get(name, name) for name in names)
+    if names and parts[0].content.form == "COCO" and keypoint_names.only_count(names):
+        return None  # annotation tools number the points of a skeleton that nobody named
     return names
+
+
+def _plain(name: str) -> str:
+    return "".join(character for character in name.lower() if character.isalnum())
 
 
 def _stated(parts: Sequence[Part]) -> str | None:
     """The skeleton that the files themselves name: those of `keypoints.write` do."""
-    stated = {part.content.skeleton: part.path for part in parts if part.content.skeleton}
+    spelled = {_plain(name): name for name in skeletons.LAYOUTS}
+    stated = {
+        spelled.get(_plain(part.content.skeleton), part.content.skeleton): part.path
+        for part in parts
+        if part.content.skeleton
+    }
     for name, path in stated.items():
         if name not in skeletons.LAYOUTS or len(stated) > 1:
             others = "" if len(stated) == 1 else f"; the files name {', '.join(sorted(stated))}"

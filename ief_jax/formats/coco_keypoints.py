@@ -50,6 +50,7 @@ def read(content: Any) -> Content:
     found = Collector()
     images = _images(whole_file.get("images"), found)
     without = 0
+    others: set[str] = set()
     with_feet = _all_have_feet(annotations)
     for number, entry in enumerate(annotations):
         place = f"{field}[{number}]"
@@ -57,6 +58,7 @@ def read(content: Any) -> Content:
             found.passed_over.append(f"{place} is no keypoint annotation{has(entry)}")
             continue
         if categories is not None and _key(entry.get("category_id")) not in categories:
+            others.add(str(entry.get("category_id"))[:20])
             continue
         if entry.get("keypoints") is None:
             without += 1
@@ -87,7 +89,8 @@ def read(content: Any) -> Content:
         found.frames,
         found.people,
         found.passed_over,
-        f"'{field}' holds no person",
+        f"'{field}' holds no person"
+        + (f": they are of category {', '.join(sorted(others)[:6])}" if others else ""),
         names=names,
         fps=_rate(whole_file),
     )

@@ -27,9 +27,14 @@ def matches(content: Any) -> bool:
     if isinstance(content, dict):
         return any(key in content for key in ("instance_info", "instances", "predictions"))
     return isinstance(content, list) and any(
-        _is_one(entry) or (isinstance(entry, list) and any(map(_is_one, entry)))
+        _is_one(entry) or (isinstance(entry, list) and any(map(_is_person, entry)))
         for entry in content
     )
+
+
+def _is_person(entry: Any) -> bool:
+    """MMPose 0.x has x, y and score in `keypoints`."""
+    return isinstance(entry, dict) and isinstance(entry.get("keypoints"), list)
 
 
 def _is_one(entry: Any) -> bool:

@@ -8,7 +8,6 @@ import numpy as np
 from ief_jax.formats.content import Collector, Content, Frame, ItemError, numbers, whole
 from ief_jax.io.files import InputError
 
-
 _FRAMES_FIRST = ("frame", "track", "node", "xy")
 
 
