@@ -4,7 +4,8 @@ An npz may also have `confidence`, and say `skeleton`, `frame`, `person`, `id`, 
 `frame_numbers`, `images`, `image_size` and `fps`, as the npz of fitted bodies does.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -17,11 +18,34 @@ MOST_FRAMES = 10_000_000
 
 KEYS = ("keypoints", "points", "keypoints_2d", "keypoints2d", "kpts", "joints_2d", "joints2d")
 """What an npz may call its keypoints; or there is one array only."""
+_LIKE_KEYPOINTS = re.compile("keypoint|kpt|kps|landmark|pose2d|joints2d")
+_UNLIKE_KEYPOINTS = re.compile("score|conf|visib|name|3d|world|number|id2|2id|hand|face|left|right")
 CONFIDENCES = ("confidence", "confidences", "scores", "keypoint_scores", "conf")
 OTHERS = (
     *("skeleton", "keypoint_names", "frame", "person", "id", "frame_names", "frame_numbers"),
     *("images", "image_size", "fps"),
 )
+_ALIASES = {
+    "frame": ("frame_ids", "frame_id", "frame_idx", "frame_indices"),
+    "id": ("ids", "track_ids", "track_id", "person_ids"),
+}
+
+
+def wanted(names: Sequence[str]) -> list[str]:
+    """Of the names of an npz's arrays those that `read` needs; the only one whatever it is."""
+    if len(names) == 1:
+        return list(names)
+    known = {*KEYS, *CONFIDENCES, *OTHERS, *(alias for some in _ALIASES.values() for alias in some)}
+    return [name for name in names if name in known or _of_keypoints(name) or _of_scores(name)]
+
+
+def _of_keypoints(name: str) -> bool:
+    plain = name.lower().replace("_", "")
+    return bool(_LIKE_KEYPOINTS.search(plain)) and not _UNLIKE_KEYPOINTS.search(plain)
+
+
+def _of_scores(name: str) -> bool:
+    return "score" in name.lower() or "conf" in name.lower()
 
 
 def read(arrays: Mapping[str, np.ndarray], names: tuple[str, ...]) -> Content:
@@ -36,6 +60,8 @@ def read(arrays: Mapping[str, np.ndarray], names: tuple[str, ...]) -> Content:
     """
     keys = [key for key in KEYS if key in arrays]
     keys += [key for key in arrays if len(names) == 1 and arrays[key].ndim >= 2]
+    like = [key for key in arrays if _of_keypoints(key) and arrays[key].ndim >= 2]
+    keys += like if len(like) == 1 else []
     if not keys:
         raise InputError(
             "expected 'keypoints' [N, K, 3], or 'points' [N, K, 2] and 'confidence' [N, K]; has "
@@ -101,10 +127,15 @@ def _stacked(key: str, values: np.ndarray, arrays: Mapping[str, np.ndarray]) -> 
             f"'{key}' has shape {values.shape}, expected [N, K, 3] of x, y, confidence, [N, K, 2] "
             "of x, y, or [T, P, K, 3]"
         )
+    shape = values.shape[:-1]
     confidences = [name for name in CONFIDENCES if name in arrays]
+    confidences += [
+        name for name in arrays if _of_scores(name) and arrays[name].shape in (shape, (*shape, 1))
+    ]
     if confidences and values.shape[-1] == 2:
         confidence = arrays[confidences[0]]
-        shape = values.shape[:-1]
+        if confidence.shape == (*shape, 1):
+            confidence = confidence[..., 0]
         if confidence.shape == shape[1:] and shape[0] == 1:
             confidence = confidence[None]
         if confidence.shape != shape:
@@ -124,7 +155,9 @@ def _stacked(key: str, values: np.ndarray, arrays: Mapping[str, np.ndarray]) -> 
 def _index(
     arrays: Mapping[str, np.ndarray], key: str, count: int, default: np.ndarray, least: int = 0
 ) -> np.ndarray:
-    value = arrays.get(key, default)
+    others = [arrays[name] for name in _ALIASES.get(key, ()) if name in arrays]
+    others = [one for one in others if one.shape == (count,) and one.dtype.kind in "iu"]
+    value = arrays.get(key, others[0] if others else default)
     whole = value.shape == (count,) and value.dtype.kind in "iu"
     if not whole or (count and (value.min() < least or value.max() >= MOST_FRAMES)):
         raise InputError(
@@ -181,8 +214,10 @@ def _texts(arrays: Mapping[str, np.ndarray], key: str) -> tuple[str, ...]:
     value = arrays.get(key)
     if value is None:
         return ()
-    if value.ndim != 1 or value.dtype.kind != "U":
+    if value.ndim != 1 or value.dtype.kind not in "SU":
         raise InputError(f"'{key}' is not a list of names, one a frame")
+    if value.dtype.kind == "S":
+        return tuple(bytes(name).decode(errors="replace") for name in value)
     return tuple(str(name) for name in value)
 
 

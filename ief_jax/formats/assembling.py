@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ief_jax.formats import skeleton_choice
-from ief_jax.formats.content import Content, Frame, Person, number_in
+from ief_jax.formats import keypoint_names, skeleton_choice
+from ief_jax.formats.content import Content, Frame, Person, number_in, numbers_in
 from ief_jax.formats.detections import Detections, box_size
 from ief_jax.formats.messages import known
 from ief_jax.geometry import skeletons
@@ -21,7 +21,13 @@ UNLIKELY = 0.1
 _PILE = 5
 _LARGE = 50.0
 _SHARE = 3.0
-"""Coordinates and boxes below this are shares of an image."""
+"""Coordinates are shares of an image if half of them are below this."""
+_MOST_NEGATIVE = 0.1
+_SLIGHTLY = 0.01
+_DEPTH = 1000.0
+"""Third numbers are depths if more of them than that share are below minus the second, or if half
+of them are above the third: the largest of a heat map can be a little negative, and confidences can
+be of 100 or 255."""
 
 
 class Options(NamedTuple):
@@ -97,6 +103,7 @@ def assemble(
     stacked = np.zeros((len(people), count, 3))
     for (person, _), target in zip(people, stacked, strict=True):
         target[: len(person.keypoints)] = person.keypoints
+    _not_depths(source, stacked)
     frame = np.array([person.frame for person, _ in people], np.int64)
     finds = np.array([part.content.finds for _, part in people])
     points, confidence = _seen(stacked, finds, options.minimum)
@@ -126,7 +133,10 @@ def assemble(
     order = np.arange(len(frame))
     if (identity >= 0).any():
         order = np.lexsort((order, identity, frame))
-    numbers = tuple(index if f.number is None else f.number for index, f in enumerate(frames))
+    numbers = [index if f.number is None else f.number for index, f in enumerate(frames)]
+    if len(set(numbers)) < len(numbers):
+        within = numbers_in([str(f.name) for f in frames])
+        numbers = [index if number is None else number for index, number in enumerate(within)]
     return Detections(
         points[order].astype(np.float32),
         confidence[order].astype(np.float32),
@@ -137,7 +147,7 @@ def assemble(
         place[order],
         tuple(str(f.name) for f in frames),
         tuple(f.image for f in frames),
-        numbers if len(set(numbers)) == len(numbers) else tuple(range(len(numbers))),
+        tuple(numbers if len(set(numbers)) == len(numbers) else range(len(numbers))),
         identity[order],
         next((p.content.fps for p in parts if p.content.fps), None),
         tuple(passed),
@@ -210,6 +220,20 @@ def _within_reach(
     return kept, passed
 
 
+def _not_depths(source: Path, stacked: np.ndarray) -> None:
+    """Raises `InputError` if keypoints [N, K, 3] are x, y, z."""
+    third = stacked[np.isfinite(stacked).all(-1) & (stacked != 0).any(-1), 2]
+    third = third[third != -1]
+    if not len(third):
+        return
+    if (third < -_SLIGHTLY).mean() > _MOST_NEGATIVE or np.median(third) > _DEPTH:
+        raise InputError(
+            f"{source}: the third number of a keypoint goes from {third.min():g} to "
+            f"{third.max():g}, as depths do: expected x and y in pixels and a confidence from 0 "
+            "to 1, or x and y alone"
+        )
+
+
 def _seen(
     stacked: np.ndarray, finds: np.ndarray, minimum: float | None
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -263,12 +287,16 @@ def _in_pixels(
     """Shares of an image as pixels; what are pixels stays."""
     form = parts[0].content.form
     seen = points[confidence > 0]
-    boxes = box_size(points, confidence)
     shares = any(part.content.shares for part in parts)
     if not shares:
-        small = (np.abs(seen) <= _SHARE).all() and (boxes < _SHARE).all()
-        if not small or np.ptp(seen, 0).max() == 0:
+        # Not all: a keypoint that was guessed can be far outside of the image.
+        if np.median(np.abs(seen)) > _SHARE or np.ptp(seen, 0).max() == 0:
             return points
+    elif np.median(np.abs(seen)) > _SHARE:
+        raise InputError(
+            f"{source}: {form} gives shares of the image, from 0 to 1, but coordinates go up to "
+            f"{seen.max():g}"
+        )
     sizes = []
     for one in frames:
         size = options.size or one.size
@@ -297,12 +325,23 @@ def _names(source: Path, parts: Sequence[Part], options: Options) -> tuple[str, 
     names = next(iter(stated), None)
     if names and options.names:
         names = tuple(options.names.get(name, name) for name in names)
+    if names and parts[0].content.form == "COCO" and keypoint_names.only_count(names):
+        return None  # annotation tools number the points of a skeleton that nobody named
     return names
+
+
+def _plain(name: str) -> str:
+    return "".join(character for character in name.lower() if character.isalnum())
 
 
 def _stated(parts: Sequence[Part]) -> str | None:
     """The skeleton that the files themselves name: those of `keypoints.write` do."""
-    stated = {part.content.skeleton: part.path for part in parts if part.content.skeleton}
+    spelled = {_plain(name): name for name in skeletons.LAYOUTS}
+    stated = {
+        spelled.get(_plain(part.content.skeleton), part.content.skeleton): part.path
+        for part in parts
+        if part.content.skeleton
+    }
     for name, path in stated.items():
         if name not in skeletons.LAYOUTS or len(stated) > 1:
             others = "" if len(stated) == 1 else f"; the files name {', '.join(sorted(stated))}"

@@ -11,7 +11,7 @@ from ief_jax.formats.content import (
     number_in,
     plain_path,
     rate,
-    size,
+    size_in,
     triples,
     whole,
 )
@@ -50,6 +50,7 @@ def read(content: Any) -> Content:
     found = Collector()
     images = _images(whole_file.get("images"), found)
     without = 0
+    others: set[str] = set()
     with_feet = _all_have_feet(annotations)
     for number, entry in enumerate(annotations):
         place = f"{field}[{number}]"
@@ -57,6 +58,7 @@ def read(content: Any) -> Content:
             found.passed_over.append(f"{place} is no keypoint annotation{has(entry)}")
             continue
         if categories is not None and _key(entry.get("category_id")) not in categories:
+            others.add(str(entry.get("category_id"))[:20])
             continue
         if entry.get("keypoints") is None:
             without += 1
@@ -73,8 +75,7 @@ def read(content: Any) -> Content:
         except ItemError as error:
             found.passed_over.append(str(error))
             continue
-        identity = next((entry[key] for key in _IDENTITIES if key in entry), None)
-        found.person(f"{place}.keypoints", index, values, identity)
+        found.person(f"{place}.keypoints", index, values, _identity(entry))
     if without:
         entries = "annotation has" if without == 1 else "annotations have"
         found.passed_over.append(
@@ -88,10 +89,20 @@ def read(content: Any) -> Content:
         found.frames,
         found.people,
         found.passed_over,
-        f"'{field}' holds no person",
+        f"'{field}' holds no person"
+        + (f": they are of category {', '.join(sorted(others)[:6])}" if others else ""),
         names=names,
         fps=_rate(whole_file),
     )
+
+
+def _identity(entry: Mapping[str, Any]) -> Any:
+    """Of an entry, or, as CVAT writes it, of its attributes."""
+    for holder in (entry, entry.get("attributes")):
+        for key in _IDENTITIES:
+            if isinstance(holder, dict) and key in holder:
+                return holder[key]
+    return None
 
 
 def _all_have_feet(annotations: list[Any]) -> bool:
@@ -196,7 +207,9 @@ def _people(
 
 def _images(images: Any, found: Collector) -> dict[Hashable, Frame] | None:
     """The frames by the ids of the images; all of them become frames."""
-    if images is None:
+    if isinstance(images, dict):
+        images = [image for image in images.values() if isinstance(image, dict)]
+    if images is None or images == []:
         return None
     if not isinstance(images, list):
         raise InputError(f"'images' is {kind(images)}, expected a list")
@@ -214,7 +227,7 @@ def _images(images: Any, found: Collector) -> dict[Hashable, Frame] | None:
             stem,
             name,
             number_in(stem) if stated is None else stated,
-            size(image.get("width"), image.get("height")),
+            size_in(image),
         )
         found.frame(identifier, frames[identifier])
     return frames

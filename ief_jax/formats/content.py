@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,7 +109,8 @@ class Collector:
         self.people.append(Person(place, keypoints, frame, whole(identity), within))
 
 
-_COUNTS = {len(layout) for layout in skeletons.LAYOUTS.values()}
+KNOWN_COUNTS = frozenset(len(layout) for layout in skeletons.LAYOUTS.values())
+"""Numbers of keypoints that known layouts have."""
 
 
 def triples(values: Any, place: str) -> np.ndarray:
@@ -127,7 +128,7 @@ def triples(values: Any, place: str) -> np.ndarray:
         raise ItemError(f"{place} is {kind(values)}, expected [x, y, confidence, ...]")
     if values and isinstance(values[0], list):
         return rows(values, place)
-    if len(values) % 3 and len(values) % 2 == 0 and len(values) // 2 in _COUNTS:
+    if len(values) % 3 and len(values) % 2 == 0 and len(values) // 2 in KNOWN_COUNTS:
         return with_confidence(numbers(values, place).reshape(-1, 2))
     if len(values) % 3:
         raise ItemError(f"{place} is {kind(values)}, expected [x, y, confidence, ...]")
@@ -198,8 +199,8 @@ _LARGEST_WHOLE = 2**53
 
 
 def whole(value: Any) -> int | None:
-    """A whole number from 0, also as text, as 3.0 or as [3]; None for everything else."""
-    if isinstance(value, list) and len(value) == 1:
+    """A whole number from 0, also as text, as 3.0, [3] or [[3]]; None for everything else."""
+    while isinstance(value, list) and len(value) == 1:
         value = value[0]
     if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,16}\s*", value):
         value = int(value)
@@ -221,6 +222,17 @@ def size(width: Any, height: Any) -> tuple[float, float] | None:
     return both[0], both[1]
 
 
+_SIZES = (("width", "height"), ("image_width", "image_height"), ("canvas_width", "canvas_height"))
+
+
+def size_in(fields: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Width and height of the image among the fields of an object, whatever it calls them."""
+    pair = fields.get("image_size")
+    if isinstance(pair, list) and len(pair) == 2:
+        return size(*pair)
+    return next((s for w, h in _SIZES if (s := size(fields.get(w), fields.get(h)))), None)
+
+
 def rate(value: Any) -> float | None:
     """Frames per second if it is a number above 0."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -233,7 +245,29 @@ def plain_path(name: str) -> str:
     return name.replace("\\", "/")
 
 
+_DIGITS = 15
+"""Longer numbers in names are none."""
+
+
 def number_in(name: str) -> int | None:
     """The last number in a name without its suffix: 12 of 'v2_000012'."""
     found = re.findall(r"[0-9]+", name)
-    return int(found[-1]) if found and len(found[-1]) <= 15 else None
+    return int(found[-1]) if found and len(found[-1]) <= _DIGITS else None
+
+
+def numbers_in(names: Sequence[str]) -> list[int | None]:
+    """The number of each of several names: the last, or the last but some where only that differs.
+
+    So it is 12 of `12_view2` beside `13_view2`.
+    """
+    runs = [re.findall(r"[0-9]+", name) for name in names]
+    numbered = [run for run in runs if run]
+    for back in range(1, min(map(len, numbered), default=0) + 1):
+        texts = [run[-back] for run in numbered]
+        if len(set(map(_plain, texts))) == len(texts) and max(map(len, texts)) <= _DIGITS:
+            return [int(run[-back]) if run else None for run in runs]
+    return [number_in(name) for name in names]
+
+
+def _plain(digits: str) -> str:
+    return digits.lstrip("0")

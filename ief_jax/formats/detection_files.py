@@ -4,14 +4,17 @@ Each format is a module with `matches` and `read`, from what was parsed to a `Co
 cannot be used is passed over and listed; `detections.usable` says who can be fitted.
 """
 
+import contextlib
 import csv
 import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from ief_jax.formats import (
     alphapose,
@@ -38,7 +41,8 @@ from ief_jax.io import npz
 from ief_jax.io.files import InputError, read_bytes
 
 FOLDERS = ("keypoints", "annots", "predictions", "json", "sep-json", "labels", "openpose")
-"""Names under which tools put the frames one folder deeper."""
+"""Names under which tools put the frames one folder deeper; the first that is there counts."""
+_PHOTOGRAPHS = ("images", "frames", "imgs", "rgb", "vis")
 
 
 class _Format(NamedTuple):
@@ -59,6 +63,7 @@ _TABLES = (
     _Format(deeplabcut.matches, deeplabcut.read),
     _Format(sleap.matches, sleap.read),
 )
+_WRAPPERS = ("frames", "results", "data", "detections", "poses")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _NPY = b"\x93NUMPY"
 _ZIP = b"PK"
@@ -110,7 +115,7 @@ def listed(path: str | os.PathLike[str]) -> tuple[Path, list[str]]:
     inside = _inside(path)
     if inside.files:
         return path, inside.files
-    below = _below(inside)
+    below = _below(path, inside)
     deeper = _inside(path / below) if below else inside
     if not deeper.files:
         raise InputError(_no_files(path, inside))
@@ -171,16 +176,24 @@ def _folder(folder: Path, deeper: bool = True) -> tuple[list[Part], list[str]]:
     passed = [f"{folder / name}: a hidden file" for name in inside.hidden] + passed
     if parts:
         return parts, passed
-    below = _below(inside) if deeper else None
+    below = _below(folder, inside) if deeper else None
     if below:
         return _folder(folder / below, deeper=False)
     raise InputError(passed[0] if passed else _no_files(folder, inside))
 
 
-def _below(inside: _Inside) -> str | None:
-    """The one folder where the files may be instead: of a usual name, or the only one."""
-    named = [name for name in inside.folders if name.lower() in FOLDERS] or inside.folders
-    return named[0] if len(named) == 1 else None
+def _below(folder: Path, inside: _Inside) -> str | None:
+    """The folder where the files may be instead: of the first usual name, or the only one.
+
+    Folders of photographs alone do not count.
+    """
+    named = [name for name in inside.folders if name.lower() in FOLDERS]
+    if named:
+        return min(named, key=lambda name: FOLDERS.index(name.lower()))
+    others = [name for name in inside.folders if name.lower() not in _PHOTOGRAPHS]
+    if len(others) > 1:
+        others = [name for name in others if _inside(folder / name).files]
+    return others[0] if len(others) == 1 else None
 
 
 def _no_files(folder: Path, inside: _Inside) -> str:
@@ -235,10 +248,7 @@ def _told(path: Path) -> Content:
         return arrays.read({"keypoints": npz.read_npy(path)}, ("keypoints",))
     if data.startswith(_HDF5):
         return hdf5.read(path)
-    try:
-        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"not JSON, and no other text ({error}); {refusal()}") from error
+    text = _text(data)
     if suffix == ".json" or text.lstrip()[:1] in ("{", "["):
         return _json(text)
     if yolo.matches(text):
@@ -250,27 +260,61 @@ def _told(path: Path) -> Content:
     raise InputError(f"not of keypoints in a form that is known; {refusal()}")
 
 
+def _text(data: bytes) -> str:
+    try:
+        return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        if b"\0" in data:
+            raise InputError(f"not JSON, and no other text ({error}); {refusal()}") from error
+        return data.decode("latin-1")  # older tools on Windows: a name with an umlaut
+
+
 def _npz(path: Path) -> Content:
     names = tuple(npz.names(path))
-    wanted = (*arrays.KEYS, *arrays.CONFIDENCES, *arrays.OTHERS)
-    found = npz.read(path, names if len(names) == 1 else wanted)
-    return arrays.read(found, names)
+    return arrays.read(npz.read(path, arrays.wanted(names)), names)
 
 
 def _json(text: str) -> Content:
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"not JSON ({error})") from error
-    for form in _JSON:
-        if form.matches(content):
-            return form.read(content)
+    content = _parsed(text)
+    for inner in _layers(content):
+        for form in _JSON:
+            if form.matches(inner):
+                return form.read(inner)
+    if isinstance(content, list) and content and isinstance(content[0], list):
+        with contextlib.suppress(ValueError, TypeError):
+            return arrays.read({"keypoints": np.array(content, np.float64)}, ("keypoints",))
     if content == [] or content == {}:
         return Content("", [Frame()], [], [], "it is empty: nobody was detected")
     raise InputError(
         "JSON, but not of keypoints: expected 'people' (OpenPose), 'annotations' (COCO), a list of "
         f"results or another that is known{has(content)}; {refusal()}"
     )
+
+
+def _parsed(text: str) -> Any:
+    """The content of a JSON file, or a list of its lines if it is JSON Lines."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        lines = [line for line in text.splitlines() if line.strip()]
+        if len(lines) > 1:
+            with contextlib.suppress(ValueError, RecursionError):
+                return [json.loads(line) for line in lines]
+        raise InputError(f"not JSON ({error})") from error
+
+
+def _layers(content: Any) -> Iterator[Any]:
+    """What may be of a known form: the content, what it wraps, or JSON within JSON's text."""
+    yield content
+    if isinstance(content, dict):
+        if isinstance(content.get("keypoints"), list):
+            yield [content]
+        yield from (content[key] for key in _WRAPPERS if isinstance(content.get(key), list | dict))
+    texts = content if isinstance(content, list) else [content]
+    if texts and all(isinstance(text, str) for text in texts):
+        with contextlib.suppress(ValueError, RecursionError):
+            inner = [json.loads(text) for text in texts]
+            yield inner if isinstance(content, list) else inner[0]
 
 
 def _table(text: str) -> list[list[str]]:

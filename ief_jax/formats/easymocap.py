@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ief_jax.formats.content import Collector, Content, Frame, number_in, plain_path, size
+from ief_jax.formats.content import Collector, Content, Frame, number_in, plain_path, size_in
 from ief_jax.formats.messages import has, kind
 from ief_jax.io.files import InputError
 
@@ -29,7 +29,7 @@ def read(content: Any) -> Content:
             None,
             image,
             number_in(stem) if stem else None,
-            size(content.get("width"), content.get("height")),
+            size_in(content),
         ),
     )
     for number, person in enumerate(annots):

@@ -1,6 +1,7 @@
 """HDF5 files of keypoints: SLEAP's analysis files, and DeepLabCut's tables."""
 
 import importlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,14 @@ def read(path: Path) -> Content:
                         key: _array(file[key])
                         for key in ("tracks", "node_names", "point_scores")
                         if key in file
-                    }
+                    },
+                    _dims(file["tracks"]),
                 )
+            if "instances" in file and "points" in file:
+                raise InputError("a project of SLEAP: export its analysis (HDF5 or CSV)")
             for group in file.values():
+                if not isinstance(group, h5py.Group):
+                    continue
                 if "table" in group and "values_block_0" in (group["table"].dtype.names or ()):
                     return _deeplabcut(group["table"])
     except InputError:
@@ -44,6 +50,16 @@ def read(path: Path) -> Content:
     except Exception as error:  # h5py has many of its own on damaged files
         raise InputError(f"not an HDF5 file that can be read ({error})") from error
     raise InputError("HDF5, but neither SLEAP's analysis nor DeepLabCut's table")
+
+
+def _dims(dataset: Any) -> tuple[str, ...]:
+    """The names of the axes, which sleap-io writes as JSON."""
+    text = dataset.attrs.get("dims", "")
+    try:
+        found = json.loads(text)
+    except (TypeError, ValueError):
+        return ()
+    return tuple(found) if isinstance(found, list) else ()
 
 
 def _array(dataset: Any) -> np.ndarray:

@@ -92,6 +92,11 @@ def known_names(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(result)
 
 
+def only_count(names: Sequence[str]) -> bool:
+    """Do names say nothing but a number, as 1, 2, ... or point_0, point_1, ...?"""
+    return len(names) > 1 and len({re.sub(r"[0-9]+", "", name) for name in names}) == 1
+
+
 def _words(name: str) -> str:
     """Lower case with underscores between words: `LeftBigToe` and `left-big toe` are the same."""
     split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name.strip())

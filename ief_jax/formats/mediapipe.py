@@ -16,7 +16,7 @@ from ief_jax.formats.content import (
     ItemError,
     numbers,
     rate,
-    size,
+    size_in,
     whole,
 )
 from ief_jax.geometry import skeletons
@@ -27,8 +27,8 @@ _COUNT = len(skeletons.MEDIAPIPE_33)
 
 
 def matches(content: Any) -> bool:
-    """Are there landmarks, in one of the first frames?"""
-    return any(next(_people(frame), None) is not None for frame in _frames(content)[:20])
+    """Are there landmarks in any frame?"""
+    return any(next(_people(frame), None) is not None for frame in _frames(content))
 
 
 def read(content: Any) -> Content:
@@ -47,10 +47,7 @@ def read(content: Any) -> Content:
                 None if single else f"{at:06d}",
                 None,
                 None if single else at,
-                size(
-                    inner.get("width", outer.get("width")),
-                    inner.get("height", outer.get("height")),
-                ),
+                size_in(inner) or size_in(outer),
             ),
         )
         for person, landmarks in enumerate(_people(frame)):
@@ -105,11 +102,12 @@ def _is_person(value: Any) -> bool:
     return (
         isinstance(value, list)
         and len(value) == _COUNT
-        and all(isinstance(one, dict) and "x" in one and "y" in one for one in value)
+        and all(isinstance(one, dict) and ("x" in one or "y" in one) for one in value)
     )
 
 
 def _keypoints(landmarks: list[Any], place: str) -> np.ndarray:
-    columns = [[one["x"] for one in landmarks], [one["y"] for one in landmarks]]
+    # Protocol buffers as JSON leave out what is exactly 0.
+    columns = [[one.get(axis, 0.0) for one in landmarks] for axis in ("x", "y")]
     columns.append([one.get("visibility", one.get("score", 1.0)) for one in landmarks])
     return np.stack([numbers(column, place) for column in columns], -1)

@@ -27,9 +27,14 @@ def matches(content: Any) -> bool:
     if isinstance(content, dict):
         return any(key in content for key in ("instance_info", "instances", "predictions"))
     return isinstance(content, list) and any(
-        _is_one(entry) or (isinstance(entry, list) and any(map(_is_one, entry)))
+        _is_one(entry) or (isinstance(entry, list) and any(map(_is_person, entry)))
         for entry in content
     )
+
+
+def _is_person(entry: Any) -> bool:
+    """MMPose 0.x has x, y and score in `keypoints`."""
+    return isinstance(entry, dict) and isinstance(entry.get("keypoints"), list)
 
 
 def _is_one(entry: Any) -> bool:
@@ -101,11 +106,21 @@ def _person(found: Collector, place: str, frame: int, instance: Any) -> None:
                     f"{place}.keypoint_scores is {kind(scores)}, expected one for each of "
                     f"{len(points)} keypoints"
                 )
-            points = with_confidence(points[:, :2], numbers(scores, f"{place}.keypoint_scores"))
+            given = numbers(scores, f"{place}.keypoint_scores")
+            if _are_depths(points, given):
+                raise ItemError(f"{place}.keypoints are [[x, y, z], ...], expected [[x, y], ...]")
+            points = with_confidence(points[:, :2], given)
     except ItemError as error:
         found.passed_over.append(str(error))
         return
     found.person(f"{place}.keypoints", frame, np.asarray(points), instance.get("track_id"))
+
+
+def _are_depths(points: np.ndarray, scores: np.ndarray) -> bool:
+    """Do keypoints [K, 3] have a third number beside their scores [K] that is none again?"""
+    third = points[:, 2]
+    there = np.isfinite(third) & np.isfinite(scores)
+    return not (np.isin(third[there], (0, 1, 2)).all() or np.allclose(third[there], scores[there]))
 
 
 def _deep(value: Any) -> bool:

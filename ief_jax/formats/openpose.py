@@ -7,7 +7,7 @@ Also what writes the same: ControlNet and DWPose (`canvas_width`, null where not
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ief_jax.formats.content import Collector, Content, Frame, number_in, plain_path, size
+from ief_jax.formats.content import Collector, Content, Frame, number_in, plain_path, size_in
 from ief_jax.formats.messages import has, kind
 from ief_jax.io.files import InputError
 
@@ -15,7 +15,6 @@ from ief_jax.io.files import InputError
 _FIELDS = ("pose_keypoints_2d", "pose_keypoints")
 # Of `keypoints.write`: the keypoints that `keypoint_names` names, of which BODY_25 lacks some.
 _OWN = "keypoints_2d"
-_SIZES = (("canvas_width", "canvas_height"), ("width", "height"), ("image_width", "image_height"))
 
 
 def matches(content: Any) -> bool:
@@ -48,7 +47,7 @@ def read(content: Any) -> Content:
                 name,
                 plain_path(image) if isinstance(image, str) and image else None,
                 number if isinstance(content, list) else number_in(name or ""),
-                next((s for w, h in _SIZES if (s := size(frame.get(w), frame.get(h)))), None),
+                size_in(frame),
             ),
         )
         if isinstance(frame.get("skeleton"), str):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from ief_jax.formats.content import number_in
+from ief_jax.formats.content import numbers_in
 from ief_jax.io.files import InputError
 
 HEIC = (".heic", ".heif")
@@ -41,7 +41,7 @@ class Album(NamedTuple):
 
     Attributes:
       names: by path within the folder, by file name and by stem.
-      numbers: by the last number in the name, where only one has it.
+      numbers: by the number in the name (`content.numbers_in`), where only one has it.
       only: the photograph of every frame, if it is a single one.
     """
 
@@ -71,10 +71,10 @@ def catalogue(path: str | os.PathLike[str]) -> Album:
         raise InputError(f"{folder}: no photographs ({_shown()}) in this folder")
     found: dict[str, Path] = {}
     numbers: dict[int, list[Path]] = {}
-    for path in sorted(paths, key=lambda path: (len(path.parts), path)):
+    paths = sorted(paths, key=lambda path: (len(path.parts), path))
+    for path, number in zip(paths, numbers_in([path.stem for path in paths]), strict=True):
         for key in (path.relative_to(folder).as_posix(), path.name, path.stem):
             found.setdefault(key, path)
-        number = number_in(path.stem)
         if number is not None:
             numbers.setdefault(number, []).append(path)
     return Album(found, {number: each[0] for number, each in numbers.items() if len(each) == 1})

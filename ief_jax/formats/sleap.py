@@ -8,6 +8,8 @@ import numpy as np
 from ief_jax.formats.content import Collector, Content, Frame, ItemError, numbers, whole
 from ief_jax.io.files import InputError
 
+_FRAMES_FIRST = ("frame", "track", "node", "xy")
+
 
 def matches(table: Sequence[Sequence[str]]) -> bool:
     """Does its first row have SLEAP's columns?"""
@@ -57,16 +59,23 @@ def read(table: Sequence[Sequence[str]]) -> Content:
     )
 
 
-def read_arrays(arrays: Mapping[str, Any]) -> Content:
+def read_arrays(arrays: Mapping[str, Any], dims: Sequence[str] = ()) -> Content:
     """The people of an analysis HDF5.
 
     Args:
       arrays: `tracks` [P, 2, K, T] px, `node_names` [K], and optionally `point_scores` [P, K, T].
+      dims: what the axes of `tracks` are, where the file says; those of sleap-io's `standard`
+        preset are frame, track, node, xy.
 
     Raises:
       InputError: they are of other shapes.
     """
     tracks = arrays["tracks"]
+    scores = arrays.get("point_scores")
+    if tracks.ndim == 4 and dims == _FRAMES_FIRST:
+        tracks = tracks.transpose(1, 3, 2, 0)
+        if scores is not None and scores.ndim == 3:
+            scores = scores.transpose(1, 2, 0)
     if tracks.ndim != 4 or tracks.shape[1] != 2 or tracks.dtype.kind not in "iuf":
         raise InputError(f"'tracks' has shape {tracks.shape}, expected [P, 2, K, T]")
     people, _, count, frames = tracks.shape
@@ -76,7 +85,6 @@ def read_arrays(arrays: Mapping[str, Any]) -> Content:
     )
     if len(names) != count:
         raise InputError(f"'node_names' has {len(names)} names, expected {count}")
-    scores = arrays.get("point_scores")
     if scores is None or scores.shape != (people, count, frames) or scores.dtype.kind != "f":
         scores = np.ones((people, count, frames))
     found = Collector()

@@ -286,7 +286,7 @@ BAD_JSON = {
         "1 annotation has no 'keypoints'.*it has image_id, bbox",
     ),
     "list of other things": ([1, 2], "JSON, but not of keypoints.*a list of 2; read are OpenPose"),
-    "image unknown": (coco(person("COCO_17"), images=[]), "image_id 9 is not in 'images'"),
+    "image unknown": (coco(person("COCO_17"), images=[{"id": 1}]), "image_id 9 is not in 'images'"),
     "image without an id": (coco(person("COCO_17"), images=[{"name": 9}]), r"images\[0\] lacks"),
     "no person category": (
         coco(
@@ -304,7 +304,7 @@ BAD_JSON = {
     "unknown names": (
         coco(
             person("COCO_17"),
-            categories=[{"id": 1, "name": "person", "keypoints": [f"k{i}" for i in range(17)]}],
+            categories=[{"id": 1, "name": "person", "keypoints": list("abcdefghijkmnopqr")}],
         ),
         "unknown skeleton: too few of the file's keypoint names",
     ),

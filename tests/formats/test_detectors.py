@@ -209,6 +209,21 @@ JSON: dict[str, tuple[Any, str]] = {
         {"meta_info": META, "instance_info": [{"frame_id": 1, "instances": [mmpose_person()]}]},
         "COCO_17",
     ),
+    "MMPose 0.x": ([[{"bbox": [1, 1, 9, 9, 0.9], "keypoints": nested("COCO_17")}]], "COCO_17"),
+    "PoseFlow": ({"1.jpg": [{"keypoints": layout("COCO_17"), "idx": 1}]}, "COCO_17"),
+    "one person": ({"keypoints": nested("COCO_17"), "score": 0.9}, "COCO_17"),
+    "frames within": ({"fps": 25, "frames": [openpose(layout("BODY_25"))]}, "BODY_25"),
+    "JSON within JSON": (json.dumps(json.dumps([ultralytics_person()])), "COCO_17"),
+    "lines of JSON": (
+        "\n".join(json.dumps(results(layout("COCO_17"), i)) for i in range(2)),
+        "COCO_17",
+    ),
+    "bare lists": ([nested("COCO_17"), nested("COCO_17")], "COCO_17"),
+    "names that only count": (
+        annotations(layout("COCO_17"), [f"point-{i}" for i in range(17)]),
+        "COCO_17",
+    ),
+    "no images": (annotations(layout("COCO_17"), images=[]), "COCO_17"),
     "AlphaPose open": ({"1.jpg": ALPHAPOSE, "2.jpg": ALPHAPOSE}, "COCO_18"),
     "AlphaPose cmu": ({"1.jpg": CMU}, "COCO_18"),
     "Ultralytics": ([ultralytics_person(), {"name": "dog", "class": 16}], "COCO_17"),
@@ -227,6 +242,12 @@ def test_json(tmp_path: Path, content: Any, skeleton: str) -> None:
     assert found.skeleton == skeleton
     assert_the_person(found)
     assert_the_person(detections.to_union(found))
+
+
+def test_an_older_encoding(tmp_path: Path) -> None:
+    content = annotations(layout("COCO_17"), images=[{"id": 1, "file_name": "Müller.jpg"}])
+    (tmp_path / "a.json").write_bytes(json.dumps(content, ensure_ascii=False).encode("latin-1"))
+    assert detection_files.read(tmp_path / "a.json").images == ("Müller.jpg",)
 
 
 def test_bom_and_line_ends(tmp_path: Path) -> None:
@@ -261,6 +282,57 @@ def test_arrays(tmp_path: Path, values: np.ndarray, skeleton: str) -> None:
             assert_the_person(found, row)
 
 
+def test_arrays_by_other_names(tmp_path: Path) -> None:
+    keypoints = np.stack([files.array(COCO)] * 2)
+    np.savez(
+        tmp_path / "a.npz",
+        pred_kpts2d=keypoints[..., :2],
+        pred_scores=keypoints[..., 2:],
+        pred_boxes=np.zeros((2, 4)),
+        frame_ids=np.array([5, 10]),
+        track_ids=np.array([3, 3]),
+        skeleton="coco17",
+    )
+    found = detection_files.read(tmp_path / "a.npz")
+    assert found.numbers == (5, 10)
+    assert found.identity.tolist() == [3, 3]
+    assert found.skeleton == "COCO_17"
+    np.testing.assert_allclose(found.confidence, 0.9, rtol=1e-6)
+    assert_the_person(found, 1)
+
+
+# Metres about the hip, millimetres before a camera, and MediaPipe's z: none is a confidence.
+@pytest.mark.parametrize(
+    "depth",
+    [np.linspace(-200, 250, 17), np.linspace(4000, 4500, 17), np.linspace(-0.4, 0.1, 17)],
+)
+def test_depths_are_no_confidences(tmp_path: Path, depth: np.ndarray) -> None:
+    keypoints = files.array(COCO)
+    keypoints[:, 2] = depth
+    path = files.write(tmp_path / "a.json", [results(keypoints.reshape(-1).tolist())])
+    with pytest.raises(InputError, match="third number of a keypoint.*as depths do"):
+        detection_files.read(path)
+    instance = mmpose_person() | {"keypoints": keypoints.tolist()}
+    with pytest.raises(InputError, match=r"are \[\[x, y, z\]"):
+        detection_files.read(files.write(tmp_path / "b.json", [instance]))
+
+
+def test_the_largest_of_a_heat_map_can_be_a_little_negative(tmp_path: Path) -> None:
+    keypoints = files.array(COCO)
+    keypoints[:3, 2] = -0.004
+    np.save(tmp_path / "a.npy", keypoints)
+    assert_the_person(detection_files.read(tmp_path / "a.npy"))
+
+
+def test_shares_of_an_image_may_lie_far_outside(tmp_path: Path) -> None:
+    guessed = landmarks()
+    guessed[22] |= {"y": 3.4, "visibility": 0.3}
+    path = files.write(tmp_path / "a.json", [guessed])
+    assert_the_person(detection_files.read(path, options=Options(size=SIZE)))
+    with pytest.raises(InputError, match="--image-size"):
+        detection_files.read(path)
+
+
 def test_frames_and_people_of_an_array(tmp_path: Path) -> None:
     one, two = files.array(COCO), files.array(COCO, shift=200.0)
     gone = np.full_like(one, np.nan)
@@ -289,6 +361,27 @@ def test_yolo(tmp_path: Path, text: str) -> None:
     found = detection_files.read(path, options=Options(sizes=lambda frame, image, number: SIZE))
     assert_the_person(found)
     assert found.identity.tolist() == [7 if text.endswith(" 7\n") else -1]
+
+
+@pytest.mark.parametrize("name", ["COCO_17", "COCO_18", "SMPL_24", "HALPE_26"])
+@pytest.mark.parametrize("each", [2, 3])
+@pytest.mark.parametrize("tail", ["", " 0.9", " 7", " 0.9 7"])
+def test_numbers_of_a_yolo_line(tmp_path: Path, name: str, each: int, tail: str) -> None:
+    # 52 numbers are 17 keypoints of 3 and a confidence, or 26 of 2.
+    shares = files.array(skeletons.LAYOUTS[name])[:, :each] / (*SIZE, 1)[:each]
+    numbers = " ".join(f"{value:.6g}" for value in shares.reshape(-1))
+    (tmp_path / "a.txt").write_text(f"0 0.48 0.56 0.32 0.8 {numbers}{tail}\n")
+    found = detection_files.read(tmp_path / "a.txt", options=Options(size=SIZE))
+    assert found.skeleton == name
+    assert_the_person(found)
+    assert found.identity.tolist() == [7 if tail.endswith("7") else -1]
+
+
+def test_yolo_labels_in_pixels_are_refused(tmp_path: Path) -> None:
+    numbers = " ".join(f"{x} {y} 2" for x, y, _ in files.array(COCO))
+    (tmp_path / "a.txt").write_text(f"0 300 250 200 400 {numbers}\n")
+    with pytest.raises(InputError, match="shares of the image, from 0 to 1, but.*428"):
+        detection_files.read(tmp_path / "a.txt", options=Options(size=SIZE))
 
 
 def dlc(names: list[str], people: int) -> str:
@@ -352,6 +445,18 @@ def test_sleap_hdf5(tmp_path: Path) -> None:
     assert [found.numbers[i] for i in found.frame] == [0, 2, 2]
     assert found.identity.tolist() == [0, 0, 1]
     assert_the_person(found, 2, 200.0)
+
+
+def test_sleap_io_hdf5(tmp_path: Path) -> None:
+    # Two people in two frames: the shape alone does not tell this order from the other.
+    one = files.array(COCO)[:, :2]
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["tracks"] = np.stack([[one, one + [200, 0]]] * 2)
+        file["tracks"].attrs["dims"] = json.dumps(["frame", "track", "node", "xy"])
+        file["node_names"] = [name.encode() for name in COCO]
+    found = detection_files.read(tmp_path / "a.h5")
+    assert found.identity.tolist() == [0, 1, 0, 1]
+    assert_the_person(found, 3, 200.0)
 
 
 @pytest.mark.parametrize("people", [1, 2])
@@ -489,6 +594,23 @@ def test_bad_people_among_people(tmp_path: Path) -> None:
         detection_files.read(path, options=Options(strict=True))
 
 
+@pytest.mark.parametrize("name", ["frame_{:04d}_cam1.json", "{:d}_keypoints_2d.json"])
+def test_the_number_that_differs_is_the_frame_s(tmp_path: Path, name: str) -> None:
+    for number in (0, 5, 10):
+        files.write(tmp_path / name.format(number), openpose(layout("BODY_25")))
+    assert detection_files.read(tmp_path).numbers == (0, 5, 10)
+
+
+@pytest.mark.parametrize("name", ["keypoints", "pose"])
+def test_frames_beside_other_folders(tmp_path: Path, name: str) -> None:
+    files.write(tmp_path / name / "a_keypoints.json", openpose(layout("BODY_25")))
+    (tmp_path / "photographs").mkdir()
+    (tmp_path / "photographs" / "a.jpg").touch()
+    if name == "keypoints":
+        files.write(tmp_path / "labels" / "a.txt", "0 0.5 0.5 0.3 0.8\n")
+    assert_the_person(detection_files.read(tmp_path))
+
+
 def test_frames_one_folder_deeper(tmp_path: Path) -> None:
     files.write(tmp_path / "keypoints" / "a_keypoints.json", openpose(layout("BODY_25")))
     (tmp_path / "images").mkdir()
@@ -559,6 +681,8 @@ def test_alphapose_tracks(tmp_path: Path) -> None:
         ({"1.jpg": ALPHAPOSE}, 1, 4, None),
         (EASYMOCAP, 3, 2, None),
         ([ultralytics_person()], 12, 3, None),
+        ([results(layout("COCO_17"), attributes={"track_id": 6})], 1, 6, None),
+        ([results(layout("COCO_17"), idx=[[4.0]])], 1, 4, None),
         ([{"frame_id": 4, "instances": [mmpose_person()]}], 4, -1, None),
         (MEDIAPIPE, 3, -1, 25.0),
         (annotations(layout("COCO_17"), info={"fps": 30}), 1, -1, 30.0),

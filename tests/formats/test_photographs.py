@@ -130,6 +130,15 @@ def test_photographs_pair_by_number(tmp_path: Path) -> None:
     assert photographs.find(album, "v_000005", None) is None
 
 
+def test_photographs_pair_by_the_number_that_differs(tmp_path: Path) -> None:
+    one = make(tmp_path / "frame_5_cam2.png")
+    make(tmp_path / "frame_7_cam2.png")
+    make(tmp_path / "cover.png")
+    album = photographs.catalogue(tmp_path)
+    assert photographs.find(album, "v_000005", None, 5) == one
+    assert photographs.find(album, "v_000002", None, 2) is None
+
+
 def test_one_photograph_of_all_frames(tmp_path: Path) -> None:
     one = make(tmp_path / "a.png")
     assert photographs.find(photographs.catalogue(one), "b", "c.jpg", 3) == one
