@@ -1,7 +1,8 @@
 """A hook of MkDocs: pages from outside of docs/, and links from the site to the repository.
 
-READMEs of the data sets and the model cards become pages. A relative link means the same here as on
-GitHub: to the page that a file is on the site, or else to the file in the repository.
+READMEs of the data sets and the model cards become pages. A relative link means the same here as in
+the repository: to the page that a file is on the site, or else to the file at `repo_url`. Without
+that address, the file's path stands beside the words.
 """
 
 import posixpath
@@ -17,7 +18,10 @@ DOCS = Path(__file__).parent.name
 PAGES = ("data/**/README.md", "ief_jax/assets/CHECKPOINTS.md", "ief_jax/assets/SCALE.md")
 """Of the repository; they have the same place on the site."""
 
-_LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#|/)(?P<path>[^)#\s]+)(?P<anchor>#[^)\s]*)?(?=\))")
+_LINK = re.compile(
+    r"\[(?P<words>(?:[^\[\]]|\[[^\]]*\])*)\]"
+    r"\((?![a-z]+:|#|/)(?P<path>[^)#\s]+)(?P<anchor>#[^)\s]*)?\)"
+)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -37,12 +41,14 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
     def rewritten(link: re.Match[str]) -> str:
         target = posixpath.normpath(posixpath.join(posixpath.dirname(source), link["path"]))
-        anchor = link["anchor"] or ""
+        words, anchor = link["words"], link["anchor"] or ""
         page_of = target.removeprefix(f"{DOCS}/")
         if files.get_file_from_path(page_of):
-            return posixpath.relpath(page_of, posixpath.dirname(at)) + anchor
+            return f"[{words}]({posixpath.relpath(page_of, posixpath.dirname(at))}{anchor})"
         if (ROOT / target).exists():
-            return f"{config.repo_url}/blob/main/{target}{anchor}"
+            if config.repo_url:
+                return f"[{words}]({config.repo_url}/blob/main/{target}{anchor})"
+            return f"{words} (`{target}`)"
         # MkDocs will say that it leads nowhere.
         return link[0]
 

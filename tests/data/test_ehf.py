@@ -123,7 +123,7 @@ def test_broken_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"02_align.ply: has vertices \(6890, 3\)"):
         reader.read(tmp_path)
     mesh.write_bytes(whole)
-    half = person(0)
+    half = person(100)
     half["pose_keypoints_2d"][9:] = [0.0] * 66
     (tmp_path / "02_2Djnt.json").write_text(json.dumps({"people": [half]}))
     with pytest.raises(InputError, match="02_2Djnt.json: 3 keypoints seen, expected 6"):
