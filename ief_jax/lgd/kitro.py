@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ief_jax.body import joints, smpl
-from ief_jax.geometry import camera, keypoints2d
+from ief_jax.geometry import camera, keypoints2d, rotations
 from ief_jax.lgd import parameters
 from ief_jax.lgd.parameters import Body
 
@@ -81,10 +81,20 @@ def swing_limbs(
       view: the camera.
     """
     points = joints.positions(model, body.local, body.betas)
+    world, local = smpl.world_rotations(body.local, model.parents), body.local
     for limb in LIMBS:
-        rows = [smpl.JOINT_NAMES.index(name) for name in limb]
-        body = _limb(model, selection, body, observed, view, (before, points), rows)
-    return body
+        rows = np.array([smpl.JOINT_NAMES.index(name) for name in limb])
+        directions = _directions(selection, before, points, observed, view, rows)
+        # No limb is below another: the joint that it begins at stays.
+        above = world[model.parents[rows[0]]]
+        for joint, end, direction in zip(rows[:-1], rows[1:], directions, strict=True):
+            turned = above @ local[joint]
+            # The bone where the joints above it have taken it
+            now = turned @ world[joint].T @ _unit(points[end] - points[joint])
+            swung = swing(now, direction) @ turned
+            local = local.at[joint].set(above.T @ swung)
+            above = swung
+    return body._replace(local=local)
 
 
 def bone_ends(
@@ -108,8 +118,7 @@ def bone_ends(
     flip = jnp.asarray(camera.FLIP)
     # x = c + (s X + t - c) / (1 - s Z / f)  <=>  (X, Y) = (x - t) / s - (x - c) Z / f
     start = jnp.append(flip * (image - view.translation) / view.scale, 0.0)
-    leaning = jnp.zeros(2) if lens is None else (image - lens.centre) * lens.inverse_focal
-    direction = jnp.append(-flip * leaning, 1.0)
+    direction = jnp.append(-flip * camera.slopes(image, lens), 1.0)
     # |start + Z direction - parent|^2 = length^2
     offset = start - parent
     a, b = direction @ direction, direction @ offset
@@ -120,42 +129,33 @@ def bone_ends(
 
 def swing(before: jax.Array, after: jax.Array) -> jax.Array:
     """The smallest rotation [3, 3] that takes one unit vector [3] to another."""
-    axis, cosine = jnp.cross(before, after), before @ after
-    x, y, z = axis
-    cross = jnp.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    cross, cosine = rotations.skew(jnp.cross(before, after)), before @ after
     # I + [v] + [v]^2 / (1 + cos)
     return jnp.eye(3) + cross + cross @ cross / jnp.maximum(1 + cosine, 1e-6)
 
 
-def _limb(
-    model: joints.JointModel,
+def _directions(
     selection: jax.Array,
-    body: Body,
+    before: jax.Array,
+    points: jax.Array,
     observed: keypoints2d.Keypoints2D,
     view: camera.WeakPerspective,
-    points: tuple[jax.Array, jax.Array],
-    rows: list[int],
-) -> Body:
-    """The body with the bones of one chain of joints swung to where their ends are seen.
-
-    `points` are those of the body that choices are to be near to, and of the body as it is.
-    """
-    starts, ends = np.array(rows[:-1]), np.array(rows[1:])
-    wanted, bones = (p[ends] - p[starts] for p in points)
-    lengths = jnp.linalg.norm(bones, axis=-1)
-    wanted, directions = wanted / lengths[:, None], bones / lengths[:, None]
+    rows: np.ndarray,
+) -> jax.Array:
+    """Where the B bones of a chain of joints, `rows`, are seen to point: unit vectors [B, 3]."""
+    starts, ends = rows[:-1], rows[1:]
+    wanted = _unit(before[ends] - before[starts])
+    lengths = jnp.linalg.norm(points[ends] - points[starts], axis=-1)
     # The keypoints that are the ends, not those half way to them; without one an end is not seen.
     at = (selection[:, ends].T == 1).astype(jnp.float32)
     image, seen = at @ observed.points, at @ observed.confidence > 0
 
     def hypothesis(choices: jax.Array) -> tuple[jax.Array, jax.Array]:
         """(directions of the bones [B, 3], how near they are to those wanted)."""
-        parent, found, weight = points[1][rows[0]], [], jnp.float32(1)
+        parent, found, weight = points[rows[0]], [], jnp.float32(1)
         for i in range(len(ends)):
             end = bone_ends(parent, lengths[i], image[i], view, observed.intrinsics)[choices[i]]
-            offset = end - parent
-            offset = offset / jnp.maximum(jnp.linalg.norm(offset), 1e-6)
-            direction = jnp.where(seen[i], offset, wanted[i])
+            direction = jnp.where(seen[i], _unit(end - parent), wanted[i])
             weight = weight * jnp.maximum(1 + direction @ wanted[i], 0.0)
             parent = parent + lengths[i] * direction
             found.append(direction)
@@ -163,15 +163,8 @@ def _limb(
 
     every = np.array(list(itertools.product((0, 1), repeat=len(ends))))
     found, weights = jax.vmap(hypothesis)(jnp.asarray(every))
-    chosen = found[jnp.argmax(weights)]
+    return found[jnp.argmax(weights)]
 
-    world = smpl.world_rotations(body.local, model.parents)
-    above, local = world[model.parents[rows[0]]], body.local
-    for i, joint in enumerate(rows[:-1]):
-        turned = above @ local[joint]
-        # The bone where the joints above it have taken it
-        now = turned @ world[joint].T @ directions[i]
-        turned_there = swing(now, chosen[i]) @ turned
-        local = local.at[joint].set(above.T @ turned_there)
-        above = turned_there
-    return body._replace(local=local)
+
+def _unit(vectors: jax.Array) -> jax.Array:
+    return vectors / jnp.maximum(jnp.linalg.norm(vectors, axis=-1, keepdims=True), 1e-6)
