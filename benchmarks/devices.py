@@ -7,12 +7,12 @@ devices do each for themselves, and what they tell one another. They are timed i
 process, and the fastest of each counts, because other work only ever adds to a time.
 """
 
-import time
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import jax
 import tyro
+
+from benchmarks import timing
 
 STEPS = 4
 """A call."""
@@ -41,19 +41,13 @@ def main(
         calls = [case(*jax.devices()[:number]) for number in (1, devices)]
         for call in calls:
             jax.block_until_ready(call())  # compiles
-        turns = [[_seconds(call) for call in calls] for _ in range(rounds)]
+        turns = [[timing.milliseconds(call, 1, warm=0) for call in calls] for _ in range(rounds)]
         one, several = (min(times) for times in zip(*turns, strict=True))
-        rates = (STEPS * count / one, STEPS * count / several)
+        rates = (1e3 * STEPS * count / one, 1e3 * STEPS * count / several)
         print(
             f"{task + ', ' + str(count):24}{rates[0]:10.0f}{rates[1]:10.0f}{several / one:10.2f}",
             flush=True,
         )
-
-
-def _seconds(call: Callable[[], Any]) -> float:
-    began = time.perf_counter()
-    jax.block_until_ready(call())
-    return time.perf_counter() - began
 
 
 if __name__ == "__main__":
