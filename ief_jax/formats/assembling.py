@@ -133,10 +133,6 @@ def assemble(
     order = np.arange(len(frame))
     if (identity >= 0).any():
         order = np.lexsort((order, identity, frame))
-    numbers = [index if f.number is None else f.number for index, f in enumerate(frames)]
-    if len(set(numbers)) < len(numbers):
-        within = numbers_in([str(f.name) for f in frames])
-        numbers = [index if number is None else number for index, number in enumerate(within)]
     return Detections(
         points[order].astype(np.float32),
         confidence[order].astype(np.float32),
@@ -147,7 +143,7 @@ def assemble(
         place[order],
         tuple(str(f.name) for f in frames),
         tuple(f.image for f in frames),
-        tuple(numbers if len(set(numbers)) == len(numbers) else range(len(numbers))),
+        _frame_numbers(frames),
         identity[order],
         next((p.content.fps for p in parts if p.content.fps), None),
         tuple(passed),
@@ -218,6 +214,15 @@ def _within_reach(
         else:
             kept.append((person, part))
     return kept, passed
+
+
+def _frame_numbers(frames: Sequence[Frame]) -> tuple[int, ...]:
+    """As the frames say, else as their names do, else in order: no two are the same."""
+    for found in ([f.number for f in frames], numbers_in([str(f.name) for f in frames])):
+        numbers = [index if number is None else number for index, number in enumerate(found)]
+        if len(set(numbers)) == len(numbers):
+            return tuple(numbers)
+    return tuple(range(len(frames)))
 
 
 def _not_depths(source: Path, stacked: np.ndarray) -> None:
