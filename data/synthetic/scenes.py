@@ -96,9 +96,9 @@ def camera(
     smaller = int(zoom * np.clip(rng.uniform(80, 190) / share, 120, 340))
     larger = int(smaller * (1 + 0.6 * max(0, rng.uniform(-0.25, 1))))
     size = (smaller, larger) if rng.random() < 0.5 else (larger, smaller)
-    stature = float(np.ptp(made.rest[:, 1]))
-    focal = max(smaller * rng.uniform(0.9, 3.5), _NEAREST * share * smaller / stature)
-    offset = np.array([0, 0, -focal * stature / (share * smaller)])
+    height = float(np.ptp(made.rest[:, 1]))
+    focal = max(smaller * rng.uniform(0.9, 3.5), _NEAREST * share * smaller / height)
+    offset = np.array([0, 0, -focal * height / (share * smaller)])
     view = View(focal, np.zeros(2), size)
     return offset, view._replace(centre=_placed(rng, project(view, points + offset), size))
 

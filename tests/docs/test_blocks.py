@@ -61,10 +61,13 @@ def run(blocks: list[Block], folder: Path) -> dict[str, Any]:
 
 def _shell(block: Block, folder: Path) -> None:
     binaries = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    settings = {**os.environ, "PATH": binaries, "PYTHONPATH": str(folder)}
+    if block.mark == "slow":
+        del settings["JAX_DISABLE_MOST_OPTIMIZATIONS"]  # they compute for longer than they compile
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block.text],
         cwd=folder,
-        env={**os.environ, "PATH": binaries, "PYTHONPATH": str(folder)},
+        env=settings,
         capture_output=True,
         text=True,
     )

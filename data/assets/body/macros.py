@@ -151,7 +151,7 @@ def sample_parameters(rng: np.random.Generator, count: int) -> MacroParameters:
     cup = around_half(0.14)
     firmness = around_half(0.18)
     race = rng.dirichlet([1.0, 1.0, 1.0], count)
-    metres = rng.normal(0.02, 0.062, count)  # change of stature
+    metres = rng.normal(0.02, 0.062, count)  # change of height
     # One unit of the height macro is 1.45 m above its middle and 0.73 m below.
     height = np.clip(0.5 + metres / np.where(metres > 0, 1.45, 0.73), 0, 1)
     return MacroParameters(gender, age, muscle, weight, height, proportions, cup, firmness, race)
