@@ -5,14 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 COLUMNS = 3
 MOST_NAMED = 12
 """Curves of a panel that have a legend; more would hide them."""
 LOGARITHMIC = ("loss", "error", "gradient_norm", "update_norm", "weight_norm")
-"""Panels on a logarithmic axis, where their values let it be."""
-FEW_POWERS = 30
+"""Panels on a logarithmic axis, where their values let it be and spread over a power of ten."""
+FEW_POWERS = 300
 """Largest over smallest value up to which such an axis has numbers between its powers of ten."""
 
 
@@ -57,10 +57,11 @@ def _finish(axes: Axes, kind: str, values: Sequence[float]) -> None:
     axes.set_xlabel("training step", fontsize=8)
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
-    if kind in LOGARITHMIC and min(values, default=0) > 0:
+    least, most = min(values, default=0), max(values, default=0)
+    if kind in LOGARITHMIC and 0 < 10 * least < most:
         axes.set_yscale("log")
         # 0.3, not 3 x 10^-1; between powers of ten where there are few of these.
-        plain, few = StrMethodFormatter("{x:g}"), max(values) < FEW_POWERS * min(values)
-        axes.yaxis.set_major_formatter(plain)
-        axes.yaxis.set_minor_formatter(plain if few else NullFormatter())
-        axes.tick_params(which="minor", labelsize=8)
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        if most < FEW_POWERS * least:
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
