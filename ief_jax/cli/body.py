@@ -1,23 +1,24 @@
 """`ief-jax body`: from photographs to the bodies of everybody in them."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import tyro
 
 from ief_jax.cli import bodies, body_files, finding, keypoint_files, scenes, video
 from ief_jax.cli.bodies import Gender
 from ief_jax.cli.finding import Photographed
-from ief_jax.cli.shared import keep_compilations
-from ief_jax.formats import detections, photographs
+from ief_jax.cli.shared import Files, keep_compilations
+from ief_jax.formats import detections
 from ief_jax.formats.detections import Detections, FramePeople
 from ief_jax.formats.meshes import MeshFormat
+from ief_jax.formats.photographs import Album
 from ief_jax.io import files
+from ief_jax.io.files import InputError
 
 
 def body(
-    photograph: Annotated[Path, tyro.conf.Positional],
+    sources: Files,
     output: Path = Path("bodies"),
     keypoints: str = "movenet",
     checkpoint: str = "released",
@@ -27,6 +28,7 @@ def body(
     meshes: MeshFormat | None = "glb",
     pictures: bool = True,
     smooth: float = 1.0,
+    strict: bool = False,
 ) -> None:
     """Find the people in photographs or a video, and fit a 3D body to each.
 
@@ -36,7 +38,7 @@ def body(
     person_N.npz (AMASS) and person_N.bvh.
 
     Args:
-      photograph: an image file, or a folder of them, with its sub-folders; or a video (mp4, mov,
+      sources: image files, and folders of them, with their sub-folders; or one video (mp4, mov,
         avi, webm, ...); or the index of a webcam, which is recorded until Ctrl-C.
       output: folder for the results; made if missing.
       keypoints: the network that finds keypoints: movenet, released, lsp, or a folder that train.py
@@ -51,39 +53,45 @@ def body(
       pictures: draw every fit, everybody in each photograph, and contact sheets; or the overlay.
       smooth: in a video, how smoothly people move: 1 for walking, dancing, standing; less for more
         abrupt motion; 0 fits each frame by itself.
+      strict: stop at a photograph that cannot be read instead of passing over it.
     """
     model = bodies.load_body(body, gender)
     trained = bodies.load_checkpoint(checkpoint, model)
-    if video.is_source(photograph):
+    clips = [source for source in sources if video.is_source(source)]
+    if clips:
+        if len(sources) > 1:
+            raise InputError(f"{clips[0]}: a video is given alone, one on a command line")
         keep_compilations()
-        clip = video.recorded(photograph, output)
+        clip = video.recorded(clips[0], output)
         video.run(clip, output, keypoints, trained, model, gender, focal, pictures, smooth)
         return
-    people = _found(photograph, output, keypoints)
-    people, skipped = keypoint_files.usable([people], [photograph])
+    people, album = _found(sources, output, keypoints, strict)
+    people, skipped = keypoint_files.usable([people], sources)
     keep_compilations()
     files.output_folder(output)
-    album = photographs.catalogue(photograph)
     lenses = bodies.lenses(focal, None, album, people)
     found = bodies.fit(trained, model, people, lenses)
-    fitted = bodies.sound(found, people, lenses, skipped, photograph)
+    fitted = bodies.sound(found, people, lenses, skipped, sources[0])
     body_files.write(output, model, fitted, gender, album, meshes, pictures)
     if pictures:
         scenes.write(output / "scenes", model, fitted, album)
 
 
-def _found(photograph: Path, output: Path, checkpoint: str) -> Detections:
-    """Everybody's keypoints, which are also written."""
+def _found(
+    sources: Sequence[Path], output: Path, checkpoint: str, strict: bool
+) -> tuple[Detections, Album]:
+    """Everybody's keypoints, which are also written, and the photographs."""
     frames: list[FramePeople] = []
+    paths: dict[str, Path] = {}
     names: tuple[str, ...] = ()
-    for found in finding.photographed(photograph, output, (), checkpoint, "released"):
+    for found in finding.photographed(sources, output, (), checkpoint, "released", strict):
         finding.write(found, output / "keypoints")
-        frames.append(_frame(found, len(frames), photograph))
+        frames.append(_frame(found, len(frames)))
+        paths[found.label] = found.path
         names = found.names
-    return detections.gathered(frames, names)
+    return detections.gathered(frames, names), Album(paths, {})
 
 
-def _frame(found: Photographed, number: int, root: Path) -> FramePeople:
-    image = found.path.name if found.path == root else found.path.relative_to(root).as_posix()
+def _frame(found: Photographed, number: int) -> FramePeople:
     sure = np.ones(found.points.shape[:-1]) if found.confidence is None else found.confidence
-    return FramePeople(found.name, image, number, found.points, finding.trusted(sure))
+    return FramePeople(found.name, found.label, number, found.points, finding.trusted(sure))

@@ -1,9 +1,10 @@
 """People in photographs, one photograph after the other: for `keypoints` and `body`."""
 
 import functools
+import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -33,6 +34,7 @@ class Photographed(NamedTuple):
 
     Attributes:
       path: of the photograph.
+      label: its path in the folder that was given, or its name.
       name: what to call its results.
       image: upright, in RGB.
       points: [N, K, 2] pixels.
@@ -42,6 +44,7 @@ class Photographed(NamedTuple):
     """
 
     path: Path
+    label: str
     name: str
     image: "Image"
     points: np.ndarray
@@ -51,41 +54,44 @@ class Photographed(NamedTuple):
 
 
 def photographed(
-    photograph: Path,
+    sources: Sequence[Path],
     output: Path,
     points: Sequence[tuple[float, float]],
     checkpoint: str,
     selector: str,
+    strict: bool = False,
 ) -> Iterator[Photographed]:
-    """Finds people and their keypoints in a photograph, or in those of a folder.
+    """Finds people and their keypoints in photographs.
 
-    Photographs of a folder that cannot be used are said and passed over; in the end so are the
-    numbers.
+    Of several photographs, those that cannot be used are said and passed over; in the end so are
+    the numbers.
 
     Args:
-      photograph: an image file, or a folder of them, with its sub-folders.
+      sources: image files, and folders of them, with their sub-folders.
       output: where results are, which are passed over.
       points: on each person; none for everybody who is found.
       checkpoint: of keypoints.
       selector: of the box about a point.
+      strict: whether one photograph that cannot be used is an error.
 
     Raises:
       InputError: nothing can be used, or nobody is found in any.
     """
-    paths, others = _photographs(photograph, output)
+    found, others = _photographs(sources, output)
     for other in others:
         say(f"passed over {other}: {photographs.why_not(other)}")
+    paths, labels = list(found), _labels(found)
     # Loaded when the first photograph has turned out to be one.
     networks = functools.cache(lambda: load_estimator(checkpoint, selector))
     detector = functools.cache(load_detector)
     failed = empty = people = 0
     with tqdm(total=len(paths), desc="keypoints", unit="photo", disable=len(paths) == 1) as bar:
-        for path, name in zip(paths, _names(paths, photograph), strict=True):
+        for path, name, label in zip(paths, _names(labels), labels, strict=True):
             try:
                 image = photographs.read(path)
                 marked = marked_points(path, image, points)
             except InputError as error:
-                if len(paths) == 1:
+                if strict or len(paths) == 1:
                     raise
                 say(f"skipped {error}")
                 failed += 1
@@ -99,13 +105,14 @@ def photographed(
                 empty += not estimates
                 if not estimates and len(paths) == 1:
                     raise InputError(f"{path}: {NOBODY}")
-                names = estimator.checkpoint.configuration.joints
-                yield Photographed(path, name, image, *stacked(estimates, names), names, marked)
+                joints = estimator.checkpoint.configuration.joints
+                each = stacked(estimates, joints)
+                yield Photographed(path, label, name, image, *each, joints, marked)
             bar.update()
     if failed == len(paths):
-        raise InputError(f"{photograph}: none of {failed} photographs can be used")
+        raise InputError(f"{sources[0]}: none of {failed} photographs can be used")
     if not people:
-        raise InputError(f"{photograph}: {len(paths)} photographs: {NOBODY}")
+        raise InputError(f"{sources[0]}: {len(paths)} photographs: {NOBODY}")
     done = counted(len(paths) - failed, "photograph", "photographs")
     say(
         f"{output}: {counted(people, 'person', 'people')}, keypoints in {done}"
@@ -147,35 +154,53 @@ def load_detector() -> "Detector":
     return person_detector.load()
 
 
-def _photographs(path: Path, output: Path) -> tuple[list[Path], list[Path]]:
-    """The photographs and what is passed over, without the results of an earlier run."""
-    paths, others = photographs.listed(path)
-    if not path.is_dir():
-        return paths, others
+def _photographs(sources: Sequence[Path], output: Path) -> tuple[dict[Path, PurePath], list[Path]]:
+    """The photographs with their paths in the source that each is of, and what is passed over.
 
-    def is_result(one: Path) -> bool:
-        return output.resolve() in one.resolve().parents
+    Each comes once, and results of an earlier run do not.
+    """
+    if not sources:
+        raise InputError("no photograph is given, nor a folder of them")
+    paths: dict[Path, PurePath] = {}
+    passed_over: list[Path] = []
+    known: set[Path] = set()
+    for source in sources:
+        found, others = photographs.listed(source)
+        if source.is_dir():
+            found = [one for one in found if not _is_result(one, source, output)]
+            others = [one for one in others if not _is_result(one, source, output)]
+        for path in found:
+            if path.resolve() not in known:
+                known.add(path.resolve())
+                paths[path] = path.relative_to(source if source.is_dir() else path.parent)
+        passed_over += others
+    return paths, list(dict.fromkeys(passed_over))
 
-    if output.resolve() == path.resolve():
-        pictures = (output / "pictures").resolve()
-        return (
-            [one for one in paths if pictures not in one.resolve().parents],
-            [one for one in others if one.suffix != ".json"],
-        )
-    return (
-        [one for one in paths if not is_result(one)],
-        [one for one in others if not is_result(one)],
-    )
+
+def _is_result(path: Path, source: Path, output: Path) -> bool:
+    folders = path.resolve().parents
+    if output.resolve() != source.resolve():
+        return output.resolve() in folders
+    return path.suffix == ".json" or (output / "pictures").resolve() in folders
 
 
-def _names(paths: Sequence[Path], root: Path) -> list[str]:
-    """What to call each photograph's results: its stem, or where that is not unique all of it."""
-    stems = Counter(path.stem for path in paths)
+def _labels(found: Mapping[Path, PurePath]) -> list[str]:
+    """What to call each photograph: its path in its source, or, where two have the same, in the
+    folder that all are in."""
+    within = [path.as_posix() for path in found.values()]
+    if len(set(within)) == len(within):
+        return within
+    paths = [path.resolve() for path in found]
+    above = os.path.commonpath([path.parent for path in paths])
+    return [path.relative_to(above).as_posix() for path in paths]
+
+
+def _names(labels: Sequence[str]) -> list[str]:
+    """What to call each photograph's results: its stem, or where that is not unique its label."""
+    stems = Counter(PurePath(label).stem for label in labels)
     return [
-        path.stem
-        if stems[path.stem] == 1
-        else "_".join(path.relative_to(root).parts if path != root else path.parts[-1:])
-        for path in paths
+        path.stem if stems[path.stem] == 1 else "_".join(path.parts)
+        for path in map(PurePath, labels)
     ]
 
 

@@ -1,14 +1,12 @@
 """`ief-jax fit`: bodies fitted to files of keypoint detections."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import tyro
+from typing import TYPE_CHECKING
 
 from ief_jax.cli import bodies, body_files, fit_parts, fit_source, keypoint_files
 from ief_jax.cli.bodies import Gender
 from ief_jax.cli.keypoint_files import Skeleton
-from ief_jax.cli.shared import keep_compilations
+from ief_jax.cli.shared import Files, keep_compilations
 from ief_jax.formats.meshes import MeshFormat
 from ief_jax.io import files
 from ief_jax.io.files import InputError
@@ -17,11 +15,9 @@ if TYPE_CHECKING:
     from ief_jax.body.smpl import BodyModel
     from ief_jax.lgd.checkpoints import Checkpoint
 
-KeypointFiles = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE ...")]
-
 
 def fit(
-    keypoints: KeypointFiles,
+    keypoints: Files,
     output: Path,
     checkpoint: str = "released",
     body: Path | None = None,
@@ -68,6 +64,8 @@ def fit(
       shard: I/N: fit the I-th of N shares of many frames. The runs may be anywhere, if all see the
         output; the same command without it then puts together what they did.
     """
+    if not keypoints:
+        raise InputError("no file of keypoints is given, nor a folder of them")
     share = None if shard is None else fit_parts.parse_shard(shard)
     if share and smooth is not None:
         raise InputError("--shard parts the frames that --smooth ties to one another; give one")

@@ -8,24 +8,26 @@ import tyro
 
 from ief_jax.cli import finding
 from ief_jax.cli.finding import Photographed
+from ief_jax.cli.shared import Files
 from ief_jax.io import files
 
 
 def keypoints(
-    photograph: Annotated[Path, tyro.conf.Positional],
+    photographs: Files,
     output: Path = Path("keypoints"),
     point: Annotated[tuple[tuple[float, float], ...], tyro.conf.UseAppendAction] = (),
     checkpoint: str = "movenet",
     selector: str = "released",
     pictures: bool = True,
+    strict: bool = False,
 ) -> None:
-    """Find the 2D keypoints of the people in a photograph, or in those of a folder.
+    """Find the 2D keypoints of the people in photographs.
 
     Writes NAME_keypoints.json for each, in OpenPose's form, which ief-jax fit reads, and the
     keypoints drawn over the photograph to pictures/NAME.jpg.
 
     Args:
-      photograph: an image file, or a folder of them, with its sub-folders.
+      photographs: image files, and folders of them, with their sub-folders.
       output: folder for the results; made if missing.
       point: x and y in pixels of a point on the person, from the upper left corner of the
         photograph held upright; once for each person. Without it, everybody who is found.
@@ -35,8 +37,9 @@ def keypoints(
       selector: of the part of the photograph that fits the person about a point: released, or a
         folder that train.py scale wrote.
       pictures: draw the keypoints over the photographs.
+      strict: stop at a photograph that cannot be read instead of passing over it.
     """
-    for found in finding.photographed(photograph, output, point, checkpoint, selector):
+    for found in finding.photographed(photographs, output, point, checkpoint, selector, strict):
         finding.write(found, output)
         if pictures:
             _draw(found, output / "pictures")

@@ -3,11 +3,20 @@
 import os
 import sys
 from pathlib import Path
+from typing import Annotated
 
+import tyro
 from tqdm import tqdm
 
 from ief_jax.io import files
 from ief_jax.io.files import OutputError
+
+Files = Annotated[
+    tuple[Path, ...],
+    tyro.conf.Positional,
+    tyro.conf.arg(metavar="FILE ...", help_behavior_hint="(one or more)"),
+]
+"""Several files or folders on a command line."""
 
 
 def say(text: str) -> None:

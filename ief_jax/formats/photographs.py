@@ -5,7 +5,6 @@ import functools
 import importlib
 import math
 import os
-import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +16,7 @@ from ief_jax.formats.content import numbers_in
 from ief_jax.io.files import InputError
 
 HEIC = (".heic", ".heif")
+HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 NOT_READ = frozenset((".pdf", ".eps", ".ps", ".mpg", ".mpeg", ".h5", ".hdf", ".hdf5"))
 """Types that Pillow knows and that are no photographs, or that it needs other programs for."""
 
@@ -30,10 +30,11 @@ def suffixes() -> frozenset[str]:
     return frozenset(end for end, kind in known.items() if kind in Image.OPEN) - NOT_READ
 
 
-MOST_PIXELS = 2**26
-"""An image may have so many pixels,"""
-MOST_GROWTH = 200
-"""or so many for each byte of its file: JPEG packs no more of a photograph into one."""
+MOST_PIXELS = 2**28
+"""An image may have so many pixels: telephones have 200 million, and Pillow refuses 179."""
+FEW_PIXELS, MOST_GROWTH = 2**26, 200
+"""If it has more than the first, then at most the second for each byte of its file: JPEG packs no
+more of a photograph into one."""
 
 
 class Album(NamedTuple):
@@ -165,9 +166,26 @@ def listed(path: str | os.PathLike[str]) -> tuple[list[Path], list[Path]]:
 
 def why_not(path: Path) -> str:
     """What to say of a file that is not read as a photograph."""
-    if path.suffix.lower() in HEIC and path.suffix.lower() not in suffixes():
+    return "its name begins with a dot" if path.name.startswith(".") else _why_unreadable(path)
+
+
+def _why_unreadable(path: Path) -> str:
+    if _is_heic(path) and not suffixes().issuperset(HEIC):
         return "HEIC needs the package pillow-heif (pip install pillow-heif)"
     return "not an image that can be read"
+
+
+def _is_heic(path: Path) -> bool:
+    """Whether it is called so, or is so: telephones' photographs are also called .jpg."""
+    if path.suffix.lower() in HEIC:
+        return True
+    try:
+        with open(path, "rb") as file:
+            head = file.read(12)
+    except OSError:
+        return False
+    # The length of the first box, "ftyp", the major brand
+    return head[4:8] == b"ftyp" and head[8:] in HEIC_BRANDS
 
 
 def _within(folder: Path) -> list[Path]:
@@ -198,25 +216,31 @@ def read(path: str | os.PathLike[str]) -> Image.Image:
             return _rgb(ImageOps.exif_transpose(image))
     except Exception as error:
         # OSError, ValueError, SyntaxError, struct.error, ...: Pillow raises many kinds on what is
-        # broken, and Image.DecompressionBombError on what claims to be enormous.
-        raise InputError(f"{path}: {why_not(path)} ({error})") from error
+        # broken.
+        raise InputError(f"{path}: {_why_unreadable(path)} ({error})") from error
 
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """An image whose pixels are not decoded yet; one that claims far too many is refused."""
-    with warnings.catch_warnings():
-        # Pillow warns of half of what it refuses; what is allowed here is said below.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        with Image.open(path) as image:
-            pixels = image.width * image.height
-            length = path.stat().st_size
-            if pixels > max(MOST_PIXELS, MOST_GROWTH * length):
-                raise ValueError(
-                    f"{image.width} x {image.height} pixels in {length} bytes, expected at most "
-                    f"{MOST_PIXELS} pixels, or {MOST_GROWTH} a byte"
-                )
-            yield image
+    with _header(path) as image:
+        pixels, length = image.width * image.height, path.stat().st_size
+        if pixels > min(MOST_PIXELS, max(FEW_PIXELS, MOST_GROWTH * length)):
+            raise ValueError(
+                f"{image.width} x {image.height} pixels in {length} bytes, expected at most "
+                f"{MOST_PIXELS} pixels, and of more than {FEW_PIXELS} at most {MOST_GROWTH} a byte"
+            )
+        yield image
+
+
+def _header(path: Path) -> Image.Image:
+    """An image of any size, not decoded: Pillow's own limit, which is less, is lifted meanwhile."""
+    limit = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        return Image.open(path)
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -78,6 +78,7 @@ def test_a_folder_of_photographs(
 def test_unsure_keypoints_are_left_to_the_prior() -> None:
     found = Photographed(
         Path("a/b.jpg"),
+        "b.jpg",
         "b",
         Image.new("RGB", (30, 20)),
         np.ones((1, 3, 2)),
@@ -85,10 +86,10 @@ def test_unsure_keypoints_are_left_to_the_prior() -> None:
         ("nose", "left_eye", "right_eye"),
         np.ones((1, 2)),
     )
-    frame = body._frame(found, 3, Path("a"))
+    frame = body._frame(found, 3)
     assert frame.confidence.tolist() == [[0, 0.2, 0.9]]
     assert (frame.name, frame.image, frame.number) == ("b", "b.jpg", 3)
-    sure = body._frame(found._replace(confidence=None), 0, Path("a"))
+    sure = body._frame(found._replace(confidence=None), 0)
     assert sure.confidence.tolist() == [[1, 1, 1]]
 
 

@@ -235,6 +235,28 @@ def test_a_folder_goes_on_after_what_is_broken(
         assert len(estimated(output / f"{name}_keypoints.json")) == 1
 
 
+def test_several_photographs_and_folders(
+    tmp_path: Path, photograph: Image.Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each once, as a shell's * gives them; those that are called the same go on being told."""
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        photograph.save(tmp_path / folder / "a.png")
+    photograph.save(tmp_path / "one" / "b.png")
+    broken, output = tmp_path / "c.png", tmp_path / "out"
+    broken.write_text("no photograph")
+    given = (tmp_path / "one" / "a.png", tmp_path / "one", broken, tmp_path / "two" / "a.png")
+    assert run(*given, "--output", output, "--no-pictures") == 0
+    said = capsys.readouterr().err
+    assert "keypoints in 3 photographs, 1 skipped" in said
+    expected = [f"{name}_keypoints.json" for name in ("b", "one_a.png", "two_a.png")]
+    assert names(output) == expected
+    assert run(*given, "--output", tmp_path / "strict", "--strict") == 2
+    assert "c.png: not an image that can be read" in capsys.readouterr().err
+    assert run("--output", output) == 2
+    assert "no photograph is given" in capsys.readouterr().err
+
+
 def test_what_is_written_is_fitted(
     tmp_path: Path,
     photograph: Image.Image,

@@ -154,12 +154,23 @@ def test_every_type_of_photograph_is_listed(tmp_path: Path, suffix: str) -> None
     assert photographs.read(one).size == (4, 3)
 
 
-def test_heic_says_what_it_needs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["a.HEIC", "a.jpg"])
+def test_heic_says_what_it_needs(name: str, tmp_path: Path) -> None:
     if ".heic" in photographs.suffixes():
         pytest.skip("pillow-heif is installed")
-    path = tmp_path / "a.HEIC"
+    path = tmp_path / name
     path.write_bytes(b"\0\0\0\x18ftypheic")
-    with pytest.raises(InputError, match=r"a\.HEIC: HEIC needs the package pillow-heif"):
+    with pytest.raises(InputError, match=f"{name}: HEIC needs the package pillow-heif"):
+        photographs.read(path)
+
+
+def test_the_limit_is_ours_and_not_pillows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5)  # it refuses twice as many
+    assert photographs.read(path).size == (4, 3)
+    assert Image.MAX_IMAGE_PIXELS == 5
+    monkeypatch.setattr(photographs, "MOST_PIXELS", 11)
+    with pytest.raises(InputError, match="4 x 3 pixels in .* bytes, expected at most 11 pixels"):
         photographs.read(path)
 
 
