@@ -245,7 +245,8 @@ def test_several_photographs_and_folders(
     photograph.save(tmp_path / "one" / "b.png")
     broken, output = tmp_path / "c.png", tmp_path / "out"
     broken.write_text("no photograph")
-    given = (tmp_path / "one" / "a.png", tmp_path / "one", broken, tmp_path / "two" / "a.png")
+    again = tmp_path / "two" / ".." / "one" / "a.png"
+    given = (again, tmp_path / "one", broken, tmp_path / "two" / "a.png")
     assert run(*given, "--output", output, "--no-pictures") == 0
     said = capsys.readouterr().err
     assert "keypoints in 3 photographs, 1 skipped" in said
