@@ -64,12 +64,11 @@ def fit(
       shard: I/N: fit the I-th of N shares of many frames. The runs may be anywhere, if all see the
         output; the same command without it then puts together what they did.
     """
-    if not keypoints:
-        raise InputError("no file of keypoints is given, nor a folder of them")
     share = None if shard is None else fit_parts.parse_shard(shard)
     if share and smooth is not None:
         raise InputError("--shard parts the frames that --smooth ties to one another; give one")
-    album = keypoint_files.album(images, keypoints)
+    paths = keypoint_files.given(keypoints)
+    album = keypoint_files.album(images, paths)
     options = keypoint_files.options(skeleton, min_confidence, image_size, names, strict, album)
 
     def fit_many(source: fit_source.Source) -> None:
@@ -79,23 +78,24 @@ def fit(
         )
         fit_parts.run(job, share)
 
-    if smooth is None and fit_source.are_many(keypoints):
-        fit_many(fit_source.of_files(keypoints, options))
+    if smooth is None and fit_source.are_many(paths):
+        fit_many(fit_source.of_files(paths, options))
         return
-    read = [keypoint_files.read(path, options) for path in keypoints]
+    found = keypoint_files.read_all(paths, options)
+    paths, read = list(found), list(found.values())
     if share or smooth is None and sum(len(one.frame_names) for one in read) > fit_source.PART:
-        fit_many(fit_source.of_read(read, keypoints, options))
+        fit_many(fit_source.of_read(read, paths, options))
         return
-    read = keypoint_files.followed(read, keypoints)
-    people, skipped = keypoint_files.usable(read, keypoints)
+    read = keypoint_files.followed(read, paths)
+    people, skipped = keypoint_files.usable(read, paths)
     model, trained = load(checkpoint, body, gender)
     files.output_folder(output)
     lenses = bodies.lenses(focal, image_size, album, people)
     if smooth is None:
-        found = bodies.fit(trained, model, people, lenses)
+        fits = bodies.fit(trained, model, people, lenses)
     else:
-        found = bodies.fit_motions(trained, model, people, lenses, smooth)
-    fitted = bodies.sound(found, people, lenses, skipped, keypoints[0])
+        fits = bodies.fit_motions(trained, model, people, lenses, smooth)
+    fitted = bodies.sound(fits, people, lenses, skipped, paths[0])
     bodies.warn(fitted, read)
     body_files.write(output, model, fitted, gender, album, meshes, pictures)
 

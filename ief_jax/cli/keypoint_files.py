@@ -69,6 +69,8 @@ def options(
 
     if size is not None and not min(size) > 0:
         raise InputError(f"--image-size {size[0]:g} {size[1]:g}: expected width and height")
+    if minimum is not None and not 0 <= minimum < np.inf:
+        raise InputError(f"--min-confidence {minimum:g}: expected 0 or more")
     return Options(skeleton, minimum, size, size_of, _name_map(names), strict)
 
 
@@ -79,6 +81,45 @@ def _name_map(path: Path | None) -> dict[str, str] | None:
     if not isinstance(content, dict) or not all(isinstance(n, str) for n in content.values()):
         raise InputError(f'{path}: expected an object of names, such as {{"snout": "nose"}}')
     return content
+
+
+def given(paths: Sequence[Path]) -> list[Path]:
+    """The files and folders of a command line, each once.
+
+    Raises:
+      InputError: there are none, or one does not exist.
+    """
+    if not paths:
+        raise InputError("no file of keypoints is given, nor a folder of them")
+    once: dict[Path, Path] = {}
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"cannot read {path}: No such file or directory")
+        once.setdefault(path.resolve(), path)
+    return list(once.values())
+
+
+def read_all(paths: Sequence[Path], options: Options) -> dict[Path, Detections]:
+    """Reads files and folders; of several, one that cannot be read is said and passed over.
+
+    Raises:
+      InputError: none can be read; or, where they are read strictly, one.
+    """
+    found: dict[Path, Detections] = {}
+    passed_over: list[str] = []
+    for path in paths:
+        try:
+            found[path] = read(path, options)
+        except InputError as error:
+            if options.strict or len(paths) == 1:
+                raise
+            say(f"passed over {error}")
+            passed_over.append(str(error))
+    if not found:
+        raise InputError(f"none of the {len(paths)} can be read: {passed_over[0]}")
+    first = next(iter(found))
+    whole = (*passed_over, *found[first].passed_over)
+    return found | {first: found[first]._replace(passed_over=whole)}
 
 
 def read(path: Path, options: Options) -> Detections:
@@ -113,7 +154,8 @@ def followed(read: Sequence[Detections], paths: Sequence[Path]) -> list[Detectio
             # Other files' people are others.
             found = found._replace(identity=found.identity + unused)
             unused = int(found.identity.max()) + 1
-            people = counted(len(np.unique(found.identity)), "person", "people")
+            seen = found.identity[(found.confidence > 0).any(1)]
+            people = counted(len(np.unique(seen)), "person", "people")
             say(f"{path}: {people} followed from frame to frame (id)")
         after.append(found)
     return after

@@ -430,11 +430,23 @@ def test_every_layout_can_be_said() -> None:
     assert get_args(keypoint_files.Skeleton) == tuple(skeletons.LAYOUTS)
 
 
-def test_several_paths(tmp_path: Path, standing: np.ndarray, checkpoint: Path) -> None:
-    one, two = tmp_path / "a5.json", tmp_path / "b7.npz"
+def test_several_paths(
+    tmp_path: Path, standing: np.ndarray, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each once; one that is broken is passed over, or stops, and what is not there stops."""
+    one, two, broken = tmp_path / "a5.json", tmp_path / "b7.npz", tmp_path / "c.json"
     one.write_text(frame(standing))
+    broken.write_text("{")
     np.savez(two, keypoints=np.stack([standing, standing + [50, 0, 0]]), id=[3, 2])
-    stored = fit_to(tmp_path, checkpoint, one, two, "--skeleton", "BODY_25")
+    again = tmp_path / "again.json"
+    again.symlink_to(one)
+    paths = (broken, one, two, again)
+    stored = fit_to(tmp_path, checkpoint, *paths, "--skeleton", "BODY_25")
+    assert "c.json: not JSON" in stored["passed_over"][0]
+    to = ("--output", tmp_path / "none", "--checkpoint", checkpoint)
+    assert "c.json: not JSON" in failing(capsys, "fit", *paths, *to, "--strict")
+    assert "d.json: No such file" in failing(capsys, "fit", one, tmp_path / "d.json", *to)
+    assert "no file of keypoints is given" in failing(capsys, "fit", *to)
     assert stored["poses"].shape == (3, 72)
     assert stored["frame_names"].tolist() == ["a5", "0", "1"]
     assert stored["frame"].tolist() == [5, 0, 1]
