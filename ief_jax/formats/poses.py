@@ -1,15 +1,17 @@
-"""Poses of SMPL from files of motion: AMASS, AIST++, ROMP, smplx's own parameters.
+"""Poses of SMPL from files of motion: AMASS, AIST++, ROMP, 4D-Humans, smplx's own parameters.
 
-A file is an npz or a pickle of arrays; nothing in it is run. Poses are axis-angle, the root first:
-`poses` [N, >= 66] or [N, >= 22, 3] under any of `NAMES`, or `global_orient` and `body_pose`.
+A file is an npz, an npy or a pickle of arrays; nothing in it is run. Poses are axis-angle, the root
+first: `poses` [N, >= 66] or [N, >= 22, 3] under any of `NAMES`, or `global_orient` and `body_pose`;
+or rotation matrices [N, >= 22, 3, 3].
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from ief_jax.body import smpl
 from ief_jax.body.poses import BODY, Poses
@@ -20,8 +22,18 @@ NAMES = ("poses", "smpl_poses", "smpl_thetas", "pose", "thetas", "fullpose")
 """AMASS and others, AIST++, ROMP, SPIN and others, WHAM, SMPL-X."""
 PARTS = (("global_orient", "body_pose"), ("root_orient", "pose_body"))
 BETAS = ("betas", "smpl_betas", "shape")
+MOST_RADIANS = 20.0
+"""A rotation vector that is longer is not in radians."""
+NOT_ROTATION = 0.02
+"""R R^T of a rotation matrix may be off the identity by less."""
+EXPECTED = (
+    "expected an npz, npy or pickle of arrays; what joblib.dump or torch.save wrote, and motion in "
+    "other forms, can be brought as numpy.savez(FILE, poses=..., betas=...)"
+)
 _PICKLED = "results"  # what ROMP calls its npz's one array
-_ZIP = b"PK"
+_ZIP, _NPY = b"PK", b"\x93N"
+_DEEPEST = 3
+"""Of dictionaries and lists about people's parameters: frames, people, their bodies."""
 
 
 def read(path: str | os.PathLike[str]) -> Poses:
@@ -30,8 +42,9 @@ def read(path: str | os.PathLike[str]) -> Poses:
     Numbers behind the first 66 (hands, face) are not SMPL's and are left out.
 
     Raises:
-      InputError: the file is missing, is no npz or pickle of arrays, has no poses or ones of a
-        wrong shape, or numbers that are not finite; the message names file and field.
+      InputError: the file is missing, is no npz, npy or pickle of arrays, has no poses or ones of a
+        wrong shape, or numbers that are not finite or not radians; the message names file and
+        field.
     """
     path = Path(path)
     found = [_poses(path, fields) for fields in _people(path, _content(path))]
@@ -61,20 +74,23 @@ def _is_shape(path: Path) -> bool:
 def _content(path: Path) -> Mapping[Any, Any]:
     """The fields of a file, by name: arrays, or what `safe_pickle` makes of them."""
     with _open(path) as file:
-        zipped = file.read(2) == _ZIP
-    if not zipped and path.suffix.lower() not in (".pkl", ".pickle", ".p"):
-        return npz.read(path)  # says what is wrong
-    if not zipped:
+        start = file.read(2)
+    if start == _NPY:
+        return {NAMES[0]: npz.read_npy(path)}
+    if start != _ZIP:
         try:
             content = safe_pickle.load(read_bytes(path))
         except safe_pickle.SafePickleError as error:
-            raise InputError(f"{path}: {error}") from error
+            raise InputError(f"{path}: {error}; {EXPECTED}") from error
         if not isinstance(content, Mapping):
             raise InputError(f"{path}: has no array 'poses': it holds no named arrays")
         return content
-    if npz.names(path) == [_PICKLED]:
+    names = npz.names(path)
+    if names == [_PICKLED]:
         return _pickled(path)
     wanted = {*NAMES, *BETAS, "subject", *(name for pair in PARTS for name in pair)}
+    if not wanted & {*names}:
+        raise _without_poses(path, names)
     return npz.read(path, wanted)
 
 
@@ -97,21 +113,29 @@ def _pickled(path: Path) -> Mapping[Any, Any]:
 
 
 def _people(path: Path, content: Mapping[Any, Any]) -> list[Mapping[Any, Any]]:
-    """The parts of a file that have poses: the whole, or ROMP's people of each frame."""
-    if _pose_names(content):
-        return [content]
-    found: list[Mapping[Any, Any]] = []
-    for value in content.values():
-        for entry in value if isinstance(value, list) else [value]:
-            if isinstance(entry, Mapping) and _pose_names(entry):
-                found.append(entry)
+    """The parts of a file that have poses: the whole, or people of each frame."""
+    found = list(_with_poses(content, _DEEPEST))
     if not found:
-        there = ", ".join(str(name)[:40] for name in list(content)[:8]) or "nothing"
-        raise InputError(
-            f"{path}: has no array 'poses' [N, >= {BODY}] (nor {', '.join(NAMES[1:])}, nor "
-            f"global_orient and body_pose); it has {there}"
-        )
+        raise _without_poses(path, content)
     return found
+
+
+def _without_poses(path: Path, names: Iterable[Any]) -> InputError:
+    there = ", ".join(str(name)[:40] for name in list(names)[:8]) or "nothing"
+    return InputError(
+        f"{path}: has no array 'poses' [N, >= {BODY}] (nor {', '.join(NAMES[1:])}, nor "
+        f"global_orient and body_pose); it has {there}; {EXPECTED}"
+    )
+
+
+def _with_poses(content: Mapping[Any, Any], deepest: int) -> Iterator[Mapping[Any, Any]]:
+    if _pose_names(content):
+        yield content
+    elif deepest:
+        for value in content.values():
+            for entry in value if isinstance(value, list) else [value]:
+                if isinstance(entry, Mapping):
+                    yield from _with_poses(entry, deepest - 1)
 
 
 def _pose_names(fields: Mapping[Any, Any]) -> tuple[str, ...]:
@@ -124,7 +148,15 @@ def _pose_names(fields: Mapping[Any, Any]) -> tuple[str, ...]:
 
 def _poses(path: Path, fields: Mapping[Any, Any]) -> Poses:
     names = _pose_names(fields)
-    parts = [_flat(path, name, _array(path, name, fields[name])) for name in names]
+    given = [_array(path, name, fields[name]) for name in names]
+    one = given[-1].ndim == 2 and given[-1].shape[1] == 3
+    if (
+        one and (len(names) == 1 or given[0].size == 3) or given[-1].shape[1:] == (3, 3)
+    ):  # of one pose, [J, 3] or [J, 3, 3]
+        given[-1] = given[-1][None]
+        if len(names) > 1:
+            given[0] = given[0].reshape(1, -1)
+    parts = [_flat(path, name, part) for name, part in zip(names, given, strict=True)]
     if len({len(part) for part in parts}) > 1:
         raise InputError(f"{path}: {' and '.join(names)} are of different lengths")
     numbers = np.concatenate(parts, -1)
@@ -140,8 +172,14 @@ def _poses(path: Path, fields: Mapping[Any, Any]) -> Poses:
     with np.errstate(over="ignore"):
         poses[:, :BODY] = numbers[:, :BODY]
     npz.require_finite(path, names[0], poses)
+    turns = poses.reshape(count, smpl.JOINTS, 3)
+    longest = np.abs(turns).max()
+    if longest > MOST_RADIANS:
+        raise InputError(
+            f"{path}: '{names[0]}' has angles of up to {longest:.4g}, expected radians (degrees?)"
+        )
     return Poses(
-        poses.reshape(count, smpl.JOINTS, 3),
+        turns,
         _betas(path, fields, count),
         _subject(path, fields, count),
     )
@@ -157,16 +195,42 @@ def _array(path: Path, name: str, value: Any) -> np.ndarray:
 
 
 def _flat(path: Path, name: str, numbers: np.ndarray) -> np.ndarray:
-    """[N, D] of [N, J, 3], [N, D] or one pose [D]."""
+    """[N, D] of [N, J, 3], [N, J, 3, 3], [N, D] or of one pose [D]."""
+    given = numbers
+    if numbers.dtype.kind in "iu":
+        numbers = numbers.astype(np.float32)
+    matrices = numbers.ndim == 4 and numbers.shape[2:] == (3, 3)
+    if numbers.ndim == 3 and numbers.shape[1:] == (3, 3):
+        numbers, matrices = numbers[:, None], True
     if numbers.ndim == 1:
         numbers = numbers[None]
-    if numbers.ndim == 3 and numbers.shape[2] == 3:
-        numbers = numbers.reshape(len(numbers), numbers.shape[1] * 3)
+    if numbers.ndim == 3 and numbers.shape[2] == 3 or matrices:
+        numbers = numbers.reshape(len(numbers), -1)
     if numbers.ndim != 2 or numbers.dtype.kind != "f":
         raise InputError(
-            f"{path}: '{name}' is {numbers.dtype} {numbers.shape}, expected floats [N, >= {BODY}]"
+            f"{path}: '{name}' is {given.dtype} {given.shape}, expected floats [N, >= {BODY}], "
+            "axis-angle, or rotation matrices [N, J, 3, 3]"
         )
+    if numbers.size and numbers.shape[1] % 9 == 0:
+        turns = numbers.reshape(-1, 3, 3)
+        if _are_orthonormal(turns):
+            return Rotation.from_matrix(turns).as_rotvec().reshape(len(numbers), -1)
+    if matrices:
+        raise InputError(f"{path}: '{name}' has matrices that are no rotations")
+    if numbers.size and numbers.shape[1] % 6 == 0:
+        halves = numbers.reshape(-1, 2, 3), numbers.reshape(-1, 3, 2).swapaxes(1, 2)
+        if any(map(_are_orthonormal, halves)):
+            raise InputError(
+                f"{path}: '{name}' has two columns of rotation matrices (6D), expected axis-angle"
+            )
     return numbers
+
+
+def _are_orthonormal(rows: np.ndarray) -> bool:
+    """Whether the rows of each of [M, R, 3] are."""
+    with np.errstate(all="ignore"):
+        gram = rows @ rows.swapaxes(1, 2)
+        return bool((np.abs(gram - np.eye(rows.shape[1])) < NOT_ROTATION).all())
 
 
 def _betas(path: Path, fields: Mapping[Any, Any], count: int) -> np.ndarray | None:
