@@ -20,7 +20,7 @@ import numpy as np
 
 from ief_jax.body.smpl import JOINT_NAMES, JOINTS, BodyModel
 from ief_jax.io import npz, safe_pickle
-from ief_jax.io.files import InputError, replacing
+from ief_jax.io.files import InputError, opened, replacing
 
 PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
 """SMPL's kinematic tree."""
@@ -101,8 +101,10 @@ def load(
         if path.is_dir():
             path = _of_gender(path, gender)
         return _body(_dense(_read(path, gender)), betas)
-    except OSError as error:
-        raise BodyFileError(f"{path}: cannot be read: {error.strerror}") from error
+    except BodyFileError:
+        raise
+    except InputError as error:
+        raise BodyFileError(str(error)) from error
     except (_Problem, npz.NpzError, safe_pickle.SafePickleError) as error:
         raise BodyFileError(f"{path}: {error}") from error
 
@@ -202,7 +204,7 @@ def _npz_arrays(file: BinaryIO) -> dict[str, np.ndarray]:
 
 def _read(path: pathlib.Path, gender: Gender) -> dict[str, np.ndarray]:
     """The arrays of a file that a body model may be made of, by name."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         zipped = file.read(2) == _ZIP
         file.seek(0)
         if zipped and not _is_npz(file):

@@ -9,6 +9,7 @@ import csv
 import json
 import os
 import re
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -67,6 +68,10 @@ _WRAPPERS = ("frames", "results", "data", "detections", "poses")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _NPY = b"\x93NUMPY"
 _ZIP = b"PK"
+_GZIP = b"\x1f\x8b"
+_MOST_BYTES, _MOST_GROWTH = 2**26, 50
+"""What is gzipped may be as large as the larger of these: bytes, and bytes for each of its file."""
+_DECIMAL_COMMA = re.compile(r"^(\s*[-+]?\d+),(\d+(?:[eE][-+]?\d+)?\s*)$")
 
 
 def read(
@@ -242,6 +247,10 @@ def _content(path: Path) -> Content:
 def _told(path: Path) -> Content:
     data = read_bytes(path)
     suffix = path.suffix.lower()
+    if data.startswith(_GZIP):
+        data, suffix = _ungzipped(data), Path(path.stem).suffix.lower()
+        if data.startswith((_ZIP, _NPY, _HDF5, _GZIP)):
+            raise InputError("gzip of another format: unpack it first")
     if data.startswith(_ZIP) or suffix == ".npz":
         return _npz(path)
     if data.startswith(_NPY) or suffix == ".npy":
@@ -260,9 +269,22 @@ def _told(path: Path) -> Content:
     raise InputError(f"not of keypoints in a form that is known; {refusal()}")
 
 
+def _ungzipped(data: bytes) -> bytes:
+    most = max(_MOST_BYTES, _MOST_GROWTH * len(data))
+    unpacking = zlib.decompressobj(wbits=31)
+    try:
+        content = unpacking.decompress(data, most)
+    except zlib.error as error:
+        raise InputError(f"gzip that cannot be unpacked ({error})") from error
+    if not unpacking.eof:
+        raise InputError(f"gzip that is cut off, or of more than {most} bytes")
+    return content
+
+
 def _text(data: bytes) -> str:
     try:
-        return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        # JSON's own rule for UTF-16 and UTF-32, with a mark at the start or without
+        return data.decode(json.detect_encoding(data) if b"\0" in data[:4] else "utf-8-sig")
     except UnicodeDecodeError as error:
         if b"\0" in data:
             raise InputError(f"not JSON, and no other text ({error}); {refusal()}") from error
@@ -271,6 +293,8 @@ def _text(data: bytes) -> str:
 
 def _npz(path: Path) -> Content:
     names = tuple(npz.names(path))
+    if names and all(Path(name).suffix for name in names):
+        raise InputError(f"a zip, but not of NumPy's arrays (it has {names[0]}): unpack it first")
     return arrays.read(npz.read(path, arrays.wanted(names)), names)
 
 
@@ -322,9 +346,12 @@ def _table(text: str) -> list[list[str]]:
     first = lines[0] if lines else ""
     delimiter = max(",;\t", key=first.count)
     try:
-        return list(csv.reader(lines, delimiter=delimiter))
+        rows = list(csv.reader(lines, delimiter=delimiter))
     except csv.Error as error:
         raise InputError(f"a table that cannot be read ({error}); {refusal()}") from error
+    if delimiter == ",":
+        return rows
+    return [[_DECIMAL_COMMA.sub(r"\1.\2", cell) for cell in row] for row in rows]
 
 
 def _natural(name: str) -> str:

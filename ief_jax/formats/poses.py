@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 from ief_jax.body import smpl
 from ief_jax.body.poses import BODY, Poses
 from ief_jax.io import npz, safe_pickle
-from ief_jax.io.files import InputError, read_bytes
+from ief_jax.io.files import InputError, opened, read_bytes
 
 NAMES = ("poses", "smpl_poses", "smpl_thetas", "pose", "thetas", "fullpose")
 """AMASS and others, AIST++, ROMP, SPIN and others, WHAM, SMPL-X."""
@@ -73,7 +73,7 @@ def _is_shape(path: Path) -> bool:
 
 def _content(path: Path) -> Mapping[Any, Any]:
     """The fields of a file, by name: arrays, or what `safe_pickle` makes of them."""
-    with _open(path) as file:
+    with opened(path) as file:
         start = file.read(2)
     if start == _NPY:
         return {NAMES[0]: npz.read_npy(path)}
@@ -94,16 +94,9 @@ def _content(path: Path) -> Mapping[Any, Any]:
     return npz.read(path, wanted)
 
 
-def _open(path: Path) -> Any:
-    try:
-        return open(path, "rb")
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-
-
 def _pickled(path: Path) -> Mapping[Any, Any]:
     try:
-        with _open(path) as file:
+        with opened(path) as file:
             content = safe_pickle.item(safe_pickle.load(npz.pickled(file, _PICKLED)))
     except (npz.NpzError, safe_pickle.SafePickleError) as error:
         raise InputError(f"{path}: '{_PICKLED}': {error}") from error

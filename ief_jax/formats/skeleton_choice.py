@@ -99,8 +99,13 @@ def _named(
             f"({_shown(theirs)}) are known ({_shown(skeletons.COCO_17)}); --names FILE.json maps "
             f'them, such as {{"snout": "nose"}}; {refusal()}'
         )
-    same = (name for name, layout in skeletons.LAYOUTS.items() if layout == names)
-    return names, next(same, "of its own"), evidence
+    for name, layout in skeletons.LAYOUTS.items():
+        if layout == names:
+            return names, name, evidence
+    unused = [one for name, one in zip(names, theirs, strict=False) if name not in fitted]
+    if unused:
+        evidence += f"; not used: {', '.join(unused[:8])}{', ...' if len(unused) > 8 else ''}"
+    return names, "of its own", evidence
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -10,12 +10,14 @@ from ief_jax.io.files import InputError
 _NEAR = 0.75
 """Of its width and height, half of which are in the box itself: people reach out of theirs."""
 _LINE = re.compile(r"\s*[0-9]+(\s+-?[0-9.]+(e-?[0-9]+)?){4,}\s*", re.IGNORECASE)
+_LONGEST = 2**14
+"""Of such a line, characters."""
 
 
 def matches(text: str) -> bool:
     """Does it start with a line of a class and numbers?"""
     first = next((line for line in text.splitlines() if line.strip()), "")
-    return _LINE.fullmatch(first) is not None
+    return len(first) <= _LONGEST and _LINE.fullmatch(first) is not None
 
 
 def read(text: str) -> Content:

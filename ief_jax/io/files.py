@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -79,13 +80,24 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise InputError(f"{path}: not JSON ({error})") from error
 
 
-def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """The content of a file.
+@contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file open for reading.
 
     Raises:
-      InputError: there is no such file, it is a folder, or it may not be read.
+      InputError: there is no such file, it is a folder or a device, or it cannot be read.
     """
     try:
-        return Path(path).read_bytes()
+        with open(path, "rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):  # /dev/zero has no end
+                raise InputError(f"cannot read {path}: it is a device, expected a file")
+            yield file
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """The content of a file; raises `InputError` as `opened` does."""
+    with opened(path) as file:
+        return file.read()

@@ -16,7 +16,7 @@ from typing import IO, BinaryIO, NamedTuple
 
 import numpy as np
 
-from ief_jax.io.files import InputError
+from ief_jax.io.files import InputError, opened
 
 MOST_BYTES = 2**26
 """An archive may unpack to this much,"""
@@ -186,12 +186,10 @@ def pickled(file: BinaryIO, name: str) -> bytes:
 def _naming(path: str | os.PathLike[str], what: str) -> Iterator[BinaryIO]:
     """The open file; an `NpzError` becomes an `InputError` that names it."""
     try:
-        with open(path, "rb") as file:
+        with opened(path) as file:
             yield file
     except NpzError as error:
         raise InputError(f"{path}: not {what}: {error}") from error
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 @contextmanager

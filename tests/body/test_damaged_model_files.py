@@ -314,7 +314,7 @@ def test_npz_with_pickled_objects(tmp_path: Path) -> None:
 
 
 def test_missing_and_unreadable_files(tmp_path: Path) -> None:
-    with pytest.raises(BodyFileError, match="absent.pkl: cannot be read: No such file"):
+    with pytest.raises(BodyFileError, match="cannot read .*absent.pkl: No such file"):
         model_files.load(tmp_path / "absent.pkl")
     with pytest.raises(BodyFileError, match="no SMPL model in it"):
         model_files.load(tmp_path)

@@ -1,6 +1,8 @@
 """What detectors and annotation tools write, each in a file of its form: read right, or refused."""
 
+import gzip
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -253,9 +255,32 @@ def test_an_older_encoding(tmp_path: Path) -> None:
 def test_bom_and_line_ends(tmp_path: Path) -> None:
     text = json.dumps(openpose(layout("BODY_25")), indent=1).replace("\n", "\r\n")
     path = tmp_path / "a.json"
-    for encoding in ("utf-8-sig", "utf-16"):
+    for encoding in ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"):
         path.write_bytes(text.encode(encoding))
         assert_the_person(detection_files.read(path))
+
+
+def test_gzip(tmp_path: Path) -> None:
+    path = tmp_path / "a.json.gz"
+    content = gzip.compress(json.dumps(openpose(layout("BODY_25"))).encode())
+    path.write_bytes(content)
+    assert_the_person(detection_files.read(path))
+    for data, message in (
+        (content[:-20], "gzip that is cut off"),
+        (content[:20] + b"x" + content[21:], "gzip that cannot be unpacked"),
+        (gzip.compress(bytes(2**26 + 1)), "cut off, or of more than 67108864 bytes"),
+        (gzip.compress(content), "gzip of another format: unpack it first"),
+    ):
+        path.write_bytes(data)
+        with pytest.raises(InputError, match=f"a.json.gz: .*{message}"):
+            detection_files.read(path)
+
+
+def test_a_zip_of_frames_is_to_be_unpacked(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "frames.zip", "w") as archive:
+        archive.writestr("a_keypoints.json", json.dumps(openpose(layout("BODY_25"))))
+    with pytest.raises(InputError, match="it has a_keypoints.json.: unpack it first"):
+        detection_files.read(tmp_path / "frames.zip")
 
 
 @pytest.mark.parametrize(
@@ -407,6 +432,18 @@ def test_deeplabcut(tmp_path: Path, people: int) -> None:
     assert found.frame.tolist() == sorted([0, 1] * people)
     for row in range(len(found.points)):
         assert_the_person(found, row, 200.0 * (row % people))
+
+
+def test_decimal_commas(tmp_path: Path) -> None:
+    text = dlc(short(COCO, "c"), 1)
+    (tmp_path / "a.csv").write_text(text.replace(",", ";").replace(".", ","))
+    assert_the_person(detection_files.read(tmp_path / "a.csv"))
+
+
+def test_names_that_are_not_used_are_said(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(dlc(["left_hand", "Tail", *COCO[2:]], 1))
+    found = detection_files.read(tmp_path / "a.csv")
+    assert found.evidence == "names in the file; not used: left_hand, Tail"
 
 
 def test_names_of_ones_own(tmp_path: Path) -> None:
@@ -623,6 +660,7 @@ def test_frames_one_folder_deeper(tmp_path: Path) -> None:
 REFUSED: dict[str, tuple[str, str]] = {
     "labelme": ('{"shapes": [], "imagePath": "a.jpg"}', "read are OpenPose.*numpy.savez"),
     "text": ("hello", "not of keypoints in a form that is known; read are OpenPose"),
+    "a long line": ("0 " * 20000, "not of keypoints in a form that is known"),
     "a table": ("a,b,c\n1,2,3", "not of keypoints in a form that is known; read are OpenPose"),
     "empty": ("", "not of keypoints"),
     "boxes of YOLO": ("0 0.5 0.5 0.3 0.8\n", "YOLO labels, but not of keypoints"),

@@ -72,13 +72,13 @@ def test_first_and_second_derivatives_are_finite_and_right(at: np.ndarray) -> No
          for e in step]
         for d in step
     ]  # fmt: skip
-    np.testing.assert_allclose(jax.grad(value)(x), gradient, atol=1e-5)
-    np.testing.assert_allclose(jax.hessian(value)(x), hessian, atol=1e-4)
+    np.testing.assert_allclose(jax.jit(jax.grad(value))(x), gradient, atol=1e-5)
+    np.testing.assert_allclose(jax.jit(jax.hessian(value))(x), hessian, atol=1e-4)
 
 
 def test_derivatives_on_both_sides_of_the_series_agree() -> None:
     # The series takes over where t^2 < 1e-4.
-    jacobian = jax.jacfwd(rotations.axis_angle_to_matrix)
+    jacobian = jax.jit(jax.jacfwd(rotations.axis_angle_to_matrix))
     axis = np.array([0.6, -0.64, 0.48], np.float32)
     below, above = jacobian(jnp.asarray(0.00999 * axis)), jacobian(jnp.asarray(0.01001 * axis))
     np.testing.assert_allclose(below, above, atol=1e-4)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ief_jax.io import files
+from ief_jax.io import files, npz
 
 
 @contextmanager
@@ -92,3 +92,11 @@ def test_reading_names_the_file(tmp_path: Path) -> None:
         files.read_bytes(tmp_path / "none")
     with pytest.raises(files.InputError, match="Is a directory"):
         files.read_bytes(tmp_path)
+
+
+def test_devices_are_no_files() -> None:
+    for read in (files.read_bytes, files.read_json, npz.read, npz.read_npy, npz.names):
+        with pytest.raises(files.InputError, match="cannot read /dev/zero: it is a device"):
+            read("/dev/zero")
+    with pytest.raises(files.InputError, match="cannot read /proc/self/mem: Input/output error"):
+        files.read_bytes("/proc/self/mem")

@@ -142,7 +142,7 @@ def test_derivative_by_the_keypoints(
     # About a person who stands: where the trunk has no direction the fit has no derivative.
     rest = jnp.broadcast_to(jnp.eye(3), (24, 3, 3))
     matrix = skeletons.selection(skeletons.UNION_27, joint_model.names)
-    standing = matrix @ joints.positions(joint_model, rest, jnp.zeros(10))
+    standing = matrix @ jax.jit(joints.positions)(joint_model, rest, jnp.zeros(10))
     points, confidence = (a[:1] for a in detections)
     points = 0.03 * points + 200 * standing[None, :, :2] * camera.FLIP[None, None]
     along = jax.random.normal(jax.random.key(1), (24, 3))
