@@ -57,7 +57,8 @@ def test_dependencies_are_what_the_package_imports() -> None:
     extras = (PROJECT["optional-dependencies"][name] for name in ("video",))
     optional = set[str]().union(*map(required, extras))
     found = distributions((ROOT / "ief_jax").rglob("*.py"))
-    found |= {"flatbuffers"}  # of jax.export, which does not require it
+    # Of jax.export and of JAX's compilation cache, which do not require them
+    found |= {"flatbuffers", "zstandard"}
     assert found == required(PROJECT["dependencies"]) | optional
 
 
