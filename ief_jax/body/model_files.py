@@ -7,6 +7,7 @@ layout are read too, and files within a folder as smplx has it or within the zip
 site. Reading a file never runs code from it.
 """
 
+import io
 import os
 import pathlib
 import re
@@ -146,6 +147,8 @@ _GENDERS = {"neutral": ("neutral", "n"), "male": ("male", "m"), "female": ("fema
 _MODEL = re.compile(r"(?:basic_?model|smpl)_(neutral|female|male|[nfm])(?:_.*)?\.(?:pkl|npz)", re.I)
 """Names of the SMPL site (basicmodel_m_lbs_10_207_0_v1.1.0.pkl) and of smplx (SMPL_MALE.pkl)."""
 _LARGEST_MODEL = 2**30
+_LARGEST = 50.0
+"""Of a body, metres."""
 
 
 def _model_of(names: Iterable[str], gender: Gender) -> str:
@@ -208,7 +211,8 @@ def _read(path: pathlib.Path, gender: Gender) -> dict[str, np.ndarray]:
         zipped = file.read(2) == _ZIP
         file.seek(0)
         if zipped and not _is_npz(file):
-            return _pickled_arrays(_in_zip(file, gender))
+            data = _in_zip(file, gender)
+            return _npz_arrays(io.BytesIO(data)) if data[:2] == _ZIP else _pickled_arrays(data)
         if zipped:
             return _npz_arrays(file)
         if path.suffix == ".npz":
@@ -293,6 +297,9 @@ def _body(fields: dict[str, np.ndarray], betas: int | None) -> BodyModel:
         raise _Problem(f"'weights' is for {joints} joints{known}; expected the {JOINTS} of SMPL")
     template = _real(fields, "v_template", (None, 3))
     vertices = len(template)
+    span = np.ptp(template, 0).max()
+    if span > _LARGEST:
+        raise _Problem(f"'v_template' spans {span:.4g}, expected metres: a person (millimetres?)")
     weights = _real(fields, "weights", (vertices, JOINTS))
     worst = np.abs(weights.sum(1) - 1).argmax()
     if abs(weights[worst].sum() - 1) > 1e-3:

@@ -253,6 +253,22 @@ def test_a_folder_or_zip_of_genders(tmp_path: Path, names: dict[str, str], zippe
         assert_holds(body, found[gender])
 
 
+def test_an_npz_in_a_zip(tmp_path: Path) -> None:
+    fields = smpl_fields()
+    (tmp_path / "models").mkdir()
+    np.savez(tmp_path / "models" / "SMPL_NEUTRAL.npz", **fields)  # type: ignore[arg-type]
+    path = shutil.make_archive(str(tmp_path / "SMPL"), "zip", tmp_path / "models")
+    assert_holds(model_files.load(path), fields)
+
+
+def test_millimetres_are_refused(tmp_path: Path) -> None:
+    fields = smpl_fields()
+    fields["v_template"] = 1000 * fields["v_template"]
+    np.savez(tmp_path / "a.npz", **fields)  # type: ignore[arg-type]
+    with pytest.raises(model_files.BodyFileError, match="'v_template' spans .* expected metres"):
+        model_files.load(tmp_path / "a.npz")
+
+
 def test_a_gender_that_is_not_there(tmp_path: Path) -> None:
     genders(tmp_path, {"male": SMPLX["male"]})
     with pytest.raises(model_files.BodyFileError, match="no neutral SMPL model in it, but male"):
