@@ -231,7 +231,9 @@ def run(workdir: Path, *more: str) -> int:
     return train.main(["lgd", "--workdir", str(workdir), *ARGUMENTS, *more])
 
 
-def test_a_run_writes_what_it_says_and_goes_on(tmp_path: Path) -> None:
+def test_a_run_writes_what_it_says_and_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     work = tmp_path / "run"
     arguments = ("--iterations", "6", "--save-every", "2", "--log-every", "2")
     assert run(work, *arguments) == 0
@@ -254,6 +256,11 @@ def test_a_run_writes_what_it_says_and_goes_on(tmp_path: Path) -> None:
         checkpoints.load(work).weights,
         whole,
     )
+    # What is another run leaves it alone.
+    before = (work / "model.npz").read_bytes()
+    assert run(work, *arguments, "--seed", "3") == 2
+    assert "seed = 0, not 3; take another --workdir" in capsys.readouterr().err
+    assert (work / "model.npz").read_bytes() == before
 
 
 @pytest.mark.slow
@@ -285,17 +292,6 @@ def test_two_processes_do_not_train_in_one_folder(
         assert run(work, "--iterations", "1") == 2
     assert f"{work}: another process trains in it" in capsys.readouterr().err
     assert not (work / "metrics.jsonl").exists()
-
-
-def test_a_folder_of_another_run_is_left_alone(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    work = tmp_path / "run"
-    assert run(work, "--iterations", "1") == 0
-    before = (work / "model.npz").read_bytes()
-    assert run(work, "--iterations", "1", "--seed", "3") == 2
-    assert "seed = 0, not 3; take another --workdir" in capsys.readouterr().err
-    assert (work / "model.npz").read_bytes() == before
 
 
 @pytest.mark.parametrize(
