@@ -210,6 +210,7 @@ def test_derivatives_of_world_rotations_are_those_of_the_products() -> None:
     start, along = 0.6 * jax.random.normal(jax.random.key(2), (2, 9, 3))
 
     def derivatives(chain: Callable[[jax.Array], jax.Array]) -> list[jax.Array]:
+        @jax.jit
         def value(vectors: jax.Array) -> jax.Array:
             return (weights * chain(rotations.axis_angle_to_matrix(vectors)) ** 2).sum()
 

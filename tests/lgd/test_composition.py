@@ -64,9 +64,14 @@ def test_fit_says_one_body_throughout(
     points, confidence = detections
     assert float(jnp.abs(fitted.poses).max()) > 0.01  # the network moved it
     matrix = skeletons.selection(skeletons.UNION_27, joint_model.names)
+
+    @jax.jit
+    def points_of(pose: jax.Array, betas: jax.Array) -> jax.Array:
+        local = rotations.axis_angle_to_matrix(pose.reshape(24, 3))
+        return joints.positions(joint_model, local, betas)
+
     for i in range(PEOPLE):
-        local = rotations.axis_angle_to_matrix(fitted.poses[i].reshape(24, 3))
-        posed = joints.positions(joint_model, local, fitted.betas[i])
+        posed = points_of(fitted.poses[i], fitted.betas[i])
         np.testing.assert_allclose(fitted.joints[i], posed[:24], atol=1e-5)
         view = camera.WeakPerspective(fitted.scale[i], fitted.translation[i])
         lens = camera.Intrinsics(fitted.inverse_focal[i], fitted.principal[i])

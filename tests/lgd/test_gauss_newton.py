@@ -179,7 +179,7 @@ def test_dimensions_that_hold_nothing_are_hidden_or_the_cameras(
     look = measurement(task, person, 0.0)
     confidence = look.observed.confidence.at[np.array(hidden, int)].set(0.0)
     look = look._replace(observed=look.observed._replace(confidence=confidence))
-    linear = gauss_newton.linearise(look, near(person), zero())
+    linear = jax.jit(gauss_newton.linearise)(look, near(person), zero())
     root = jnp.sqrt(confidence)[:, None]
     anywhere = jax.random.normal(jax.random.key(5), (27, 2))
     free = gauss_newton._camera_directions(anywhere, root)
