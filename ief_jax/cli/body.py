@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ief_jax.cli import bodies, body_files, finding, keypoint_files, scenes, video
+from ief_jax.cli import bodies, body_files, finding, keypoint_files, lenses, scenes, video
 from ief_jax.cli.bodies import Gender
 from ief_jax.cli.finding import Photographed
 from ief_jax.cli.shared import Files, keep_compilations
@@ -69,9 +69,9 @@ def body(
     people, skipped = keypoint_files.usable([people], sources)
     keep_compilations()
     files.output_folder(output)
-    lenses = bodies.lenses(focal, None, album, people)
-    found = bodies.fit(trained, model, people, lenses)
-    fitted = bodies.sound(found, people, lenses, skipped, sources[0])
+    each_lens = lenses.of_people(focal, None, album, people)
+    found = bodies.fit(trained, model, people, each_lens)
+    fitted = bodies.sound(found, people, each_lens, skipped, sources[0])
     body_files.write(output, model, fitted, gender, album, meshes, pictures)
     if pictures:
         scenes.write(output / "scenes", model, fitted, album)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from ief_jax.cli.bodies import Fitted, Gender, batch_size, compiled_for, photograph_of
+from ief_jax.cli.bodies import Fitted, Gender, batch_size, compiled_for
+from ief_jax.cli.lenses import photograph_of
 from ief_jax.cli.shared import counted, say
 from ief_jax.formats import photographs
 from ief_jax.formats.detections import Detections

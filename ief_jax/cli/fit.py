@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ief_jax.cli import bodies, body_files, fit_parts, fit_source, keypoint_files
+from ief_jax.cli import bodies, body_files, fit_parts, fit_source, keypoint_files, lenses
 from ief_jax.cli.bodies import Gender
 from ief_jax.cli.keypoint_files import Skeleton
 from ief_jax.cli.shared import Files, keep_compilations
@@ -90,12 +90,12 @@ def fit(
     people, skipped = keypoint_files.usable(read, paths)
     model, trained = load(checkpoint, body, gender)
     files.output_folder(output)
-    lenses = bodies.lenses(focal, image_size, album, people)
+    each_lens = lenses.of_people(focal, image_size, album, people)
     if smooth is None:
-        fits = bodies.fit(trained, model, people, lenses)
+        fits = bodies.fit(trained, model, people, each_lens)
     else:
-        fits = bodies.fit_motions(trained, model, people, lenses, smooth)
-    fitted = bodies.sound(fits, people, lenses, skipped, paths[0])
+        fits = bodies.fit_motions(trained, model, people, each_lens, smooth)
+    fitted = bodies.sound(fits, people, each_lens, skipped, paths[0])
     bodies.warn(fitted, read)
     body_files.write(output, model, fitted, gender, album, meshes, pictures)
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from ief_jax.cli import bodies, body_files
-from ief_jax.cli.bodies import Fitted, Gender, Lenses
+from ief_jax.cli import bodies, body_files, lenses
+from ief_jax.cli.bodies import Fitted, Gender
 from ief_jax.cli.fit_source import Source
+from ief_jax.cli.lenses import Lenses
 from ief_jax.cli.shared import counted, say
 from ief_jax.formats import body_parts, detections, photographs
 from ief_jax.formats.detections import Detections
@@ -157,10 +158,10 @@ def make(job: Job, fit: "Fit", number: int) -> None:
     from ief_jax.formats import bodies as formats_bodies
 
     people, skipped = detections.usable(job.source.read(number))
-    lenses = bodies.lenses(job.focal, job.size, job.album, people)
-    fitted = Fitted(fit(people, lenses), people, lenses.known, skipped)
+    each_lens = lenses.of_people(job.focal, job.size, job.album, people)
+    fitted = Fitted(fit(people, each_lens), people, each_lens.known, skipped)
     if len(people.points):
-        fitted = bodies.usable(fitted.bodies, people, lenses, skipped)
+        fitted = bodies.usable(fitted.bodies, people, each_lens, skipped)
         _warn(number, fitted)
         beside = part_path(job, number).with_suffix("")
         if job.meshes:

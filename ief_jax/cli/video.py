@@ -9,7 +9,7 @@ frames -> people's keypoints, kept part by part -> tracks, gaps bridged     vide
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ief_jax.cli import bodies, video_bodies, video_files, video_overlay, video_people
+from ief_jax.cli import bodies, lenses, video_bodies, video_files, video_overlay, video_people
 from ief_jax.cli.shared import say
 from ief_jax.formats import videos
 from ief_jax.io import files
@@ -48,7 +48,7 @@ def run(
         strength is negative.
       OutputError: a file cannot be written.
     """
-    bodies.check_focal(focal)
+    lenses.check_focal(focal)
     bodies.check_smoothness(smooth)
     if smooth and not checkpoint.configuration.second_order_steps:
         say(f"checkpoint {checkpoint.configuration.name} is never unsure: frames are fitted alone")

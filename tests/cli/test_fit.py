@@ -18,7 +18,7 @@ from PIL import Image
 
 from ief_jax import cli
 from ief_jax.body import joints, smpl
-from ief_jax.cli import bodies, keypoint_files
+from ief_jax.cli import bodies, keypoint_files, lenses
 from ief_jax.formats.detections import Detections
 from ief_jax.geometry import rotations, skeletons
 from ief_jax.ief import build
@@ -159,8 +159,8 @@ def test_bodies_that_nobody_could_see_are_listed(capsys: pytest.CaptureFixture[s
     rest = jnp.zeros((4, 1))
     scale = jnp.array([1, 1, jnp.nan, 1.0])
     found = Bodies(rest, rest, scale, rest, scale, rest, rest, there, rest)
-    lenses = bodies.Lenses(np.array([True, True, False, False]), np.ones(4), np.zeros((4, 2)))
-    fitted = bodies.sound(found, people, lenses, [], Path("x.json"))
+    each_lens = lenses.Lenses(np.array([True, True, False, False]), np.ones(4), np.zeros((4, 2)))
+    fitted = bodies.sound(found, people, each_lens, [], Path("x.json"))
     assert fitted.people.person.tolist() == [0, 3] and len(fitted.bodies.keypoints) == 2
     assert fitted.lens_known.tolist() == [True, False]
     assert [(one.person, one.reason) for one in fitted.skipped] == [
@@ -596,7 +596,7 @@ def test_each_track_is_one_body(body: smpl.BodyModel, joint_model: joints.JointM
     trained = lgd_checkpoints.Checkpoint(
         sure, lgd_build.initial_weights(sure, task, jax.random.key(0))
     )
-    unknown = bodies.Lenses(np.zeros(6, bool), np.ones(6), np.zeros((6, 2)))
+    unknown = lenses.Lenses(np.zeros(6, bool), np.ones(6), np.zeros((6, 2)))
     found = bodies.fit_motions(trained, body, people, unknown, 1.0)
     rows = np.array([0, 2, 5])
     times = np.array([0, 2, 4]) / 25
