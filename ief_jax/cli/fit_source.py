@@ -7,6 +7,7 @@ whichever others were read before, it is the same.
 import os
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +24,8 @@ PART = 4096
 """Frames of a part."""
 MOST_BYTES = 2**25
 """Of files in folders that are read at once; memory holds several times as much."""
+SAMPLE_FRAMES = 4096
+"""Frames of an npz, evenly spread, that say which skeleton all of them have."""
 SAMPLE = 64
 """Files of a folder, evenly spread, that say which skeleton all of them have."""
 SAMPLE_BYTES = 2**23
@@ -46,12 +49,16 @@ class Source(NamedTuple):
 def are_many(paths: Sequence[Path]) -> bool:
     """Whether paths, files and folders, are of more, or larger, files than are read at once.
 
+    A file alone is cut only if it is an npz or npy.
+
     Raises:
       InputError: a folder cannot be read.
     """
+    if any(_stored(path) is not None for path in paths):
+        return True
     folders = [detection_files.listed(path) for path in paths]
     count = sum(len(names) for _, names in folders)
-    if count > PART or count == len(paths):  # a file alone is not cut
+    if count > PART or count == len(paths):
         return count > PART
     return sum(_bytes(folder, names) for folder, names in folders) > MOST_BYTES
 
@@ -68,7 +75,7 @@ def of_read(found: Sequence[Detections], paths: Sequence[Path], options: Options
 
 
 def of_files(paths: Sequence[Path], options: Options) -> Source:
-    """Files and folders of them, some files of one path a part.
+    """Files and folders of them: some files of one path a part, or some frames of an npz.
 
     Args:
       paths: of keypoints.
@@ -77,22 +84,67 @@ def of_files(paths: Sequence[Path], options: Options) -> Source:
     Raises:
       InputError: a folder cannot be read, or it cannot be told how.
     """
-    parts: list[tuple[Path, list[str], Options]] = []
+    parts: list[Callable[[], Detections]] = []
     for path in paths:
+        stored = _stored(path)
+        if stored is not None:
+            frames = np.arange(len(stored.contents.numbers))
+            own = _told(stored, options)
+            parts += [
+                partial(detection_files.read_frames, stored, frames[i : i + PART], own)
+                for i in range(0, len(frames), PART)
+            ]
+            continue
         folder, names = detection_files.listed(path)
         each, own = _settled(path, folder, names, options)
-        parts += [(folder, names[i : i + each], own) for i in range(0, len(names), each)]
+        parts += [
+            partial(detection_files.read_some, folder, names[i : i + each], own)
+            for i in range(0, len(names), each)
+        ]
 
     def read(number: int) -> Detections:
-        folder, names, own = parts[number]
         try:
-            return detections.to_union(detection_files.read_some(folder, names, own))
+            return detections.to_union(parts[number]())
         except InputError as error:
-            if own.strict and not (isinstance(error, NobodyError) and not error.passed_over):
+            if options.strict and not (isinstance(error, NobodyError) and not error.passed_over):
                 raise
             return _nobody(error)
 
     return Source(_about(paths, options), len(parts), read)
+
+
+def _stored(path: Path) -> detection_files.Stored | None:
+    """An npz or npy of more frames than one part has."""
+    found = detection_files.stored(path)
+    return found if found is not None and len(found.contents.numbers) > PART else None
+
+
+def _told(stored: detection_files.Stored, options: Options) -> Options:
+    """The options with a skeleton, by a sample of the frames, the last one among them.
+
+    Raises:
+      InputError: the file is damaged, or cannot be used.
+    """
+    numbers = stored.contents.numbers
+    frames = counted(len(numbers), "frame", "frames")
+    chosen = np.unique(np.linspace(0, len(numbers) - 1, SAMPLE_FRAMES).astype(int))
+    try:
+        found = detection_files.read_frames(stored, chosen, options._replace(strict=False))
+    except NobodyError as error:
+        if options.skeleton is None:
+            raise InputError(
+                f"{error} (in {len(chosen)} frames, evenly spread, by which the skeleton is told: "
+                "say it with --skeleton)"
+            ) from error
+        return options
+    say(f"{stored.path}: {frames}, skeleton {found.skeleton} ({found.evidence})")
+    return _with_skeleton(options, found)
+
+
+def _with_skeleton(options: Options, found: Detections) -> Options:
+    """The skeleton that was found; none where names of the files say what keypoints are."""
+    known = found.skeleton if found.skeleton in skeletons.LAYOUTS else None
+    return options._replace(skeleton=options.skeleton or known)
 
 
 def _bytes(folder: Path, names: Sequence[str]) -> int:
@@ -123,8 +175,7 @@ def _settled(
     files = counted(len(names), "file", "files")
     say(f"{path}: {files}, skeleton {found.skeleton} ({found.evidence})")
     each = max(1, PART * len(chosen) // max(1, len(found.frame_names)))
-    known = found.skeleton if found.skeleton in skeletons.LAYOUTS else None
-    return each, options._replace(skeleton=options.skeleton or known)
+    return each, _with_skeleton(options, found)
 
 
 def _about(paths: Sequence[Path], options: Options) -> dict[str, Any]:

@@ -123,7 +123,7 @@ def join(
     columns |= {name: text(name) for name in ("frame_names", "images")}
     columns |= {name: text(name) for name in ("skipped_reason", "passed_over")}
     columns["frame_numbers"] = column("frame_numbers", len(numbers))
-    rates = {float(one["fps"]) for one in small}
+    rates = {float(one["fps"]) for one in small if len(one["frame"])}
     rate = rates.pop() if len(rates) == 1 else np.nan
     with replacing(path) as file:
         npz.write_pieces(file, columns, {**_read(parts[0], _OF_ALL), "fps": np.array(rate)})

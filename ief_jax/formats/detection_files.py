@@ -11,7 +11,7 @@ import os
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -144,6 +144,59 @@ def read_some(folder: str | os.PathLike[str], names: Sequence[str], options: Opt
     if not parts:
         raise NobodyError(passed[0], (), passed)
     return assembling.assemble(folder, parts, options, passed)
+
+
+class Stored(NamedTuple):
+    """An npz or npy of keypoints, of which some frames can be read at a time (`read_frames`).
+
+    Attributes:
+      path: of the file.
+      contents: who is where in it.
+      arrays: its keypoints, and confidences.
+    """
+
+    path: Path
+    contents: arrays.Index
+    arrays: Mapping[str, npz.Rows]
+
+
+def stored(path: str | os.PathLike[str]) -> Stored | None:
+    """An npz or npy of which some frames can be read at a time; None for whatever else."""
+    path = Path(path)
+    with contextlib.suppress(InputError):  # which `read` tells
+        if not path.is_file():  # a pipe is read once only
+            return None
+        begins = read_bytes(path, len(_NPY))
+        if begins.startswith(_ZIP):
+            names = tuple(npz.names(path))
+            wanted = arrays.wanted(names)
+            large = npz.rows(path, [name for name in wanted if name not in arrays.SMALL])
+            whole = npz.read(path, [name for name in wanted if name not in large])
+        elif begins.startswith(_NPY):
+            names, rows = ("keypoints",), npz.rows_of_npy(path)
+            large, whole = {} if rows is None else {"keypoints": rows}, {}
+        else:
+            return None
+        index = arrays.indexed({**whole, **large}, names)
+        if {index.key, index.confidence or index.key} <= large.keys() and len(index.shape) > 2:
+            return Stored(path, index, large)
+    return None
+
+
+def read_frames(found: Stored, frames: np.ndarray, options: Options) -> Detections:
+    """Reads some of the frames of a file, as `read` reads all of them.
+
+    Args:
+      found: the file.
+      frames: places in `found.contents.numbers`, ascending.
+      options: how.
+
+    Raises:
+      NobodyError: there is nobody in them.
+      InputError: as `read` does.
+    """
+    content = arrays.some(found.contents, found.arrays, frames)
+    return assembling.assemble(found.path, [Part(found.path, content)], options)
 
 
 class _Inside(NamedTuple):

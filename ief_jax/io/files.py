@@ -97,7 +97,7 @@ def opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """The content of a file; raises `InputError` as `opened` does."""
+def read_bytes(path: str | os.PathLike[str], most: int = -1) -> bytes:
+    """The content of a file, or so many bytes of it; raises `InputError` as `opened` does."""
     with opened(path) as file:
-        return file.read()
+        return file.read(most)

@@ -9,6 +9,7 @@ and agree. Nothing pickled is ever loaded.
 import io
 import math
 import os
+import weakref
 import zipfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -50,6 +51,41 @@ class NpzError(ValueError):
     """What is wrong with a file of arrays; whoever opened it knows which file."""
 
 
+class Rows:
+    """An array in a file, some rows of which are read at a time: `array[first:end]`.
+
+    Rows that follow those that were read last are found at once; for others before them a
+    compressed file is unpacked from its beginning. With the last rows the checksum is compared, if
+    the file has one and all rows were read in their order.
+
+    Attributes:
+      shape: of the array.
+      dtype: of its elements.
+      ndim: number of its axes.
+    """
+
+    def __init__(self, stream: IO[bytes], place: str, head: "_Head") -> None:
+        """Of a .npy stream, which is closed with this; `place` is for messages."""
+        self.shape, self.dtype, self.ndim = head.shape, head.dtype, len(head.shape)
+        self._stream, self._place, self._start = stream, place, head.length
+        weakref.finalize(self, stream.close)
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        """Raises `InputError` if the file is damaged."""
+        first, end, _ = rows.indices(self.shape[0])
+        size = math.prod(self.shape[1:]) * self.dtype.itemsize
+        try:
+            self._stream.seek(self._start + first * size)
+            data = self._stream.read((end - first) * size)
+            if end == self.shape[0]:
+                self._stream.read(1)  # to its end, so that zipfile compares the checksum
+        except Exception as error:
+            raise InputError(f"{self._place} cannot be read: {_reason(error)}") from error
+        if len(data) < (end - first) * size:
+            raise InputError(f"{self._place} cannot be read: it ends too early")
+        return np.frombuffer(data, self.dtype).reshape(end - first, *self.shape[1:])
+
+
 def read(
     path: str | os.PathLike[str],
     names: Collection[str] | None = None,
@@ -87,6 +123,38 @@ def names(path: str | os.PathLike[str]) -> list[str]:
     """The names of the arrays of an npz file; raises `InputError` as `read` does."""
     with _naming(path, "an npz of plain arrays") as file, _archive(file) as archive:
         return [*_members(archive)]
+
+
+def rows(path: str | os.PathLike[str], names: Collection[str]) -> dict[str, Rows]:
+    """Arrays of an npz file that can be read some rows at a time.
+
+    Args:
+      path: of the file.
+      names: of the arrays wanted; those that the file has not, or that are no numbers of two or
+        more axes in C's order, are left out.
+
+    Raises:
+      InputError: as `read` does.
+    """
+    found = {}
+    with _naming(path, "an npz of plain arrays") as file, _archive(file) as archive:
+        members = _members(archive)
+        members = {name: members[name] for name in names if name in members}
+        _check_sizes(file, members)
+        for name, member in members.items():
+            with _opened(archive, name, member) as stream:
+                head = _checked(stream, member.file_size)
+            if _has_rows(head):
+                with zipfile.ZipFile(path) as again:  # the member keeps it open
+                    found[name] = Rows(again.open(member.filename), f"{path}: '{name}'", head)
+    return found
+
+
+def rows_of_npy(path: str | os.PathLike[str]) -> Rows | None:
+    """As `rows`, of a .npy file."""
+    with _naming(path, "a .npy file of plain numbers") as file:
+        head = _checked(file, os.fstat(file.fileno()).st_size)
+    return Rows(open(path, "rb"), str(path), head) if _has_rows(head) else None
 
 
 def write_pieces(
@@ -159,7 +227,7 @@ def is_objects(file: BinaryIO, name: str) -> bool:
         if member is None:
             return False
         with _opened(archive, name, member) as stream:
-            return _header(stream)[1].hasobject
+            return _header(stream).dtype.hasobject
 
 
 def pickled(file: BinaryIO, name: str) -> bytes:
@@ -175,10 +243,10 @@ def pickled(file: BinaryIO, name: str) -> bytes:
         member = members[name]
         _check_sizes(file, {name: member})
         with _opened(archive, name, member) as stream:
-            _, dtype, length = _header(stream)
-            if not dtype.hasobject:
-                raise NpzError(f"an array of {dtype}, expected pickled objects")
-            stream.seek(length)
+            head = _header(stream)
+            if not head.dtype.hasobject:
+                raise NpzError(f"an array of {head.dtype}, expected pickled objects")
+            stream.seek(head.length)
             return stream.read()
 
 
@@ -242,33 +310,53 @@ def _opened(archive: zipfile.ZipFile, name: str, member: zipfile.ZipInfo) -> Ite
         raise NpzError(f"'{name}' cannot be read: {_reason(error)}") from error
 
 
-def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype, int]:
-    """Shape and type that the header of a .npy says, and the header's length in bytes."""
+class _Head(NamedTuple):
+    """What the header of a .npy says: shape, type, whether the first axis is the fastest, and its
+    own length in bytes."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    fortran: bool
+    length: int
+
+
+def _header(stream: IO[bytes]) -> _Head:
     head = io.BytesIO(stream.read(_MOST_HEADER))
     version = np.lib.format.read_magic(head)
     if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(head)
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(head)
     elif version == (2, 0):
-        shape, _, dtype = np.lib.format.read_array_header_2_0(head)
+        shape, fortran, dtype = np.lib.format.read_array_header_2_0(head)
     else:
         raise NpzError(f"a .npy of version {version[0]}.{version[1]}, expected 1.0 or 2.0")
-    return shape, dtype, head.tell()
+    return _Head(shape, dtype, fortran, head.tell())
 
 
-def _array(stream: IO[bytes], size: int) -> np.ndarray:
-    """The array of a .npy of so many bytes."""
-    shape, dtype, length = _header(stream)
+def _checked(stream: IO[bytes], size: int) -> _Head:
+    """The header of a .npy of so many bytes, which is of a plain array and of this size."""
+    head = _header(stream)
+    shape, dtype = head.shape, head.dtype
     if dtype.hasobject:
         raise NpzError("Object arrays: pickled objects are never loaded")
     if dtype.kind not in _KINDS or dtype.itemsize == 0:
         raise NpzError(f"an array of {dtype}, expected numbers, booleans or text")
     if any(side < 0 for side in shape):
         raise NpzError(f"an array of shape {shape}")
-    declared = length + math.prod(shape) * dtype.itemsize
+    declared = head.length + math.prod(shape) * dtype.itemsize
     if declared != size:
         raise NpzError(
             f"its header declares {dtype} {shape}, {declared} bytes in all; there are {size}"
         )
+    return head
+
+
+def _has_rows(head: _Head) -> bool:
+    return head.dtype.kind in "biuf" and len(head.shape) > 1 and not head.fortran
+
+
+def _array(stream: IO[bytes], size: int) -> np.ndarray:
+    """The array of a .npy of so many bytes."""
+    dtype = _checked(stream, size).dtype
     stream.seek(0)
     # To its last byte, so that zipfile compares the checksum.
     found: np.ndarray = np.lib.format.read_array(stream, allow_pickle=False)

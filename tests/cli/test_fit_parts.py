@@ -12,7 +12,9 @@ import pytest
 from ief_jax import cli
 from ief_jax.cli import bodies, fit_parts, fit_source
 from ief_jax.formats import bodies as formats_bodies
+from ief_jax.formats import detection_files, detections
 from ief_jax.formats.assembling import Options
+from ief_jax.io.files import InputError
 
 
 @pytest.fixture(scope="module")
@@ -214,3 +216,71 @@ def test_a_folder_of_few_large_files_is_read_file_by_file(
     monkeypatch.setattr(fit_source, "PART", 4)
     found = fit_source.of_files([tmp_path], Options())
     assert found.parts == 3 and len(found.read(2).points) == 4
+
+
+STORED = {
+    "npz": {},
+    "frames in no order, some with two": {
+        "frame": [3, 3, 9, 4, 12, 0, 0, 12, 5, 7],
+        "id": [0, 1, 2, 0, 1, 1, 0, 2, 0, 1],
+    },
+    "names": {"frame_names": [f"v_{i:03d}" for i in range(5, 19)], "images": [*"abcdefghijklmn"]},
+    "numbers": {
+        "frame_names": [f"v{i}" for i in range(11)],
+        "frame_numbers": [50, *range(10)],
+        "images": [b"a", b"", b"c"],
+        "person": [*range(10)],
+        "fps": 25.0,
+    },
+    "images alone": {"images": [*"abcdefghij"]},
+    "bodies": {"reprojected": 0},
+    "steps": {},
+    "npy": {},
+}
+
+
+@pytest.mark.parametrize("kind", STORED)
+def test_an_npz_in_parts_is_what_it_is_as_a_whole(
+    kind: str, standing: np.ndarray, tmp_path: Path
+) -> None:
+    """Keypoint by keypoint and frame by frame, whoever is passed over or not there too."""
+    people = np.stack([standing] * 10).astype(np.float32)
+    people[..., :2] += np.random.default_rng(0).normal(0, 1, (10, 25, 2))
+    people[6, 3, 0] = 1e7  # too far away to be a keypoint
+    people[2, 5, 2] = 0.01  # unlikely
+    others = {name: np.asarray(value) for name, value in STORED[kind].items()}
+    path = tmp_path / "k.npz"
+    if kind == "npy":
+        np.save(path.with_suffix(".npy"), people)
+        path = path.with_suffix(".npy")
+    elif kind == "steps":
+        people[7] = 0  # nobody
+        np.savez_compressed(path, keypoints=people[..., :2].reshape(5, 2, 25, 2))
+    elif kind == "bodies":
+        np.savez_compressed(path, points=people[..., :2], confidence=people[..., 2], **others)
+    else:
+        np.savez(path, keypoints=people, **others)
+    options = Options("BODY_25")
+    whole = detections.to_union(detection_files.read(path, options=options))
+    assert fit_source.are_many([path])
+    source = fit_source.of_files([path], options)
+    assert source.parts == -(-len(whole.frame_names) // 4)
+    found = detections.joined([source.read(number) for number in range(source.parts)])
+    for name, expected in whole._asdict().items():
+        if name not in ("skeleton", "evidence"):  # parts without anybody have their own
+            np.testing.assert_array_equal(getattr(found, name), expected, err_msg=name)
+    # a part again, out of turn
+    first = source.read(0)
+    np.testing.assert_array_equal(first.points, found.points[: len(first.points)])
+
+
+def test_a_damaged_npz_is_an_error_before_anybody_is_fitted(
+    standing: np.ndarray, tmp_path: Path
+) -> None:
+    path = tmp_path / "k.npz"
+    np.savez(path, keypoints=np.stack([standing] * 100))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"k\.npz.*'keypoints' cannot be read: Bad CRC-32"):
+        fit_source.of_files([path], Options("BODY_25"))
