@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -284,3 +285,21 @@ def test_a_damaged_npz_is_an_error_before_anybody_is_fitted(
     path.write_bytes(data)
     with pytest.raises(InputError, match=r"k\.npz.*'keypoints' cannot be read: Bad CRC-32"):
         fit_source.of_files([path], Options("BODY_25"))
+
+
+def test_memory_does_not_grow_with_an_npz(
+    standing: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By what says who is where, three numbers a person, and not by the 75 of the keypoints."""
+    monkeypatch.setattr(fit_source, "PART", 500)
+    monkeypatch.setattr(fit_source, "SAMPLE_FRAMES", 64)
+    peaks = {}
+    for count in (2_000, 12_000):
+        path = tmp_path / f"{count}.npz"
+        np.savez_compressed(path, keypoints=np.tile(standing.astype(np.float32), (count, 1, 1)))
+        tracemalloc.start()
+        source = fit_source.of_files([path], Options("BODY_25"))
+        assert len(source.read(source.parts - 1).points) == 500
+        peaks[count] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peaks[12_000] - peaks[2_000] < 10_000 * 8 * 8
