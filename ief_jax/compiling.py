@@ -24,6 +24,7 @@ def jit(
     function: Callable[P, Result],
     options: dict[str, Any],
     static_argnums: tuple[int, ...] = (),
+    donate_argnums: tuple[int, ...] = (),
 ) -> Callable[P, Result]:
     """As `jax.jit`, with compiler options on the CPU, if this XLA has them.
 
@@ -31,9 +32,11 @@ def jit(
       function: to compile; pure.
       options: `LEAN` or `QUICK`.
       static_argnums: as `jax.jit` has them.
+      donate_argnums: likewise.
     """
-    plain = jax.jit(function, static_argnums=static_argnums)
-    chosen = jax.jit(function, static_argnums=static_argnums, compiler_options=options)
+    numbers = {"static_argnums": static_argnums, "donate_argnums": donate_argnums}
+    plain = jax.jit(function, **numbers)
+    chosen = jax.jit(function, **numbers, compiler_options=options)
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> Result:

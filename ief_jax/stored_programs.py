@@ -4,13 +4,12 @@ JAX's compilation cache keeps what XLA makes of a program, but finds it by the p
 process has to make again; for a fit that takes longer than all else. Where that cache is on
 (`jax_compilation_cache_dir`), functions here keep the program too, in its folder: below the hash of
 all that the program depends on, which is this package's source, the versions of the packages under
-it, the function, its static arguments, and the shapes, dtypes and structure of the others. A file
-that is cut off or damaged is made again.
+it, the function, what it closes over, its static arguments, and the shapes, dtypes and structure of
+the others. A file that is cut off or damaged is made again.
 """
 
 import functools
 import hashlib
-import importlib.metadata
 from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -19,7 +18,7 @@ import jax
 import numpy as np
 from jax import export
 
-from ief_jax import compiling
+from ief_jax import closures, compiling
 from ief_jax.io import files
 from ief_jax.io.files import OutputError
 
@@ -27,7 +26,6 @@ P = ParamSpec("P")
 Result = TypeVar("Result")
 Kind = TypeVar("Kind")
 
-_PACKAGES = ("jax", "jaxlib", "flax", "numpy")
 _DIGEST = hashlib.sha256().digest_size
 
 
@@ -35,18 +33,21 @@ def jit(
     function: Callable[P, Result],
     options: dict[str, Any],
     static_argnums: tuple[int, ...] = (),
+    donate_argnums: tuple[int, ...] = (),
 ) -> Callable[P, Result]:
     """As `compiling.jit`, on the CPU with programs that are kept where JAX's cache is on.
 
     Args:
-      function: of this package, pure, of positional arguments; named tuples in its result are
-        `writable`. What it closes over is not looked at: all that may differ is an argument.
+      function: pure, of positional arguments; named tuples in its result are `writable`. If it
+        closes over something that `closures.described` does not know, its programs are not kept.
       options: as `compiling.jit` has them.
       static_argnums: those that come first; their `repr` tells them apart, as those of numbers,
         strings and dataclasses of such do.
+      donate_argnums: as `jax.jit` has them.
     """
-    compiled = compiling.jit(function, options, static_argnums)
+    compiled = compiling.jit(function, options, static_argnums, donate_argnums)
     programs: dict[Hashable, Callable[..., Result]] = {}
+    known = functools.cache(lambda: _described(function))
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> Result:
@@ -57,6 +58,8 @@ def jit(
             return compiled(*args, **kwargs)
         if jax.default_backend() != "cpu" or compiling.within_another(leaves):
             return compiled(*args, **kwargs)
+        if known() is None:
+            return compiled(*args, **kwargs)
         shapes = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
         key = (static, structure, shapes)
         if key not in programs:
@@ -64,9 +67,17 @@ def jit(
             def of_leaves(*leaves: jax.Array) -> Result:
                 return function(*static, *jax.tree.unflatten(structure, leaves))  # type: ignore[call-arg, arg-type]
 
-            what = (function.__module__, function.__qualname__, static, structure, shapes, options)
+            what = (known(), static, structure, shapes, options)
             path = folder / f"program-{_hash(repr((what, _surroundings())))}"
-            programs[key] = compiling.jit(_program(path, of_leaves, leaves).call, options)
+            counts = [len(jax.tree.leaves(argument)) for argument in args]
+            given_up = [
+                place - sum(counts[: len(static)])
+                for number in donate_argnums
+                for place in range(sum(counts[:number]), sum(counts[: number + 1]))
+            ]
+            programs[key] = compiling.jit(
+                _program(path, of_leaves, leaves).call, options, donate_argnums=tuple(given_up)
+            )
         return programs[key](*leaves)
 
     return call
@@ -128,17 +139,15 @@ def _read(path: Path) -> bytearray | None:
 def _surroundings() -> tuple[Any, ...]:
     """What a program depends on beyond its function and arguments."""
     settings = ("jax_enable_x64", "jax_default_matmul_precision")
-    return _source(), *(jax.config.values[name] for name in settings)
+    return tuple(jax.config.values[name] for name in settings)
 
 
-@functools.cache
-def _source() -> str:
-    """Hash of this package's source and of the versions of those under it."""
-    root = Path(__file__).parent
-    parts = [f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES]
-    for path in sorted(root.rglob("*.py")):
-        parts.append(f"{path.relative_to(root).as_posix()} {_hash(path.read_text('utf-8'))}")
-    return _hash("\n".join(parts))
+def _described(function: Callable[..., Any]) -> str | None:
+    """The function, with its code and what it closes over; None where that is not known."""
+    try:
+        return closures.described(function)
+    except closures.UnknownError:
+        return None
 
 
 def _hash(text: str) -> str:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ief_jax import stored_programs
+from ief_jax import closures, stored_programs
 
 VALUES = {"a": np.arange(3, dtype=np.float32), "b": np.float32(2)}
 TRACED: list[int] = []
@@ -85,7 +85,7 @@ def test_what_differs_is_another_program(folder: Path, monkeypatch: pytest.Monke
     whole = {**VALUES, "a": np.arange(3, dtype=np.int32)}
     assert made()(2, whole).power.dtype == np.int32
     assert made()(2, {**VALUES, "c": VALUES["b"]}).power.shape == (3,)
-    monkeypatch.setattr(stored_programs, "_source", lambda: "another")
+    monkeypatch.setattr(closures, "source", lambda packages: "another")
     check(made()(2, VALUES))
     assert TRACED == [2] and len(programs(folder)) == 6
 

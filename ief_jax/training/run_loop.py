@@ -120,7 +120,7 @@ def run(
         saving.opened(options.workdir, publish_state) as checkpoints,
         interruption.deferred() as interrupted,
     ):
-        state, waiting = _resumed(checkpoints, state, publish_state, options.workdir)
+        state, waiting = _resumed(checkpoints, state, options.workdir)
         done, signals = int(state.step), 0
         block, due = _Block(options, iterations), _Due(options)
         with (
@@ -161,13 +161,13 @@ def run(
 
 
 def _resumed(
-    checkpoints: saving.Checkpoints, state: TrainState, publish: saving.Publish, workdir: Path
+    checkpoints: saving.Checkpoints, state: TrainState, workdir: Path
 ) -> tuple[TrainState, list[float]]:
     """The state to go on from, and the losses since the last line of metrics."""
     found = checkpoints.read_last(state, say)
     if found is None:
         return state, []
-    publish(jax.device_get(found.state))  # it may have been cut off just before this
+    checkpoints.publish(_on_host(found.state))  # it may have been cut off just before this
     say(f"going on from step {int(found.state.step)} of {workdir}")
     return found.state, found.losses
 
@@ -196,10 +196,15 @@ def _calls(
 
 
 def _save(checkpoints: saving.Checkpoints, state: TrainState, losses: list[float]) -> None:
-    """Begins to write a checkpoint of a copy of the state: the next step takes its memory."""
-    here = jax.tree.map(np.array, jax.device_get(dataclasses.replace(state, noted=None)))
+    """Begins to write a checkpoint."""
+    here = _on_host(dataclasses.replace(state, noted=None))
     _check_weights(here, checkpoints)
     checkpoints.begin(saving.Saved(here, losses))
+
+
+def _on_host(state: TrainState) -> TrainState:
+    """A copy of a state, whose memory the next step takes."""
+    return jax.tree.map(np.array, jax.device_get(state))
 
 
 def is_first_process() -> bool:

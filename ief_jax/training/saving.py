@@ -74,6 +74,11 @@ class Checkpoints:
             )
         self._begun = self._thread.submit(self._finish, number, saved.state)
 
+    def publish(self, state: TrainState) -> None:
+        """Begins to publish the state of a checkpoint that is written, on the host."""
+        self.wait()
+        self._begun = self._thread.submit(self._publish, state)
+
     def _finish(self, number: int, state: TrainState) -> None:
         with _telling(number, self._manager.directory):
             self._manager.wait_until_finished()

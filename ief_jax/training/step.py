@@ -14,6 +14,7 @@ import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from ief_jax import stored_programs
 from ief_jax.training.mesh import spread
 from ief_jax.training.state import TrainState
 
@@ -57,11 +58,10 @@ def training_step(
     `batch_size` must be a multiple of devices times parts.
     """
     split, everywhere = _shardings(mesh)
-    compiled = jax.jit(
+    compiled = _compiled(
         _advance(make, objective, optimiser, batch_size, mesh, average, microbatches),
-        donate_argnums=0,
-        in_shardings=(everywhere, split),
-        out_shardings=everywhere,
+        mesh,
+        (everywhere, split),
     )
     return lambda state, items: compiled(_forgetful(state), spread(items, split))
 
@@ -108,12 +108,7 @@ def fused_steps(
         state, losses, noted = jax.lax.fori_loop(0, count, body, first)
         return dataclasses.replace(state, noted=noted), losses
 
-    compiled = jax.jit(
-        several,
-        donate_argnums=0,
-        in_shardings=(everywhere, of_steps, everywhere),
-        out_shardings=everywhere,
-    )
+    compiled = _compiled(several, mesh, (everywhere, of_steps, everywhere))
 
     def call(state: TrainState, items: Sequence[Any]) -> tuple[TrainState, jax.Array]:
         if not 1 <= len(items) <= most:
@@ -147,6 +142,32 @@ def _forgetful(state: TrainState) -> TrainState:
 def _shardings(mesh: Mesh) -> tuple[NamedSharding, NamedSharding]:
     """(of a batch, of what is the same on all devices)"""
     return NamedSharding(mesh, PartitionSpec("batch")), NamedSharding(mesh, PartitionSpec())
+
+
+def _compiled(
+    function: Callable[..., tuple[TrainState, jax.Array]],
+    mesh: Mesh,
+    shardings: tuple[NamedSharding, ...],
+) -> Callable[..., tuple[TrainState, jax.Array]]:
+    """A program of (state, ...) to (state, losses), which gives up the state; its first makes the
+    longest wait of a run that goes on, so that of one device it is kept between processes."""
+    if mesh.size > 1:
+        everywhere = _shardings(mesh)[1]
+        return jax.jit(function, donate_argnums=0, in_shardings=shardings, out_shardings=everywhere)
+
+    # As lists and dictionaries, which are all that a kept program can have.
+    def of_leaves(structure: Any, leaves: list[jax.Array], *rest: Any) -> Any:
+        after, losses = function(jax.tree.unflatten(structure, leaves), *rest)
+        return jax.tree.leaves(_forgetful(after)), losses, after.noted
+
+    kept = stored_programs.jit(of_leaves, {}, static_argnums=(0,), donate_argnums=(1,))
+
+    def call(state: TrainState, *rest: Any) -> tuple[TrainState, jax.Array]:
+        leaves, structure = jax.tree.flatten(state)
+        leaves, losses, noted = kept(structure, leaves, *rest)
+        return dataclasses.replace(jax.tree.unflatten(structure, leaves), noted=noted), losses
+
+    return call
 
 
 def _advance(
