@@ -119,3 +119,25 @@ def test_arrays_without_a_certain_dtype_are_traced_as_they_are(folder: Path) -> 
     run = stored_programs.jit(lambda a, b: a * b, {})
     assert run(jnp.ones(2, jnp.bfloat16), jnp.asarray(2.0)).dtype == jnp.bfloat16
     assert not programs(folder)
+
+
+def test_what_is_closed_over_tells_programs_apart(folder: Path) -> None:
+    def times(factor: Any) -> Callable[..., jax.Array]:
+        TRACED.clear()
+
+        def of(step: int, value: jax.Array, other: jax.Array) -> jax.Array:
+            TRACED.append(step)
+            return factor * value + other
+
+        return stored_programs.jit(of, {}, static_argnums=(0,), donate_argnums=(2,))
+
+    for factor, traced in ((2, [1]), (2, []), (np.arange(2), [1]), (np.arange(2), []), (3, [1])):
+        given, given_up = jnp.arange(2.0), jnp.ones(2)
+        np.testing.assert_allclose(times(factor)(1, given, given_up), factor * np.arange(2) + 1)
+        assert traced == TRACED and given_up.is_deleted() and not given.is_deleted()
+    assert len(programs(folder)) == 3
+    # Not kept, for nobody knows whether it is the same next time.
+    unknown = object()
+    plain = stored_programs.jit(lambda value: value if unknown else -value, {})
+    plain(jnp.ones(2))
+    assert len(programs(folder)) == 3
