@@ -5,6 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
+from ief_jax import stored_programs
 from ief_jax.ief.backbones import NAMED, Backbone
 from ief_jax.ief.checkpoints import Checkpoint
 from ief_jax.ief.config import IEFConfig
@@ -27,10 +28,14 @@ def network(configuration: IEFConfig) -> Backbone:
 
 def initial_weights(configuration: IEFConfig, key: jax.Array) -> Weights:
     """Random weights of a configuration's network."""
-    side = configuration.size
-    image = jnp.zeros((1, side, side, 3))
-    maps = jnp.zeros((1, side, side, len(configuration.joints) + 1))
-    return jax.jit(network(configuration).init)(key, image, maps)
+
+    def initial(key: jax.Array) -> Weights:
+        side = configuration.size
+        image = jnp.zeros((1, side, side, 3))
+        maps = jnp.zeros((1, side, side, len(configuration.joints) + 1))
+        return network(configuration).init(jax.random.wrap_key_data(key), image, maps)
+
+    return stored_programs.jit(initial, {})(jax.random.key_data(key))
 
 
 def check_checkpoint(checkpoint: Checkpoint, source: str) -> None:

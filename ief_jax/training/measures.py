@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import numpy as np
 import optax
 
 from ief_jax.training.state import TrainState
@@ -23,17 +24,18 @@ def nothing(state: TrainState) -> Mapping[str, float]:
     return {}
 
 
-def norms(weights: Any) -> dict[str, jax.Array]:
+def norms(weights: Any, norm: Callable[[Any], jax.Array] = optax.tree.norm) -> dict[str, jax.Array]:
     """The Euclidean norm of each group of weights, by its name.
 
     Args:
       weights: a tree. A group is what has a name of its own at the top, below a `params` that
         stands there alone; of a tree without names all weights are the group `all`.
+      norm: of one tree.
     """
     if isinstance(weights, Mapping) and set(weights) == {"params"}:
         weights = weights["params"]
     groups = weights if isinstance(weights, Mapping) else {"all": weights}
-    return {name: optax.tree.norm(group) for name, group in groups.items()}
+    return {name: norm(group) for name, group in groups.items()}
 
 
 def noting(optimiser: optax.GradientTransformation) -> optax.GradientTransformation:
@@ -50,7 +52,13 @@ def observed(state: TrainState) -> dict[str, float]:
     found = {
         GRADIENT: optax.tree.get(state.optimiser, GRADIENT),
         UPDATE: optax.tree.get(state.optimiser, UPDATE),
-        WEIGHTS: norms(state.weights),
+        WEIGHTS: norms(state.weights, _norm_on_host),
     }
     by_name = {f"{kind}/{name}": n for kind, groups in found.items() for name, n in groups.items()}
     return {name: float(number) for name, number in {**by_name, **(state.noted or {})}.items()}
+
+
+def _norm_on_host(tree: Any) -> Any:
+    """Of arrays in NumPy: JAX compiles a program for each shape among them."""
+    squares = [np.sum(np.square(leaf, dtype=np.float64)) for leaf in jax.tree.leaves(tree)]
+    return np.sqrt(np.sum(squares))
