@@ -77,8 +77,6 @@ class Rows:
         try:
             self._stream.seek(self._start + first * size)
             data = self._stream.read((end - first) * size)
-            if end == self.shape[0]:
-                self._stream.read(1)  # to its end, so that zipfile compares the checksum
         except Exception as error:
             raise InputError(f"{self._place} cannot be read: {_reason(error)}") from error
         if len(data) < (end - first) * size:

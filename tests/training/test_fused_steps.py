@@ -88,6 +88,35 @@ def test_fused_steps_are_the_single_ones() -> None:
         fused(first(), list(ITEMS[:6]))
 
 
+TRACED: list[int] = []
+
+
+def noted_objective(weights: jax.Array, seen: jax.Array, wanted: jax.Array) -> Any:
+    TRACED.append(1)
+    return objective(weights, seen, wanted), {"largest": weights.max()}
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_run_that_goes_on_does_not_trace_its_steps_again(fused: bool, tmp_path: Path) -> None:
+    """And makes the same, to the last bit, of a state that it gives up."""
+    given, first = parts()
+    given["objective"] = noted_objective
+    before, found = jax.config.values["jax_compilation_cache_dir"], []
+    for kept, traced in ((None, True), (tmp_path, True), (tmp_path, False)):
+        jax.config.update("jax_compilation_cache_dir", None if kept is None else str(kept))
+        TRACED.clear()
+        advance = step.fused_steps(**given) if fused else None
+        advance = advance or step.one_by_one(step.training_step(**given))
+        begun = first()
+        found.append(cut(advance, begun, (3, 4)))
+        assert bool(TRACED) == traced and begun.weights.is_deleted()
+    jax.config.update("jax_compilation_cache_dir", before)
+    for losses, last in found[1:]:
+        np.testing.assert_array_equal(losses, found[0][0])
+        jax.tree.map(np.testing.assert_array_equal, last, found[0][1])
+    assert found[2][1].noted["largest"] > 0
+
+
 @pytest.mark.parametrize("parts_of_batch", [2, 4])
 def test_microbatches_come_to_the_steps_of_the_whole_batch(parts_of_batch: int) -> None:
     given, first = parts()
