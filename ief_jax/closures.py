@@ -20,7 +20,7 @@ import numpy as np
 
 LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy")
 """Their versions stand for their code."""
-_JITTED = type(jax.jit(lambda: None))
+_JITTED: Any = type(jax.jit(lambda: None))
 _INNER = (types.CodeType, frozenset, tuple)
 _ROOT = Path(__file__).parent
 _BESIDE = ("experiments", "data")

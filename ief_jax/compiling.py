@@ -34,9 +34,13 @@ def jit(
       static_argnums: as `jax.jit` has them.
       donate_argnums: likewise.
     """
-    numbers = {"static_argnums": static_argnums, "donate_argnums": donate_argnums}
-    plain = jax.jit(function, **numbers)
-    chosen = jax.jit(function, **numbers, compiler_options=options)
+    plain = jax.jit(function, static_argnums=static_argnums, donate_argnums=donate_argnums)
+    chosen = jax.jit(
+        function,
+        static_argnums=static_argnums,
+        donate_argnums=donate_argnums,
+        compiler_options=options,
+    )
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> Result:

@@ -14,7 +14,7 @@ import pytest
 from ief_jax import closures
 
 
-def scaled(factor: Any, then: Callable[[Any], Any] = abs) -> Callable[[Any], Any]:
+def scaled(factor: Any, then: Callable[[Any], Any] = abs) -> Callable[..., Any]:
     def scale(value: Any) -> Any:
         return then(factor * value)
 

@@ -178,8 +178,8 @@ def stored(path: str | os.PathLike[str]) -> Stored | None:
         else:
             return None
         index = arrays.indexed({**whole, **large}, names)
-        if {index.key, index.confidence or index.key} <= large.keys() and len(index.shape) > 2:
-            return Stored(path, index, large)
+        if {index.key, index.confidence or index.key} <= large.keys():
+            return Stored(path, index, large) if large[index.key].shape == index.shape else None
     return None
 
 

@@ -6,6 +6,7 @@ import sys
 import time
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -219,7 +220,7 @@ def test_a_folder_of_few_large_files_is_read_file_by_file(
     assert found.parts == 3 and len(found.read(2).points) == 4
 
 
-STORED = {
+STORED: dict[str, dict[str, Any]] = {
     "npz": {},
     "frames in no order, some with two": {
         "frame": [3, 3, 9, 4, 12, 0, 0, 12, 5, 7],
@@ -249,7 +250,7 @@ def test_an_npz_in_parts_is_what_it_is_as_a_whole(
     people[..., :2] += np.random.default_rng(0).normal(0, 1, (10, 25, 2))
     people[6, 3, 0] = 1e7  # too far away to be a keypoint
     people[2, 5, 2] = 0.01  # unlikely
-    others = {name: np.asarray(value) for name, value in STORED[kind].items()}
+    others: Any = {name: np.asarray(value) for name, value in STORED[kind].items()}
     path = tmp_path / "k.npz"
     if kind == "npy":
         np.save(path.with_suffix(".npy"), people)
