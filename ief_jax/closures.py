@@ -22,6 +22,7 @@ LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy")
 """Their versions stand for their code."""
 _JITTED: Any = type(jax.jit(lambda: None))
 _INNER = (types.CodeType, frozenset, tuple)
+_PLAIN = (bool, int, float, complex, str, bytes, enum.Enum, np.dtype, np.generic)
 _ROOT = Path(__file__).parent
 _BESIDE = ("experiments", "data")
 """Packages of this project beside its own, that import one another."""
@@ -47,10 +48,7 @@ def described(function: Any) -> str:
 
 def _parts(value: Any, packages: set[str], within: tuple[int, ...]) -> Iterator[str]:
     """What tells a value apart, that is `within` others; notes in `packages` whose code it runs."""
-    if value is None or isinstance(value, bool | int | float | complex | str | bytes | enum.Enum):
-        yield f"{type(value).__qualname__} {value!r}"
-        return
-    if isinstance(value, np.dtype | np.generic):
+    if value is None or value is ... or isinstance(value, _PLAIN):
         yield f"{type(value).__qualname__} {value!r}"
         return
     if id(value) in within:  # a function that calls itself

@@ -37,6 +37,7 @@ DIFFERENT = {
     "partial": partial(scaled(2), 3),
     "keyword": partial(scaled(2), value=3),
     "default": lambda value=1: value,
+    "constants": lambda value: value[..., 0] * 1j,
     "optimiser": optax.adam(1e-3),
     "schedule": optax.adam(optax.cosine_decay_schedule(1e-3, 100)),
     "schedule's length": optax.adam(optax.cosine_decay_schedule(1e-3, 101)),
