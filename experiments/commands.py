@@ -8,19 +8,21 @@ from experiments.ief import arguments as ief
 from experiments.lgd import arguments as lgd
 from experiments.scale import arguments as scale
 from ief_jax.cli.command_line import Arguments
+from ief_jax.cli.shared import keep_compilations
 from ief_jax.training.run_options import RunOptions
 
 
-def _join(run: RunOptions) -> None:
+def _begin(run: RunOptions) -> None:
     """First of all: no device may be used before, which some modules do when they are imported."""
     from ief_jax.training import mesh
 
     mesh.join(run.hosts)
+    keep_compilations()
 
 
 def train_lgd(arguments: Arguments[lgd.Train]) -> None:
     """Train learned gradient descent (LGD): 2D keypoints to an SMPL body."""
-    _join(arguments.run)
+    _begin(arguments.run)
     from experiments.lgd import train
 
     train.run(arguments)
@@ -28,7 +30,7 @@ def train_lgd(arguments: Arguments[lgd.Train]) -> None:
 
 def train_ief(arguments: Arguments[ief.Train]) -> None:
     """Train iterative error feedback (IEF): a photograph to 2D keypoints."""
-    _join(arguments.run)
+    _begin(arguments.run)
     from experiments.ief import train
 
     train.run(arguments)
@@ -36,7 +38,7 @@ def train_ief(arguments: Arguments[ief.Train]) -> None:
 
 def train_scale(arguments: Arguments[scale.Train]) -> None:
     """Train the scale selector: which box round a marked point fits the person."""
-    _join(arguments.run)
+    _begin(arguments.run)
     from experiments.scale import train
 
     train.run(arguments)

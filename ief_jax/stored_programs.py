@@ -8,8 +8,10 @@ it, the function, what it closes over, its static arguments, and the shapes, dty
 the others. A file that is cut off or damaged is made again.
 """
 
+import contextlib
 import functools
 import hashlib
+import os
 from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -26,6 +28,9 @@ P = ParamSpec("P")
 Result = TypeVar("Result")
 Kind = TypeVar("Kind")
 
+MOST_KEPT = 100
+"""Programs in a folder, a few megabytes each."""
+_PREFIX = "program-"
 _DIGEST = hashlib.sha256().digest_size
 
 
@@ -68,7 +73,7 @@ def jit(
                 return function(*static, *jax.tree.unflatten(structure, leaves))  # type: ignore[call-arg, arg-type]
 
             what = (known(), static, structure, shapes, options)
-            path = folder / f"program-{_hash(repr((what, _surroundings())))}"
+            path = folder / f"{_PREFIX}{_hash(repr((what, _surroundings())))}"
             counts = [len(jax.tree.leaves(argument)) for argument in args]
             given_up = [
                 place - sum(counts[: len(static)])
@@ -120,9 +125,18 @@ def _program(
         files.output_folder(path.parent)
         with files.replacing(path) as file:
             file.write(hashlib.sha256(content).digest() + content)
+        _forget(path.parent)
     except OutputError:
         pass  # as JAX goes on where it cannot write what it compiled
     return program
+
+
+def _forget(folder: Path) -> None:
+    """Deletes the programs beyond `MOST_KEPT` that were used longest ago."""
+    with contextlib.suppress(OSError):  # another process deletes too
+        oldest_first = sorted(folder.glob(f"{_PREFIX}*"), key=lambda path: path.stat().st_mtime)
+        for path in oldest_first[:-MOST_KEPT]:
+            path.unlink()
 
 
 def _read(path: Path) -> bytearray | None:
@@ -131,6 +145,8 @@ def _read(path: Path) -> bytearray | None:
         content = path.read_bytes()
     except OSError:
         return None
+    with contextlib.suppress(OSError):
+        os.utime(path)  # it was used now
     if hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
         return None
     return bytearray(content[_DIGEST:])

@@ -1,5 +1,6 @@
 """Programs that are kept between processes: found again, and only where they are the same."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -141,3 +142,19 @@ def test_what_is_closed_over_tells_programs_apart(folder: Path) -> None:
     plain = stored_programs.jit(lambda value: value if unknown else -value, {})
     plain(jnp.ones(2))
     assert len(programs(folder)) == 3
+
+
+def test_programs_that_were_used_longest_ago_are_deleted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_programs, "MOST_KEPT", 2)
+    paths = []
+    for exponent in (2, 3):
+        check(made()(exponent, VALUES), exponent)
+        (new,) = set(programs(folder)) - set(paths)
+        paths.append(new)
+        os.utime(new, (exponent, exponent))
+    check(made()(2, VALUES))  # used again
+    check(made()(4, VALUES), 4)
+    assert paths[0] in programs(folder) and paths[1] not in programs(folder)
+    assert len(programs(folder)) == 2

@@ -18,6 +18,9 @@ Files = Annotated[
 ]
 """Several files or folders on a command line."""
 
+MOST_KEPT = 2**30
+"""Bytes of compiled programs; beyond, JAX deletes those that were used longest ago."""
+
 
 def say(text: str) -> None:
     """A line on the error stream, beside whatever bar is there."""
@@ -42,3 +45,4 @@ def keep_compilations() -> None:
         return
     jax.config.update("jax_compilation_cache_dir", str(cache))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
+    jax.config.update("jax_compilation_cache_max_size", MOST_KEPT)
