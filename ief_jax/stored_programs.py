@@ -28,8 +28,8 @@ P = ParamSpec("P")
 Result = TypeVar("Result")
 Kind = TypeVar("Kind")
 
-MOST_KEPT = 100
-"""Programs in a folder, a few megabytes each."""
+MOST_KEPT = 2**29
+"""Bytes of programs in a folder. One has a few megabytes, and those of the arrays in it."""
 _PREFIX = "program-"
 _DIGEST = hashlib.sha256().digest_size
 
@@ -134,9 +134,12 @@ def _program(
 def _forget(folder: Path) -> None:
     """Deletes the programs beyond `MOST_KEPT` that were used longest ago."""
     with contextlib.suppress(OSError):  # another process deletes too
-        oldest_first = sorted(folder.glob(f"{_PREFIX}*"), key=lambda path: path.stat().st_mtime)
-        for path in oldest_first[:-MOST_KEPT]:
-            path.unlink()
+        found = [(path.stat(), path) for path in folder.glob(f"{_PREFIX}*")]
+        kept = 0
+        for state, path in sorted(found, key=lambda one: one[0].st_mtime, reverse=True):
+            kept += state.st_size
+            if kept > MOST_KEPT:
+                path.unlink()
 
 
 def _read(path: Path) -> bytearray | None:

@@ -147,8 +147,11 @@ def test_what_is_closed_over_tells_programs_apart(folder: Path) -> None:
 def test_programs_that_were_used_longest_ago_are_deleted(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored_programs, "MOST_KEPT", 2)
-    paths = []
+    check(made()(5, VALUES), 5)
+    (first,) = programs(folder)
+    monkeypatch.setattr(stored_programs, "MOST_KEPT", int(2.5 * first.stat().st_size))
+    first.unlink()
+    paths: list[Path] = []
     for exponent in (2, 3):
         check(made()(exponent, VALUES), exponent)
         (new,) = set(programs(folder)) - set(paths)

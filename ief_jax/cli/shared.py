@@ -18,7 +18,7 @@ Files = Annotated[
 ]
 """Several files or folders on a command line."""
 
-MOST_KEPT = 2**30
+MOST_KEPT = 2**29
 """Bytes of compiled programs; beyond, JAX deletes those that were used longest ago."""
 
 
