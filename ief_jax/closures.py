@@ -20,6 +20,8 @@ import numpy as np
 
 LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy")
 """Their versions stand for their code."""
+LARGEST = 2**26
+"""Bytes of an array that is looked at: a program with a larger one is not worth keeping."""
 _JITTED: Any = type(jax.jit(lambda: None))
 _INNER = (types.CodeType, frozenset, tuple)
 _PLAIN = (bool, int, float, complex, str, bytes, enum.Enum, np.dtype, np.generic)
@@ -36,8 +38,8 @@ def described(function: Any) -> str:
     """The text of a function, or of any value that functions close over.
 
     Raises:
-      UnknownError: it has, somewhere, a value of a kind that is not known, or code of a package
-        whose source is not found.
+      UnknownError: it has, somewhere, a value of a kind that is not known, an array of more than
+        `LARGEST` bytes, or code of a package whose source is not found.
     """
     packages: set[str] = set()
     text = hashlib.sha256()
@@ -56,6 +58,8 @@ def _parts(value: Any, packages: set[str], within: tuple[int, ...]) -> Iterator[
         return
     yield _named(type(value), packages)
     if isinstance(value, np.ndarray | jax.Array):
+        if value.nbytes > LARGEST:
+            raise UnknownError(f"an array of {value.nbytes} bytes")
         array = np.ascontiguousarray(value)
         yield f"{array.dtype} {array.shape} {hashlib.sha256(array.tobytes()).hexdigest()}"
         return

@@ -77,6 +77,7 @@ def test_a_function_that_calls_itself() -> None:
 
 
 def test_what_is_not_known_is_refused() -> None:
-    for value in (object(), iter([1]), np.random.default_rng(0)):
+    large = np.zeros(closures.LARGEST + 1, np.uint8)
+    for value in (object(), iter([1]), np.random.default_rng(0), large, lambda: large):
         with pytest.raises(closures.UnknownError):
             closures.described(scaled(value))
