@@ -114,7 +114,8 @@ def assemble(
             passed,
         )
     stated = None if options.skeleton else _stated(parts)
-    points = _in_pixels(source, points, confidence, frame, frames, parts, options)
+    stored = points
+    points = _in_pixels(source, stored, confidence, frame, frames, parts, options)
     names = _names(source, parts, options)
     try:
         names, skeleton, evidence = skeleton_choice.settle(
@@ -126,6 +127,8 @@ def assemble(
         )
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
+    if points is not stored and parts[0].content.form == "OpenPose":
+        evidence += f"; coordinates taken as {_range(stored[confidence > 0])}"
     identity = np.array(
         [-1 if person.identity is None else person.identity for person, _ in people], np.int64
     )
@@ -317,9 +320,20 @@ def _in_pixels(
             "photographs are"
         )
     scale = np.array([size or (1.0, 1.0) for size in sizes])[frame][:, None]
-    if form == "OpenPose" and seen.min() < -0.2 and seen.max() <= 1:
-        points = (points + 1) / 2  # OpenPose's --keypoint_scale 4: [-1, 1]
+    if form == "OpenPose" and _is_from_minus_one(seen):
+        points = (points + 1) / 2
     return np.where((confidence > 0)[..., None], points * scale, 0)
+
+
+def _is_from_minus_one(seen: np.ndarray) -> bool:
+    """OpenPose's --keypoint_scale 4; where all are right of and below the centre it is not told."""
+    return bool(seen.min() < -0.2 and seen.max() <= 1)
+
+
+def _range(seen: np.ndarray) -> str:
+    if _is_from_minus_one(seen):
+        return "-1 to 1 (--keypoint_scale 4)"
+    return "0 to 1 (--keypoint_scale 3): wrong if they are -1 to 1"
 
 
 def _names(source: Path, parts: Sequence[Part], options: Options) -> tuple[str, ...] | None:

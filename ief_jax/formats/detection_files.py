@@ -222,6 +222,9 @@ def _parts(folder: Path, names: Sequence[str]) -> tuple[list[Part], list[str]]:
     passed: list[str] = []
     for name in names:
         path = folder / name
+        if path.is_fifo():  # which may wait for ever
+            passed.append(f"{path}: a pipe, not a file")
+            continue
         try:
             parts.append(Part(path, recognition.read(path)))
         except InputError as error:

@@ -2,6 +2,9 @@
 
 import gzip
 import json
+import os
+import re
+import threading
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -440,6 +443,17 @@ def test_decimal_commas(tmp_path: Path) -> None:
     assert_the_person(detection_files.read(tmp_path / "a.csv"))
 
 
+@pytest.mark.parametrize(("low", "said"), [(0, "0 to 1 .*: wrong if they are -1"), (-1, "-1 to 1")])
+def test_the_range_of_openpose_shares_is_said(tmp_path: Path, low: int, said: str) -> None:
+    values = np.reshape(layout("COCO_18"), (-1, 3)) / (*SIZE, 1)
+    values[:, :2] = values[:, :2] * (1 - low) + low
+    frame = openpose(list(values.reshape(-1)), canvas_width=SIZE[0], canvas_height=SIZE[1])
+    found = detection_files.read(files.write(tmp_path / "a.json", frame))
+    assert re.search(f"; coordinates taken as {said}", found.evidence)
+    pixels = detection_files.read(files.write(tmp_path / "b.json", openpose(layout("COCO_18"))))
+    assert "taken as" not in pixels.evidence
+
+
 def test_names_that_are_not_used_are_said(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(dlc(["left_hand", "Tail", *COCO[2:]], 1))
     found = detection_files.read(tmp_path / "a.csv")
@@ -606,6 +620,19 @@ def test_bad_files_among_frames(tmp_path: Path, strict: bool) -> None:
     assert len(found.passed_over) == 4
     for path in (cut, empty, other, dot):
         assert any(str(path) in one for one in found.passed_over)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_among_frames_is_not_waited_for(tmp_path: Path) -> None:
+    files.write(tmp_path / "v_0_keypoints.json", openpose(layout("BODY_25")))
+    pipe = tmp_path / "v_1_keypoints.json"
+    os.mkfifo(pipe)
+    # Somebody writes nothing into it, so that a reader sees its end instead of hanging the tests.
+    writer = threading.Timer(1, lambda: os.close(os.open(pipe, os.O_RDWR | os.O_NONBLOCK)))
+    writer.start()
+    found = detection_files.read(tmp_path)
+    writer.cancel()
+    assert found.passed_over == (f"{pipe}: a pipe, not a file",)
 
 
 def test_bad_people_among_people(tmp_path: Path) -> None:
