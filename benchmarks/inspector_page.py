@@ -15,7 +15,6 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import plotly.graph_objects as go
 import tyro
 from playwright.sync_api import Browser, sync_playwright
 
@@ -104,6 +103,8 @@ def _subject(repeats: int) -> tuple[Subject, float]:
 
 def _plain(body: Body) -> Any:
     """A page of plotly's that has the body in its states."""
+    import plotly.graph_objects as go
+
     assert body.vertices is not None and body.faces is not None
     faces = dict(zip("ijk", body.faces.T, strict=True))
     meshes = [
