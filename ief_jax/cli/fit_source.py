@@ -128,23 +128,40 @@ def _told(stored: detection_files.Stored, options: Options) -> Options:
     numbers = stored.contents.numbers
     frames = counted(len(numbers), "frame", "frames")
     chosen = np.unique(np.linspace(0, len(numbers) - 1, SAMPLE_FRAMES).astype(int))
+    read = partial(detection_files.read_frames, stored, chosen)
+    sampled = f"in {len(chosen)} frames"
+    return _with_skeleton(read, f"{stored.path}: {frames}", sampled, options, NobodyError)[0]
+
+
+def _with_skeleton(
+    read: Callable[[Options], Detections],
+    what: str,
+    sampled: str,
+    options: Options,
+    failure: type[InputError],
+) -> tuple[Options, Detections | None]:
+    """The options with the skeleton that a sample has, and the sample; None if it has nobody.
+
+    Args:
+      read: reads the sample, with options.
+      what: has the skeleton, which is said.
+      sampled: what the sample is, for messages.
+      options: those given.
+      failure: of reading, that counts only where the skeleton is to be told by the sample.
+    """
     try:
-        found = detection_files.read_frames(stored, chosen, options._replace(strict=False))
-    except NobodyError as error:
+        found = read(options._replace(strict=False))
+    except failure as error:
         if options.skeleton is None:
             raise InputError(
-                f"{error} (in {len(chosen)} frames, evenly spread, by which the skeleton is told: "
-                "say it with --skeleton)"
+                f"{error} ({sampled}, evenly spread, by which the skeleton is told: say it with "
+                "--skeleton)"
             ) from error
-        return options
-    say(f"{stored.path}: {frames}, skeleton {found.skeleton} ({found.evidence})")
-    return _with_skeleton(options, found)
-
-
-def _with_skeleton(options: Options, found: Detections) -> Options:
-    """The skeleton that was found; none where names of the files say what keypoints are."""
+        return options, None
+    # None where names of the files say what keypoints are
     known = found.skeleton if found.skeleton in skeletons.LAYOUTS else None
-    return options._replace(skeleton=options.skeleton or known)
+    say(f"{what}, skeleton {found.skeleton} ({found.evidence})")
+    return options._replace(skeleton=options.skeleton or known), found
 
 
 def _bytes(folder: Path, names: Sequence[str]) -> int:
@@ -163,19 +180,13 @@ def _settled(
     chosen = _spread(names, SAMPLE)
     each = _bytes(folder, chosen) / len(chosen)
     chosen = _spread(chosen, min(SAMPLE, max(1, int(SAMPLE_BYTES / max(each, 1)))))
-    try:
-        found = detection_files.read_some(folder, chosen, options._replace(strict=False))
-    except InputError as error:
-        if options.skeleton is None:
-            raise InputError(
-                f"{error} (of {len(chosen)} files, evenly spread, by which the skeleton is told: "
-                "say it with --skeleton)"
-            ) from error
-        return PART, options
+    read = partial(detection_files.read_some, folder, chosen)
     files = counted(len(names), "file", "files")
-    say(f"{path}: {files}, skeleton {found.skeleton} ({found.evidence})")
-    each = max(1, PART * len(chosen) // max(1, len(found.frame_names)))
-    return each, _with_skeleton(options, found)
+    sampled = f"of {len(chosen)} files"
+    own, found = _with_skeleton(read, f"{path}: {files}", sampled, options, InputError)
+    if found is None:
+        return PART, own
+    return max(1, PART * len(chosen) // max(1, len(found.frame_names))), own
 
 
 def _about(paths: Sequence[Path], options: Options) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ief_jax.formats.content import numbers_in
-from ief_jax.io.files import InputError
+from ief_jax.io.files import InputError, read_bytes
 
 HEIC = (".heic", ".heif")
 HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
@@ -180,9 +180,8 @@ def _is_heic(path: Path) -> bool:
     if path.suffix.lower() in HEIC:
         return True
     try:
-        with open(path, "rb") as file:
-            head = file.read(12)
-    except OSError:
+        head = read_bytes(path, 12)
+    except InputError:
         return False
     # The length of the first box, "ftyp", the major brand
     return head[4:8] == b"ftyp" and head[8:] in HEIC_BRANDS

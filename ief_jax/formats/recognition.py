@@ -53,10 +53,10 @@ _TABLES = (
     _Format(sleap.matches, sleap.read),
 )
 _WRAPPERS = ("frames", "results", "data", "detections", "poses")
-HDF5 = b"\x89HDF\r\n\x1a\n"
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 NPY = b"\x93NUMPY"
 ZIP = b"PK"
-GZIP = b"\x1f\x8b"
+_GZIP = b"\x1f\x8b"
 _MOST_BYTES, _MOST_GROWTH = 2**26, 50
 """What is gzipped may be as large as the larger of these: bytes, and bytes for each of its file."""
 _DECIMAL_COMMA = re.compile(r"^(\s*[-+]?\d+),(\d+(?:[eE][-+]?\d+)?\s*)$")
@@ -80,15 +80,15 @@ def read(path: Path) -> Content:
 def _told(path: Path) -> Content:
     data = read_bytes(path)
     suffix = path.suffix.lower()
-    if data.startswith(GZIP):
+    if data.startswith(_GZIP):
         data, suffix = _ungzipped(data), Path(path.stem).suffix.lower()
-        if data.startswith((ZIP, NPY, HDF5, GZIP)):
+        if data.startswith((ZIP, NPY, _HDF5, _GZIP)):
             raise InputError("gzip of another format: unpack it first")
     if data.startswith(ZIP) or suffix == ".npz":
         return _npz(path)
     if data.startswith(NPY) or suffix == ".npy":
         return arrays.read({"keypoints": npz.read_npy(path)}, ("keypoints",))
-    if data.startswith(HDF5):
+    if data.startswith(_HDF5):
         return hdf5.read(path)
     text = _text(data)
     if suffix == ".json" or text.lstrip()[:1] in ("{", "["):
