@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from ief_jax.cli.shared import counted, keep_compilations, say
+from ief_jax.cli.shared import counted, keep_compilations, once, say
 from ief_jax.formats import photographs
 from ief_jax.io import files
 from ief_jax.io.files import InputError
@@ -161,20 +161,17 @@ def _photographs(sources: Sequence[Path], output: Path) -> tuple[dict[Path, Pure
     """
     if not sources:
         raise InputError("no photograph is given, nor a folder of them")
-    paths: dict[Path, PurePath] = {}
+    within: dict[Path, PurePath] = {}
     passed_over: list[Path] = []
-    known: set[Path] = set()
     for source in sources:
         found, others = photographs.listed(source)
         if source.is_dir():
             found = [one for one in found if not _is_result(one, source, output)]
             others = [one for one in others if not _is_result(one, source, output)]
         for path in found:
-            if path.resolve() not in known:
-                known.add(path.resolve())
-                paths[path] = path.relative_to(source if source.is_dir() else path.parent)
+            within.setdefault(path, path.relative_to(source if source.is_dir() else path.parent))
         passed_over += others
-    return paths, list(dict.fromkeys(passed_over))
+    return {path: within[path] for path in once(within)}, once(passed_over)
 
 
 def _is_result(path: Path, source: Path, output: Path) -> bool:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from ief_jax.cli.shared import counted, say
+from ief_jax.cli.shared import counted, once, say
 from ief_jax.formats import detection_files, detections, photographs
 from ief_jax.formats.assembling import Options
 from ief_jax.formats.detections import Detections, Skipped
@@ -91,12 +91,10 @@ def given(paths: Sequence[Path]) -> list[Path]:
     """
     if not paths:
         raise InputError("no file of keypoints is given, nor a folder of them")
-    once: dict[Path, Path] = {}
     for path in paths:
         if not path.exists():
             raise InputError(f"cannot read {path}: No such file or directory")
-        once.setdefault(path.resolve(), path)
-    return list(once.values())
+    return once(paths)
 
 
 def read_all(paths: Sequence[Path], options: Options) -> dict[Path, Detections]:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,14 @@ MOST_KEPT = 2**29
 def say(text: str) -> None:
     """A line on the error stream, beside whatever bar is there."""
     tqdm.write(text, file=sys.stderr)
+
+
+def once(paths: Iterable[Path]) -> list[Path]:
+    """The paths, each file or folder once, whatever it is called."""
+    found: dict[Path, Path] = {}
+    for path in paths:
+        found.setdefault(path.resolve(), path)
+    return list(found.values())
 
 
 def counted(number: int, one: str, many: str) -> str:

@@ -114,8 +114,7 @@ def assemble(
             passed,
         )
     stated = None if options.skeleton else _stated(parts)
-    stored = points
-    points = _in_pixels(source, stored, confidence, frame, frames, parts, options)
+    points, taken = _in_pixels(source, points, confidence, frame, frames, parts, options)
     names = _names(source, parts, options)
     try:
         names, skeleton, evidence = skeleton_choice.settle(
@@ -127,8 +126,8 @@ def assemble(
         )
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
-    if points is not stored and parts[0].content.form == "OpenPose":
-        evidence += f"; coordinates taken as {_range(stored[confidence > 0])}"
+    if taken:
+        evidence += f"; coordinates taken as {taken}"
     identity = np.array(
         [-1 if person.identity is None else person.identity for person, _ in people], np.int64
     )
@@ -291,15 +290,18 @@ def _in_pixels(
     frames: Sequence[Frame],
     parts: Sequence[Part],
     options: Options,
-) -> np.ndarray:
-    """Shares of an image as pixels; what are pixels stays."""
+) -> tuple[np.ndarray, str]:
+    """Shares of an image as pixels, and as which they were taken, where that may be wrong.
+
+    What are pixels stays.
+    """
     form = parts[0].content.form
     seen = points[confidence > 0]
     shares = any(part.content.shares for part in parts)
     if not shares:
         # Not all: a keypoint that was guessed can be far outside of the image.
         if np.median(np.abs(seen)) > _SHARE or np.ptp(seen, 0).max() == 0:
-            return points
+            return points, ""
     elif np.median(np.abs(seen)) > _SHARE:
         raise InputError(
             f"{source}: {form} gives shares of the image, from 0 to 1, but coordinates go up to "
@@ -320,20 +322,13 @@ def _in_pixels(
             "photographs are"
         )
     scale = np.array([size or (1.0, 1.0) for size in sizes])[frame][:, None]
-    if form == "OpenPose" and _is_from_minus_one(seen):
-        points = (points + 1) / 2
-    return np.where((confidence > 0)[..., None], points * scale, 0)
-
-
-def _is_from_minus_one(seen: np.ndarray) -> bool:
-    """OpenPose's --keypoint_scale 4; where all are right of and below the centre it is not told."""
-    return bool(seen.min() < -0.2 and seen.max() <= 1)
-
-
-def _range(seen: np.ndarray) -> str:
-    if _is_from_minus_one(seen):
-        return "-1 to 1 (--keypoint_scale 4)"
-    return "0 to 1 (--keypoint_scale 3): wrong if they are -1 to 1"
+    taken = ""
+    if form == "OpenPose" and seen.min() < -0.2 and seen.max() <= 1:
+        points, taken = (points + 1) / 2, "-1 to 1 (--keypoint_scale 4)"
+    elif form == "OpenPose":
+        # -1 to 1 looks the same where everybody is right of and below the centre.
+        taken = "0 to 1 (--keypoint_scale 3): wrong if they are -1 to 1"
+    return np.where((confidence > 0)[..., None], points * scale, 0), taken
 
 
 def _names(source: Path, parts: Sequence[Part], options: Options) -> tuple[str, ...] | None:

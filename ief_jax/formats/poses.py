@@ -142,13 +142,10 @@ def _pose_names(fields: Mapping[Any, Any]) -> tuple[str, ...]:
 def _poses(path: Path, fields: Mapping[Any, Any]) -> Poses:
     names = _pose_names(fields)
     given = [_array(path, name, fields[name]) for name in names]
-    one = given[-1].ndim == 2 and given[-1].shape[1] == 3
-    if (
-        one and (len(names) == 1 or given[0].size == 3) or given[-1].shape[1:] == (3, 3)
-    ):  # of one pose, [J, 3] or [J, 3, 3]
-        given[-1] = given[-1][None]
-        if len(names) > 1:
-            given[0] = given[0].reshape(1, -1)
+    *root, body = given
+    vectors = body.ndim == 2 and body.shape[1] == 3 and all(part.size == 3 for part in root)
+    if vectors or body.shape[1:] == (3, 3):  # of one pose, [J, 3] or [J, 3, 3]
+        given = [*(part.reshape(1, -1) for part in root), body[None]]
     parts = [_flat(path, name, part) for name, part in zip(names, given, strict=True)]
     if len({len(part) for part in parts}) > 1:
         raise InputError(f"{path}: {' and '.join(names)} are of different lengths")
