@@ -227,16 +227,9 @@ def _body(
     person: int,
     opacity: float = 1.0,
 ) -> Image.Image:
-    layer = raster.shade(place, faces, backdrop.size, SKINS[person % len(SKINS)])
     image = backdrop.copy()
-    body, coverage = layer[..., :3], layer[..., 3] * opacity
-    image.paste(_image(body), mask=_image(coverage))
+    raster.paint(image, place, faces, SKINS[person % len(SKINS)], opacity)
     return image
-
-
-def _image(values: np.ndarray) -> Image.Image:
-    """Values in [0, 1] as a picture."""
-    return Image.fromarray((values * 255 + 0.5).astype(np.uint8))
 
 
 def _from_the_side(place: np.ndarray, crop: _Crop) -> np.ndarray:

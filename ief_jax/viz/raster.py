@@ -20,39 +20,33 @@ _SLIVER = 1e-9
 """Twice the area, in square pixels, of faces that are seen from their edge and not drawn."""
 
 
-class Surface(NamedTuple):
-    """What of a mesh is seen in an image, at n of its pixels.
+def paint(
+    image: Image.Image,
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    colour: tuple[float, float, float],
+    opacity: float = 1.0,
+    supersampling: int = 2,
+) -> None:
+    """Draws a mesh over an RGB image, in place.
 
-    Attributes:
-      pixel: [n] row times width plus column.
-      face: [n] which of the F faces is there.
-      faces: [F, 3] vertices of the faces.
-      places: [F, 3, 2] where these are, x and y in pixels.
-      width: of the image, pixels.
+    Args:
+      image: changed in place.
+      vertices: as of `picture`, in the image's pixels.
+      faces: likewise.
+      colour: likewise.
+      opacity: of the mesh, in [0, 1].
+      supersampling: as of `picture`.
     """
-
-    pixel: np.ndarray
-    face: np.ndarray
-    faces: np.ndarray
-    places: np.ndarray
-    width: int
-
-    def interpolate(self, values: np.ndarray) -> np.ndarray:
-        """Values at the vertices [V, D] to the pixels' centres: [n, D]."""
-        # v = v_a + v_x (x - a_x) + v_y (y - a_y), linear in each face. What stays the same in a
-        # face is worked out once, since the pixels are many more.
-        a, b, c = (values[self.faces[:, corner]] for corner in range(3))
-        to_b, to_c = self.places[:, 1] - self.places[:, 0], self.places[:, 2] - self.places[:, 0]
-        whole = _cross(to_b, to_c)[:, None]
-        by_x = ((b - a) * to_c[:, 1:] - (c - a) * to_b[:, 1:]) / whole
-        by_y = ((c - a) * to_b[:, :1] - (b - a) * to_c[:, :1]) / whole
-        row = self.pixel // self.width
-        x = self.pixel - self.width * row + 0.5 - self.places[self.face, 0, 0]
-        y = row + 0.5 - self.places[self.face, 0, 1]
-        found = np.empty((len(self.pixel), values.shape[1]))
-        for column, (start, along_x, along_y) in enumerate(zip(a.T, by_x.T, by_y.T, strict=True)):
-            found[:, column] = start[self.face] + along_x[self.face] * x + along_y[self.face] * y
-        return found
+    # No more than the part that the mesh lies in
+    low = np.maximum(np.floor(vertices[:, :2].min(0)).astype(int), 0)
+    high = np.minimum(np.ceil(vertices[:, :2].max(0)).astype(int), image.size)
+    if (high <= low).any():
+        return
+    (left, top), size = low.tolist(), (int(high[0] - low[0]), int(high[1] - low[1]))
+    layer = picture(vertices - np.append(low, 0), faces, size, colour, supersampling)
+    coverage = layer.getchannel("A").point([int(opacity * a + 0.5) for a in range(256)])
+    image.paste(layer.convert("RGB"), (left, top), coverage)
 
 
 def shade(
@@ -62,6 +56,18 @@ def shade(
     colour: tuple[float, float, float],
     supersampling: int = 2,
 ) -> np.ndarray:
+    """`picture` as numbers: [height, width, 4] float32 in [0, 1], colour and coverage."""
+    layer = picture(vertices, faces, size, colour, supersampling)
+    return np.asarray(layer, np.float32) / 255
+
+
+def picture(
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    size: tuple[int, int],
+    colour: tuple[float, float, float],
+    supersampling: int = 2,
+) -> Image.Image:
     """Renders a mesh with smooth shading and antialiased outlines.
 
     Args:
@@ -72,57 +78,73 @@ def shade(
       supersampling: samples along each side of a pixel.
 
     Returns:
-      [height, width, 4] float32 in [0, 1]: colour and coverage (not premultiplied).
+      An RGBA image: colour and coverage (not premultiplied).
     """
     width, height = size[0] * supersampling, size[1] * supersampling
     scaled = np.asarray(vertices, np.float64) * supersampling
     # y runs down: the mesh is its mirror image, and what points outwards points inwards.
-    normals = -vertex_normals(scaled, faces)
-    seen = visible_surface(scaled, faces[_facing(scaled, faces)], width, height)
-    layer = np.zeros((height * width, 4), np.uint8)
-    lit = _lit(normals, np.asarray(colour))
-    layer[seen.pixel, :3] = seen.interpolate(255 * lit + 0.5)
-    layer[seen.pixel, 3] = 255
+    lit = _lit(-vertex_normals(scaled, faces), np.asarray(colour))
+    values = np.full((len(scaled), 4), 255, np.float32)
+    values[:, :3] = 255 * lit + 0.5
+    layer = np.zeros((height, width, 4), np.uint8)
+    draw(layer, scaled, faces[_facing(scaled, faces)], values)
     # The mean over samples. Black where nothing is, colours are multiplied by the coverage (RGBa);
-    # Pillow divides them again.
-    samples = Image.frombuffer("RGBa", (width, height), layer, "raw", "RGBa", 0, 1)
-    return np.asarray(samples.reduce(supersampling).convert("RGBA"), np.float32) / 255
+    # Pillow divides them again. It takes an array as RGBX without a copy.
+    samples = Image.frombuffer("RGBX", (width, height), layer, "raw", "RGBX", 0, 1)
+    mean = samples.reduce(supersampling)
+    return Image.frombytes("RGBa", mean.size, mean.tobytes()).convert("RGBA")
 
 
-def visible_surface(
-    vertices: np.ndarray, faces: np.ndarray, width: int, height: int, at_once: int = 1_000_000
-) -> Surface:
-    """What is nearest to the viewer at each pixel's centre (a z-buffer); both sides of a face.
+def draw(
+    canvas: np.ndarray,
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    values: np.ndarray,
+    at_once: int = 30_000,
+) -> None:
+    """Writes into a canvas what is nearest to the viewer at each pixel's centre (a z-buffer).
+
+    Both sides of a face are seen; where nothing is, the canvas stays as it was.
 
     Args:
+      canvas: [height, width, D] C-contiguous, changed in place.
       vertices: [V, 3] x right and y down in pixels, z towards the viewer.
       faces: [F, 3].
-      width: of the image, pixels.
-      height: likewise.
+      values: [V, D] at the vertices, linear in each face; their type is that in which the pixels'
+        depths and values are worked out.
       at_once: about how many pixels of triangles to look at together.
     """
+    height, width, channels = canvas.shape
     faces = faces[np.abs(_area(vertices, faces)) > _SLIVER]
     spans = _spans(vertices, faces, width, height)
-    slope, level = _planes(vertices[faces])
-    depth = np.full(width * height, -np.inf)
-    face = np.zeros(width * height, np.int64)
+    starts, steps = _along(spans, vertices, faces, values)
+    depth = np.full(width * height, -np.inf, values.dtype)
+    # A pixel's values as one item.
+    item = np.dtype((np.void, channels * canvas.itemsize))
+    pixels = canvas.reshape(-1, channels).view(item)[:, 0]
     ends = np.cumsum(spans.length)
-    start = 0
-    while start < len(ends):
-        before = ends[start - 1] if start else 0
-        stop = max(int(np.searchsorted(ends, before + at_once, "right")), start + 1)
-        of, row, first, count = (part[start:stop] for part in spans)
-        within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-        pixel = np.repeat(row * width + first, count) + within
-        # z = z_0 + z_x x + z_y y, in the face's plane
-        left = level[of] + slope[of, 0] * (first + 0.5) + slope[of, 1] * (row + 0.5)
-        z = np.repeat(left, count) + np.repeat(slope[of, 0], count) * within
+    begin = 0
+    while begin < len(ends):
+        before = ends[begin - 1] if begin else 0
+        stop = max(int(np.searchsorted(ends, before + at_once, "right")), begin + 1)
+        count = spans.length[begin:stop]
+        offset = ends[begin:stop] - count - before
+        of = np.repeat(np.arange(len(count)), count)
+        number = np.arange(len(of))
+        first = spans.row[begin:stop] * width + spans.first[begin:stop] - offset
+        pixel = first[of] + number
+        within = (number - offset[of]).astype(values.dtype)
+        z, *found = (
+            start[of] + step[of] * within
+            for start, step in zip(starts[:, begin:stop], steps[:, begin:stop], strict=True)
+        )
         np.maximum.at(depth, pixel, z)
-        front = z == depth[pixel]
-        face[pixel[front]] = np.repeat(of, count)[front]
-        start = stop
-    pixel = np.flatnonzero(depth > -np.inf)
-    return Surface(pixel, face[pixel], faces, vertices[faces][..., :2], width)
+        front = np.flatnonzero(z == depth[pixel])
+        new = np.empty((len(z), channels), canvas.dtype)
+        for channel, value in enumerate(found):
+            new[:, channel] = value
+        pixels[pixel[front]] = new.view(item)[front, 0]
+        begin = stop
 
 
 class _Spans(NamedTuple):
@@ -137,38 +159,50 @@ class _Spans(NamedTuple):
 
 def _spans(vertices: np.ndarray, faces: np.ndarray, width: int, height: int) -> _Spans:
     """The pixels of every face; those of an edge belong to one of its faces alone."""
-    y = vertices[faces, 1]
-    top = np.maximum(np.ceil(y.min(1) - 0.5), 0).astype(np.int64)
-    bottom = np.minimum(np.ceil(y.max(1) - 0.5), height).astype(np.int64)
-    rows = np.maximum(bottom - top, 0)
-    face = np.repeat(np.arange(len(faces)), rows)
-    row = np.repeat(top - np.cumsum(rows) + rows, rows) + np.arange(len(face))
+    # Corners from the top down [3, F]: both faces of an edge take it from the same end, so that
+    # they round alike. The middle one divides the rows into an upper and a lower half; an edge
+    # bounds each half, and the one from top to bottom both.
+    order = np.argsort(vertices[:, 1][faces], 1).T
+    x, y = (part[np.take_along_axis(faces.T, order, 0)] for part in vertices[:, :2].T)
+    line = np.clip(np.ceil(y - 0.5), 0, height).astype(np.int64)
+    rows = np.diff(line, axis=0).T.reshape(-1)
+    half = np.repeat(np.arange(len(rows)), rows)
+    row = np.arange(len(half)) + np.repeat(line[:2].T.reshape(-1) - np.cumsum(rows) + rows, rows)
     centre = row + 0.5
-    low, high = np.full(len(face), np.inf), np.full(len(face), -np.inf)
-    for one, other in ((0, 1), (1, 2), (2, 0)):
-        # From the same end for both faces of an edge, so that they round alike.
-        start = vertices[np.minimum(faces[:, one], faces[:, other]), :2]
-        end = vertices[np.maximum(faces[:, one], faces[:, other]), :2]
-        crossed = (start[:, 1][face] <= centre) != (end[:, 1][face] <= centre)
-        which = face[crossed]
-        with np.errstate(divide="ignore", invalid="ignore"):  # level edges cross no row
-            slope = (end[:, 0] - start[:, 0]) / (end[:, 1] - start[:, 1])
-        x = start[which, 0] + (centre[crossed] - start[which, 1]) * slope[which]
-        low[crossed] = np.minimum(low[crossed], x)
-        high[crossed] = np.maximum(high[crossed], x)
-    first = np.ceil(np.clip(low - 0.5, 0, width)).astype(np.int64)
-    count = np.ceil(np.clip(high - 0.5, 0, width)).astype(np.int64) - first
-    kept = count > 0
+    with np.errstate(divide="ignore", invalid="ignore"):  # level edges bound no row
+        short = (x[1:] - x[:2]) / (y[1:] - y[:2])
+        long = (x[2] - x[0]) / (y[2] - y[0])
+    face = half >> 1
+    one = x[0][face] + (centre - y[0][face]) * long[face]
+    start_x, start_y, short = (part.T.reshape(-1)[half] for part in (x[:2], y[:2], short))
+    other = start_x + (centre - start_y) * short
+    first = np.ceil(np.clip(np.minimum(one, other) - 0.5, 0, width)).astype(np.int64)
+    count = np.ceil(np.clip(np.maximum(one, other) - 0.5, 0, width)).astype(np.int64) - first
+    kept = np.flatnonzero(count > 0)
     return _Spans(face[kept], row[kept], first[kept], count[kept])
 
 
-def _planes(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(z_x, z_y) [F, 2] and z_0 [F] of the planes z = z_0 + z_x x + z_y y of [F, 3, 3] corners."""
-    a = corners[:, 0]
-    to_b, to_c = corners[:, 1] - a, corners[:, 2] - a
-    normal = np.cross(to_b, to_c)
-    slope = -normal[:, :2] / normal[:, 2:]
-    return slope, a[:, 2] - (slope * a[:, :2]).sum(1)
+def _along(
+    spans: _Spans, vertices: np.ndarray, faces: np.ndarray, values: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Depth and values at each span's first pixel, and what they grow by from one pixel to the
+    next: [1 + D, S] each, of the values' type."""
+    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
+    to_b, to_c = b - a, c - a
+    whole = _cross(to_b, to_c)
+    x = spans.first + 0.5 - a[:, 0][spans.face]
+    y = spans.row + 0.5 - a[:, 1][spans.face]
+    starts = np.empty((1 + values.shape[1], len(spans.face)), values.dtype)
+    steps = np.empty_like(starts)
+    for channel, known in enumerate((vertices[:, 2], *values.T)):
+        # v = v_a + v_x (x - a_x) + v_y (y - a_y), linear in each face
+        at_a, at_b, at_c = (known[faces[:, corner]].astype(np.float64) for corner in range(3))
+        by_x = ((at_b - at_a) * to_c[:, 1] - (at_c - at_a) * to_b[:, 1]) / whole
+        by_y = ((at_c - at_a) * to_b[:, 0] - (at_b - at_a) * to_c[:, 0]) / whole
+        step = by_x[spans.face]
+        starts[channel] = at_a[spans.face] + step * x + by_y[spans.face] * y
+        steps[channel] = step
+    return starts, steps
 
 
 def _lit(normal: np.ndarray, colour: np.ndarray) -> np.ndarray:
