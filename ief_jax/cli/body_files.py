@@ -1,10 +1,13 @@
 """Writing fitted bodies: the npz, meshes and pictures."""
 
 import functools
+import os
 import re
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -31,6 +34,8 @@ T = TypeVar("T")
 _MESH_BATCH = 16
 _QUALITY = 92
 """Of JPEGs, 0 to 100."""
+_MOST_DRAWERS = 8
+"""Threads that draw pictures; each holds a photograph."""
 
 
 def write(
@@ -79,10 +84,11 @@ def write_meshes(
     from ief_jax.formats import meshes
 
     faces = np.asarray(body.faces)
-    for name, vertices in _each(
-        "meshes", _file_names(people), posed(body, fitted.poses, fitted.betas)
-    ):
-        meshes.write(folder / f"{name}.{kind}", vertices, faces, kind)
+    names = _file_names(people)
+    each = zip(names, posed(body, fitted.poses, fitted.betas), strict=True)
+    with _bar("meshes", len(names)) as bar:
+        for name, vertices in _counting(bar, each):
+            meshes.write(folder / f"{name}.{kind}", vertices, faces, kind)
     say(f"{folder}: {counted(len(people.points), 'mesh', 'meshes')}")
 
 
@@ -99,21 +105,59 @@ def write_pictures(
     faces = np.asarray(body.faces)
     behind = functools.lru_cache(1)(lambda frame: photograph(album, people, frame))
     names = _file_names(people)
-    several = len(people.frame_names) > 1
 
-    def drawn() -> Iterator[Entry]:
-        """Writes each picture, and gives it again for the contact sheet."""
-        each = _each("pictures", names, posed(body, fitted.poses, fitted.betas))
-        for row, (name, vertices) in enumerate(each):
-            one, image = _drawable(fitted, people, row, vertices), behind(int(people.frame[row]))
-            save_picture(folder / f"{name}.jpg", fit_picture.picture(one, faces, image))
-            if several:
-                small = fit_picture.front_and_side(one, faces, image, contact_sheet.TALL)
-                yield Entry(small, one.title)
+    def draw(name: str, one: fit_picture.Fit, image: "Image | None") -> Entry:
+        """Writes a picture, and gives what of it belongs on the contact sheet."""
+        panels = fit_picture.panels(one, faces, image)
+        save_picture(folder / f"{name}.jpg", fit_picture.picture(panels, one))
+        return Entry(fit_picture.front_and_side(panels, contact_sheet.TALL), one.title)
 
-    for number, page in enumerate(contact_sheet.pages(drawn()), 1):
-        save_picture(folder.parent / f"contact_sheet_{number}.jpg", page)
+    # Photographs are read here, in order, and what is wrong with them is said so.
+    work = (
+        functools.partial(
+            draw, name, _drawable(fitted, people, row, vertices), behind(int(people.frame[row]))
+        )
+        for row, (name, vertices) in enumerate(
+            zip(names, posed(body, fitted.poses, fitted.betas), strict=True)
+        )
+    )
+    with _bar("pictures", len(names)) as bar:
+        small = _counting(bar, in_order(work, _drawers(len(names))))
+        if len(people.frame_names) > 1:
+            for number, page in enumerate(contact_sheet.pages(small), 1):
+                save_picture(folder.parent / f"contact_sheet_{number}.jpg", page)
+        else:
+            for _ in small:
+                pass
     say(f"{folder}: {counted(len(people.points), 'picture', 'pictures')}")
+
+
+def _drawers(pictures: int) -> int:
+    """How many threads draw. numpy and Pillow let others run meanwhile, but not all the time."""
+    return min(len(os.sched_getaffinity(0)), _MOST_DRAWERS, pictures)
+
+
+def in_order(work: Iterable[Callable[[], T]], threads: int) -> Iterator[T]:
+    """Results of calls in several threads, in the order of the calls.
+
+    The calls are taken from `work` in the caller's thread, one for each thread and one more ahead
+    of the result that is given. The first error is raised in its place, and no further call starts.
+
+    Args:
+      work: what to call.
+      threads: how many calls run at once, 1 or more.
+    """
+    pool = ThreadPoolExecutor(threads)
+    try:
+        running: deque[Future[T]] = deque()
+        for call in work:
+            running.append(pool.submit(call))
+            if len(running) > threads:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _drawable(
@@ -171,12 +215,15 @@ def posed(
         yield from some[: count - rows[0]]
 
 
-def _each(what: str, names: Sequence[str], vertices: Iterator[T]) -> Iterator[tuple[str, T]]:
-    bar = tqdm(total=len(names), desc=what, disable=len(names) == 1)
-    with bar:
-        for pair in zip(names, vertices, strict=True):
-            yield pair
-            bar.update()
+def _bar(what: str, count: int) -> "tqdm[NoReturn]":
+    return tqdm(total=count, desc=what, disable=count == 1)
+
+
+def _counting(bar: "tqdm[NoReturn]", each: Iterable[T]) -> Iterator[T]:
+    """Each in turn; the bar advances when the next is asked for."""
+    for one in each:
+        yield one
+        bar.update()
 
 
 def _file_names(people: Detections) -> list[str]:

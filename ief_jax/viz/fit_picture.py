@@ -1,6 +1,5 @@
 """Pictures of fits: keypoints found and reprojected, the body over the photograph, its side."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -76,10 +75,24 @@ class _Crop(NamedTuple):
         return (points - self.corner) * self.zoom
 
 
-def picture(
+class Panels(NamedTuple):
+    """Three views of one person, all of one height.
+
+    Attributes:
+      keypoints: found and reprojected, over the photograph.
+      front: the body over the photograph.
+      side: the body from its side.
+    """
+
+    keypoints: Image.Image
+    front: Image.Image
+    side: Image.Image
+
+
+def panels(
     fit: Fit, faces: np.ndarray, photograph: Image.Image | None, height: int = 560
-) -> Image.Image:
-    """Three panels round one person: keypoints, the body in place, the body from its side.
+) -> Panels:
+    """Draws keypoints, the body in place and the body from its side.
 
     Args:
       fit: the person and the fitted body.
@@ -91,22 +104,45 @@ def picture(
     crop = _crop(fit, projected, height)
     backdrop = _backdrop(photograph, crop)
     opacity = 1.0 if photograph is None else _OVER_PHOTOGRAPH
-    bodies = _bodies(fit, projected, faces, crop, backdrop, opacity)
-    return _framed([_keypoints(backdrop, crop, fit), *bodies], fit)
+    # Depth in pixels too; a larger z is nearer.
+    place = np.concatenate(
+        [crop.panel(projected), fit.vertices[:, 2:] * float(fit.view.scale) * crop.zoom], 1
+    )
+    plain = Image.new("RGB", crop.size, _CANVAS)
+    return Panels(
+        _keypoints(backdrop, crop, fit),
+        _body(backdrop, place, faces, fit.person, opacity),
+        _body(plain, _from_the_side(place, crop), faces, fit.person),
+    )
 
 
-def front_and_side(
-    fit: Fit, faces: np.ndarray, photograph: Image.Image | None, height: int
-) -> Image.Image:
-    """The body in place and from its side, beside one another: `picture` for contact sheets."""
-    projected = _projected(fit)
-    crop = _crop(fit, projected, height)
-    backdrop = _backdrop(photograph, crop)
-    opacity = 1.0 if photograph is None else _OVER_PHOTOGRAPH
-    front, side = _bodies(fit, projected, faces, crop, backdrop, opacity)
-    image = Image.new("RGB", (front.width + side.width, height))
-    image.paste(front)
-    image.paste(side, (front.width, 0))
+def picture(drawn: Panels, fit: Fit) -> Image.Image:
+    """The panels in a row under a line that says what they are."""
+    width = sum(panel.width for panel in drawn) + _GAP * (len(drawn) - 1)
+    image = Image.new("RGB", (width, drawn.front.height + _HEADER), PAPER)
+    pen = ImageDraw.Draw(image)
+    font = ImageFont.load_default(15)
+    found = int((fit.confidence > 0).sum())
+    above = (
+        fit.title,
+        f"{found} keypoints, {float(fit.error):.1f} px off on average",
+        "from the side",
+    )
+    left = 0
+    for panel, text in zip(drawn, above, strict=True):
+        image.paste(panel, (left, _HEADER))
+        pen.text((left or 8, _HEADER // 2), text, INK, font, anchor="lm")
+        left += panel.width + _GAP
+    return image
+
+
+def front_and_side(drawn: Panels, height: int) -> Image.Image:
+    """The body in place and from its side, beside one another and smaller: for contact sheets."""
+    width = round(drawn.front.width * height / drawn.front.height)
+    image = Image.new("RGB", (2 * width, height))
+    for number, panel in enumerate((drawn.front, drawn.side)):
+        small = panel.resize((width, height), Image.Resampling.HAMMING)
+        image.paste(small, (number * width, 0))
     return image
 
 
@@ -115,26 +151,6 @@ def _projected(fit: Fit) -> np.ndarray:
     # In numpy: there is no program to compile.
     seen = jax.tree.map(np.asarray, (fit.view, fit.vertices, fit.intrinsics))
     return np.asarray(camera.project(*seen))
-
-
-def _bodies(
-    fit: Fit,
-    projected: np.ndarray,
-    faces: np.ndarray,
-    crop: _Crop,
-    backdrop: Image.Image,
-    opacity: float,
-) -> tuple[Image.Image, Image.Image]:
-    """The body over the backdrop, and from its side."""
-    # Depth in pixels too; a larger z is nearer.
-    place = np.concatenate(
-        [crop.panel(projected), fit.vertices[:, 2:] * float(fit.view.scale) * crop.zoom], 1
-    )
-    plain = Image.new("RGB", crop.size, _CANVAS)
-    return (
-        _body(backdrop, place, faces, fit.person, opacity),
-        _body(plain, _from_the_side(place, crop), faces, fit.person),
-    )
 
 
 def _crop(fit: Fit, projected: np.ndarray, height: int) -> _Crop:
@@ -182,7 +198,7 @@ def _backdrop(photograph: Image.Image | None, crop: _Crop) -> Image.Image:
 def _keypoints(backdrop: Image.Image, crop: _Crop, fit: Fit) -> Image.Image:
     """Found keypoints as dots and coloured limbs, the body's as rings and thin lines."""
     # At twice the size, for smooth edges.
-    image = backdrop.resize((2 * crop.size[0], 2 * crop.size[1]), Image.Resampling.BILINEAR)
+    image = backdrop.resize((2 * crop.size[0], 2 * crop.size[1]), Image.Resampling.NEAREST)
     pen = ImageDraw.Draw(image)
     found = crop.panel(fit.points) * 2
     body = crop.panel(fit.reprojected) * 2
@@ -248,24 +264,3 @@ def _from_the_side(place: np.ndarray, crop: _Crop) -> np.ndarray:
     shrink = (0.92 * panel / (high - low)[:2]).min()
     shift = panel / 2 - shrink * (low + high)[:2] / 2
     return shrink * turned + [*shift, 0]
-
-
-def _framed(panels: Sequence[Image.Image], fit: Fit) -> Image.Image:
-    """The panels in a row under a line that says what they are."""
-    width = sum(panel.width for panel in panels) + _GAP * (len(panels) - 1)
-    image = Image.new("RGB", (width, panels[0].height + _HEADER), PAPER)
-    left = 0
-    for panel in panels:
-        image.paste(panel, (left, _HEADER))
-        left += panel.width + _GAP
-    pen = ImageDraw.Draw(image)
-    font = ImageFont.load_default(15)
-    middle = _HEADER // 2
-    pen.text((8, middle), fit.title, INK, font, anchor="lm")
-    at = panels[0].width + _GAP
-    found = int((fit.confidence > 0).sum())
-    text = f"{found} keypoints, {float(fit.error):.1f} px off on average"
-    pen.text((at, middle), text, INK, font, anchor="lm")
-    at += panels[1].width + _GAP
-    pen.text((at, middle), "from the side", INK, font, anchor="lm")
-    return image
