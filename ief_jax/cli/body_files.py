@@ -134,7 +134,10 @@ def write_pictures(
 
 def _drawers(pictures: int) -> int:
     """How many threads draw. numpy and Pillow let others run meanwhile, but not all the time."""
-    return min(len(os.sched_getaffinity(0)), _MOST_DRAWERS, pictures)
+    # Not every system says which cores this process may use.
+    told = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if told else os.cpu_count() or 1
+    return min(cores, _MOST_DRAWERS, pictures)
 
 
 def in_order(work: Iterable[Callable[[], T]], threads: int) -> Iterator[T]:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import trimesh
+from PIL import Image
 
 from ief_jax.geometry.triangles import unit, vertex_normals
 from ief_jax.viz import raster
@@ -25,12 +26,28 @@ def square(x: float, y: float, side: float, depth: float) -> np.ndarray:
 FACES = np.array([[0, 1, 2], [0, 2, 3]])
 
 
+def seen(
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    values: np.ndarray,
+    size: tuple[int, int],
+    at_once: int = 10**6,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels [n] of an image (width, height) that a mesh covers, and values [n, D] there."""
+    canvas = np.full((size[1], size[0], values.shape[1]), np.nan)
+    raster.draw(canvas, vertices, faces, values, at_once)
+    pixels = canvas.reshape(-1, values.shape[1])
+    covered = np.flatnonzero(~np.isnan(pixels[:, 0]))
+    return covered, pixels[covered]
+
+
 def normals_seen(
     vertices: np.ndarray, faces: np.ndarray, side: int, at_once: int = 10**6
 ) -> tuple[np.ndarray, np.ndarray]:
     """The pixels [n] of a square image that a mesh covers, and the unit normals [n, 3] there."""
-    seen = raster.visible_surface(vertices, faces, side, side, at_once)
-    return seen.pixel, unit(seen.interpolate(-vertex_normals(vertices, faces)))
+    normals = -vertex_normals(vertices, faces)
+    covered, found = seen(vertices, faces, normals, (side, side), at_once)
+    return covered, unit(found)
 
 
 def test_a_sphere_covers_its_disc() -> None:
@@ -120,14 +137,26 @@ def test_looking_at_few_triangles_at_once_changes_nothing() -> None:
 def test_what_is_seen_of_a_plane_is_where_it_is() -> None:
     vertices = square(3.0, 5.0, 30.0, 0.0) + [[0, 0, 0], [2, 0, 4], [0, 7, 9], [0, 0, 5]]
     for faces in (FACES, FACES[:, ::-1]):
-        seen = raster.visible_surface(vertices, faces, 50, 40)
-        y, x = np.divmod(seen.pixel, 50)
-        np.testing.assert_allclose(
-            seen.interpolate(vertices)[:, :2], np.stack([x, y], -1) + 0.5, atol=1e-9
-        )
-        weights = seen.interpolate(np.eye(len(vertices)))
+        pixel, places = seen(vertices, faces, vertices, (50, 40))
+        y, x = np.divmod(pixel, 50)
+        np.testing.assert_allclose(places[:, :2], np.stack([x, y], -1) + 0.5, atol=1e-9)
+        weights = seen(vertices, faces, np.eye(len(vertices)), (50, 40))[1]
         np.testing.assert_allclose(weights.sum(1), 1)
         assert weights.min() >= -1e-12
+
+
+def test_painting_over_an_image_changes_the_mesh_s_part_alone() -> None:
+    ball = trimesh.creation.icosphere(subdivisions=3, radius=30.0)
+    backdrop = Image.new("RGB", (90, 80), (10, 200, 30))
+    # In the middle; over the corner; outside.
+    for centre in ([45, 40, 0], [85.5, 2.25, 0], [200, 40, 0]):
+        vertices = flipped(ball) + centre
+        image = backdrop.copy()
+        raster.paint(image, vertices, ball.faces, GREY, 0.5)
+        layer = raster.shade(vertices, ball.faces, backdrop.size, GREY)
+        alpha = 0.5 * layer[..., 3:]
+        expected = np.asarray(backdrop) * (1 - alpha) + 255 * layer[..., :3] * alpha
+        np.testing.assert_allclose(np.asarray(image), expected, atol=1.5)
 
 
 def test_degenerate_triangles_and_loose_vertices() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from data.assets.body.arrays import FloatArray, IntArray
 from ief_jax.geometry.triangles import unit, vertex_normals
-from ief_jax.viz.raster import visible_surface
+from ief_jax.viz import raster
 
 LIGHT_DIRECTION = np.array([0.35, 0.55, 0.75])
 
@@ -49,13 +49,15 @@ def render(
     if colours is None:
         colours = np.broadcast_to(np.array([0.78, 0.72, 0.66]), vertices.shape)
 
-    image = np.ones((height * width, 3))
     # Pixel centres are integers here, halves in the z-buffer.
-    visible = visible_surface(screen + [0.5, 0.5, 0.0], faces, width, height)
-    normal = unit(visible.interpolate(normals))
+    canvas = np.full((height, width, 6), np.nan)
+    known = np.concatenate([normals, colours], 1)
+    raster.draw(canvas, screen + [0.5, 0.5, 0.0], faces, known)
+    visible = ~np.isnan(canvas[..., 0])
+    normal, colour = unit(canvas[visible, :3]), canvas[visible, 3:]
     back = normal[:, 2] < 0  # inside of the surface seen: paint it red
     shade = 0.25 + 0.75 * np.clip(normal @ light, 0, 1)
-    colour = visible.interpolate(colours)
     red = np.array([0.9, 0.2, 0.2])
-    image[visible.pixel] = shade[:, None] * np.where(back[:, None], red, colour)
-    return image.reshape(height, width, 3)
+    image = np.ones((height, width, 3))
+    image[visible] = shade[:, None] * np.where(back[:, None], red, colour)
+    return image
