@@ -141,7 +141,7 @@ def front_and_side(drawn: Panels, height: int) -> Image.Image:
     width = round(drawn.front.width * height / drawn.front.height)
     image = Image.new("RGB", (2 * width, height))
     for number, panel in enumerate((drawn.front, drawn.side)):
-        small = panel.resize((width, height), Image.Resampling.HAMMING)
+        small = panel.resize((width, height), Image.Resampling.HAMMING, reducing_gap=1.01)
         image.paste(small, (number * width, 0))
     return image
 

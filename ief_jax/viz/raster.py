@@ -84,8 +84,7 @@ def picture(
     scaled = np.asarray(vertices, np.float64) * supersampling
     # y runs down: the mesh is its mirror image, and what points outwards points inwards.
     lit = _lit(-vertex_normals(scaled, faces), np.asarray(colour))
-    values = np.full((len(scaled), 4), 255, np.float32)
-    values[:, :3] = 255 * lit + 0.5
+    values = (255 * lit + 0.5).astype(np.float32)
     layer = np.zeros((height, width, 4), np.uint8)
     draw(layer, scaled, faces[_facing(scaled, faces)], values)
     # The mean over samples. Black where nothing is, colours are multiplied by the coverage (RGBa);
@@ -107,7 +106,8 @@ def draw(
     Both sides of a face are seen; where nothing is, the canvas stays as it was.
 
     Args:
-      canvas: [height, width, D] C-contiguous, changed in place.
+      canvas: [height, width, D] C-contiguous, changed in place; a channel more than the values have
+        becomes 255 where a face is (coverage).
       vertices: [V, 3] x right and y down in pixels, z towards the viewer.
       faces: [F, 3].
       values: [V, D] at the vertices, linear in each face; their type is that in which the pixels'
@@ -140,7 +140,7 @@ def draw(
         )
         np.maximum.at(depth, pixel, z)
         front = np.flatnonzero(z == depth[pixel])
-        new = np.empty((len(z), channels), canvas.dtype)
+        new = np.full((len(z), channels), 255, canvas.dtype)
         for channel, value in enumerate(found):
             new[:, channel] = value
         pixels[pixel[front]] = new.view(item)[front, 0]
