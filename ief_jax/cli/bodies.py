@@ -29,7 +29,7 @@ Result = TypeVar("Result")
 _FIT_BATCH = 256
 _FEW = 16
 """People up to whom compiling costs more than a program that is half as fast."""
-_FPS = 30.0
+FPS = 30.0
 """Frames a second, where the files do not say."""
 _SPECK = 0.1
 """Of the keypoints' box: bodies smaller than this explain nothing of it."""
@@ -187,8 +187,8 @@ def fit_motions(
         )
     numbers = np.array(people.numbers, float)[people.frame]
     if people.fps is None:
-        say(f"--smooth: the files do not say how fast frames follow: {_FPS:g} a second are taken")
-    times = numbers / (people.fps or _FPS)
+        say(f"--smooth: the files do not say how fast frames follow: {FPS:g} a second are taken")
+    times = numbers / (people.fps or FPS)
     model = joints.fold(body)
     others = np.setdiff1d(np.arange(len(people.points)), np.concatenate(tracks))
     parts: list[Bodies] = []

@@ -27,6 +27,7 @@ def body(
     focal: float | None = None,
     meshes: MeshFormat | None = "glb",
     pictures: bool = True,
+    every_picture: bool = False,
     smooth: float = 1.0,
     strict: bool = False,
 ) -> None:
@@ -50,7 +51,9 @@ def body(
         Without it what the camera wrote into the photograph counts, and without that people are
         taken to be some metres away; in a video, the diagonal of the frame.
       meshes: format of the meshes, in metres; of photographs.
-      pictures: draw every fit, everybody in each photograph, and contact sheets; or the overlay.
+      pictures: draw everybody in each photograph, and every fit or, of several photographs, contact
+        sheets; or the overlay.
+      every_picture: of several photographs draw a picture of every fit, too.
       smooth: in a video, how smoothly people move: 1 for walking, dancing, standing; less for more
         abrupt motion; 0 fits each frame by itself.
       strict: stop at a photograph that cannot be read instead of passing over it.
@@ -72,7 +75,7 @@ def body(
     each_lens = lenses.of_people(focal, None, album, people)
     found = bodies.fit(trained, model, people, each_lens)
     fitted = bodies.sound(found, people, each_lens, skipped, sources[0])
-    body_files.write(output, model, fitted, gender, album, meshes, pictures)
+    body_files.write(output, model, fitted, gender, album, meshes, pictures, every_picture)
     if pictures:
         scenes.write(output / "scenes", model, fitted, album)
 

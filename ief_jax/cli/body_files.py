@@ -46,6 +46,7 @@ def write(
     album: photographs.Album,
     kind: MeshFormat | None,
     pictures: bool,
+    every_picture: bool,
 ) -> None:
     """Writes all that is asked for into a folder, the numbers first: whatever happens to pictures
     and meshes, they are safe.
@@ -57,14 +58,15 @@ def write(
       gender: of the body.
       album: photographs to draw over.
       kind: of meshes; None for none.
-      pictures: whether to draw every fit.
+      pictures: whether to draw anything.
+      every_picture: as `write_pictures` has it.
     """
     _write_bodies(output / "bodies.npz", fitted, gender)
     found, people = fitted.bodies, fitted.people
     if kind:
         write_meshes(files.output_folder(output / "meshes"), body, found, people, kind)
     if pictures:
-        write_pictures(files.output_folder(output / "pictures"), body, found, people, album)
+        write_pictures(output, body, found, people, album, every_picture)
 
 
 def _write_bodies(path: Path, fitted: Fitted, gender: Gender) -> None:
@@ -93,23 +95,39 @@ def write_meshes(
 
 
 def write_pictures(
-    folder: Path,
+    output: Path,
     body: "BodyModel",
     fitted: "Bodies",
     people: Detections,
     album: photographs.Album,
+    every: bool,
 ) -> None:
+    """Draws everybody: of several frames contact sheets, of a single one a picture of each person.
+
+    Args:
+      output: the folder for the contact sheets, and for the folder `pictures`.
+      body: the model that was fitted.
+      fitted: the bodies.
+      people: whose they are.
+      album: photographs to draw over.
+      every: whether a picture of each person is wanted of several frames, too.
+    """
     from ief_jax.viz import contact_sheet, fit_picture
     from ief_jax.viz.contact_sheet import Entry
 
     faces = np.asarray(body.faces)
     behind = functools.lru_cache(1)(lambda frame: photograph(album, people, frame))
     names = _file_names(people)
+    several = len(people.frame_names) > 1
+    folder = None if several and not every else files.output_folder(output / "pictures")
 
     def draw(name: str, one: fit_picture.Fit, image: "Image | None") -> Entry:
-        """Writes a picture, and gives what of it belongs on the contact sheet."""
-        panels = fit_picture.panels(one, faces, image)
-        save_picture(folder / f"{name}.jpg", fit_picture.picture(panels, one))
+        """Writes a picture, if it is wanted, and gives what belongs on the contact sheet."""
+        if folder is None:
+            panels = fit_picture.panels(one, faces, image, contact_sheet.TALL)
+        else:
+            panels = fit_picture.panels(one, faces, image)
+            save_picture(folder / f"{name}.jpg", fit_picture.picture(panels, one))
         return Entry(fit_picture.front_and_side(panels, contact_sheet.TALL), one.title)
 
     # Photographs are read here, in order, and what is wrong with them is said so.
@@ -121,19 +139,24 @@ def write_pictures(
             zip(names, posed(body, fitted.poses, fitted.betas), strict=True)
         )
     )
+    pages = 0
     with _bar("pictures", len(names)) as bar:
-        small = _counting(bar, in_order(work, _drawers(len(names))))
-        if len(people.frame_names) > 1:
-            for number, page in enumerate(contact_sheet.pages(small), 1):
-                save_picture(folder.parent / f"contact_sheet_{number}.jpg", page)
+        small = _counting(bar, in_order(work, drawers(len(names))))
+        if several:
+            for pages, page in enumerate(contact_sheet.pages(small), 1):
+                save_picture(output / f"contact_sheet_{pages}.jpg", page)
         else:
             for _ in small:
                 pass
-    say(f"{folder}: {counted(len(people.points), 'picture', 'pictures')}")
+    if folder is not None:
+        say(f"{folder}: {counted(len(names), 'picture', 'pictures')}")
+    if pages:
+        everybody = counted(len(names), "body", "bodies")
+        say(f"{output}: {counted(pages, 'contact sheet', 'contact sheets')} of {everybody}")
 
 
-def _drawers(pictures: int) -> int:
-    """How many threads draw. numpy and Pillow let others run meanwhile, but not all the time."""
+def drawers(pictures: int) -> int:
+    """How many threads draw so many: numpy and Pillow let others run, but not all the time."""
     # Not every system says which cores this process may use.
     told = hasattr(os, "sched_getaffinity")
     cores = len(os.sched_getaffinity(0)) if told else os.cpu_count() or 1

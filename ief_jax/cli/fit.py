@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ief_jax.cli import bodies, body_files, fit_parts, fit_source, keypoint_files, lenses
+from ief_jax.cli import bodies, body_files, fit_parts, fit_source, keypoint_files, lenses, scenes
 from ief_jax.cli.bodies import Gender
 from ief_jax.cli.keypoint_files import Skeleton
 from ief_jax.cli.shared import Files, keep_compilations
@@ -31,13 +31,15 @@ def fit(
     images: Path | None = None,
     meshes: MeshFormat | None = None,
     pictures: bool = True,
+    every_picture: bool = False,
     smooth: float | None = None,
     shard: str | None = None,
 ) -> None:
     """Fit a 3D body to every person in files or folders of 2D keypoints.
 
     Writes bodies.npz (AMASS-style poses, betas and trans; camera, joints, errors), a picture of
-    every fit, of several frames contact sheets and, if asked, a mesh of every body.
+    every fit or, of several frames, contact sheets and, if these follow one another, a video; and,
+    if asked, a mesh of every body.
 
     Args:
       keypoints: OpenPose, COCO, MMPose, AlphaPose, Ultralytics, YOLO, EasyMocap, MediaPipe,
@@ -57,7 +59,8 @@ def fit(
       strict: stop at what cannot be read instead of passing over it.
       images: folder with the photographs, to draw over; or one photograph of all.
       meshes: also write a mesh of every body, in metres.
-      pictures: draw every fit.
+      pictures: draw the fits.
+      every_picture: of several frames draw a picture of every fit, too.
       smooth: fit people who are followed over frames as one body that moves smoothly: 1 for
         walking, dancing, standing; less for more abrupt motion. Without it frames are fitted one
         by one.
@@ -74,7 +77,8 @@ def fit(
     def fit_many(source: fit_source.Source) -> None:
         model, trained = load(checkpoint, body, gender)
         job = fit_parts.Job(
-            source, output, trained, model, gender, focal, image_size, album, meshes, pictures
+            *(source, output, trained, model, gender, focal, image_size, album, meshes),
+            *(pictures, every_picture),
         )
         fit_parts.run(job, share)
 
@@ -97,7 +101,9 @@ def fit(
         fits = bodies.fit_motions(trained, model, people, each_lens, smooth)
     fitted = bodies.sound(fits, people, each_lens, skipped, paths[0])
     bodies.warn(fitted, read)
-    body_files.write(output, model, fitted, gender, album, meshes, pictures)
+    body_files.write(output, model, fitted, gender, album, meshes, pictures, every_picture)
+    if pictures and scenes.follow_one_another(fitted.people):
+        scenes.write_video(output / "overlay.mp4", model, fitted, album, image_size)
 
 
 def load(checkpoint: str, body: Path | None, gender: Gender) -> tuple["BodyModel", "Checkpoint"]:

@@ -52,7 +52,8 @@ class Job(NamedTuple):
       size: of every image, pixels, if it is known.
       album: photographs.
       meshes: kind of meshes to write.
-      pictures: whether to draw every fit.
+      pictures: whether to draw contact sheets of each part.
+      every_picture: whether to draw every fit, too.
     """
 
     source: Source
@@ -65,6 +66,7 @@ class Job(NamedTuple):
     album: photographs.Album
     meshes: MeshFormat | None
     pictures: bool
+    every_picture: bool = False
 
 
 class Shard(NamedTuple):
@@ -168,8 +170,10 @@ def make(job: Job, fit: "Fit", number: int) -> None:
             into = files.output_folder(beside / "meshes")
             body_files.write_meshes(into, job.body, fitted.bodies, fitted.people, job.meshes)
         if job.pictures:
-            into = files.output_folder(beside / "pictures")
-            body_files.write_pictures(into, job.body, fitted.bodies, fitted.people, job.album)
+            body_files.write_pictures(
+                files.output_folder(beside),
+                *(job.body, fitted.bodies, fitted.people, job.album, job.every_picture),
+            )
     formats_bodies.write(
         part_path(job, number),
         fitted.bodies,
@@ -310,4 +314,5 @@ def _about(job: Job) -> Mapping[str, Any]:
         "size": job.size if job.size is None else list(job.size),
         "meshes": job.meshes,
         "pictures": job.pictures,
+        "every_picture": job.every_picture,
     }

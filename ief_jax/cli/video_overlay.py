@@ -1,5 +1,6 @@
 """A video with the bodies of its people over it, and from the side."""
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from ief_jax.cli.video_people import Clip, rows_of_frames, whole
 from ief_jax.formats import videos
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from ief_jax.body.smpl import BodyModel
     from ief_jax.viz.scene_picture import Lens
 
@@ -36,18 +39,20 @@ def draw(
     side = scene_picture.extent(joints.reshape(-1, 3))
     size = scene_picture.size(clip.video.size, height)
     faces = np.asarray(body.faces)
-    people = _people_of_frames(clip, tracks, body)
+
+    def draw(frame: videos.Frame, there: list[tuple[int, np.ndarray]]) -> "tuple[Image, float]":
+        drawn = [scene_picture.seen_through(seen, *one) for one in there]
+        text = f"{frame.time:.2f} s, frame {frame.number}"
+        return scene_picture.picture(frame.image, drawn, faces, side, height, text), frame.time
+
+    each = zip(whole(path), _people_of_frames(clip, tracks, body), strict=False)
+    work = (functools.partial(draw, frame, there) for frame, there in each)
     with (
         tqdm(total=len(clip.times), desc="overlay", unit="frame") as bar,
         videos.writing(output / "overlay.mp4", size, clip.video.fps) as show,
     ):
-        for frame, there in zip(whole(path), people, strict=False):
-            drawn = [scene_picture.seen_through(seen, *one) for one in there]
-            text = f"{frame.time:.2f} s, frame {frame.number}"
-            show(
-                scene_picture.picture(frame.image, drawn, faces, side, height, text),
-                frame.time,
-            )
+        for picture, time in body_files.in_order(work, body_files.drawers(len(clip.times))):
+            show(picture, time)
             bar.update()
     say(f"wrote {output / 'overlay.mp4'}")
 

@@ -69,6 +69,11 @@ def size(photograph: tuple[int, int], height: int) -> tuple[int, int]:
     return round(photograph[0] * height / photograph[1]) + round(_SIDE * height), height
 
 
+def plain(size: tuple[int, int]) -> Image.Image:
+    """What is drawn on where there is no photograph of this width and height."""
+    return Image.new("RGB", size, _CANVAS)
+
+
 def picture(
     photograph: Image.Image,
     people: Sequence[Person],
@@ -90,24 +95,23 @@ def picture(
       text: what to write into the lower left corner.
     """
     zoom = height / photograph.height
-    whole = Image.new("RGB", size(photograph.size, height), _CANVAS)
+    whole = plain(size(photograph.size, height))
     width = whole.width - round(_SIDE * height)
     front = photograph.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
     behind = sorted(people, key=lambda person: float(person.vertices[:, 2].mean()))
-    canvas = np.asarray(front, np.float32) / 255
     for person in behind:
         # What is nearer has the larger z.
         near = person.vertices[:, 2:] * person.scale
         place = np.concatenate([(person.seen + 0.5) * zoom, near * zoom], 1)
-        _paint(canvas, place, faces, person.number, _OPACITY)
-    whole.paste(Image.fromarray((canvas * 255 + 0.5).astype(np.uint8)))
-    canvas = np.full((height, whole.width - width, 3), _CANVAS, np.float32) / 255
-    scale, shift = _fit(side, canvas.shape[1], height)
+        raster.paint(front, place, faces, _skin(person), _OPACITY, supersampling=1)
+    beside = plain((whole.width - width, height))
+    scale, shift = _fit(side, *beside.size)
     for person in people:
         x, y, z = person.vertices.T
         place = scale * np.stack([-z, -y, x], 1) + np.append(shift, 0)
-        _paint(canvas, place, faces, person.number, 1.0)
-    whole.paste(Image.fromarray((canvas * 255 + 0.5).astype(np.uint8)), (width, 0))
+        raster.paint(beside, place, faces, _skin(person), supersampling=1)
+    whole.paste(front)
+    whole.paste(beside, (width, 0))
     _label(whole, people, zoom, text)
     return whole
 
@@ -120,19 +124,8 @@ def _fit(side: Extent, width: int, height: int) -> tuple[float, np.ndarray]:
     return scale, np.array([width, height]) / 2 - scale * middle
 
 
-def _paint(
-    canvas: np.ndarray, place: np.ndarray, faces: np.ndarray, number: int, opacity: float
-) -> None:
-    """Draws a mesh of vertices [V, 3] in pixels into the canvas [H, W, 3]: in place."""
-    low = np.maximum(np.floor(place[:, :2].min(0)).astype(int) - 1, 0)
-    high = np.minimum(np.ceil(place[:, :2].max(0)).astype(int) + 1, canvas.shape[1::-1])
-    if (high <= low).any():
-        return
-    part = (int(high[0] - low[0]), int(high[1] - low[1]))
-    layer = raster.shade(place - np.append(low, 0), faces, part, SKINS[number % len(SKINS)], 1)
-    under = canvas[low[1] : high[1], low[0] : high[0]]
-    alpha = layer[..., 3:] * opacity
-    under[:] = under * (1 - alpha) + layer[..., :3] * alpha
+def _skin(person: Person) -> tuple[float, float, float]:
+    return SKINS[person.number % len(SKINS)]
 
 
 def _label(image: Image.Image, people: Sequence[Person], zoom: float, text: str) -> None:

@@ -48,8 +48,6 @@ def test_a_folder_of_photographs(
         "keypoints/b_keypoints.json",
         "meshes/b_0.glb",
         "meshes/b_1.glb",
-        "pictures/b_0.jpg",
-        "pictures/b_1.jpg",
         "scenes/b.jpg",
     ]
     said = capsys.readouterr().err

@@ -19,6 +19,7 @@ from PIL import Image
 from ief_jax import cli
 from ief_jax.body import joints, smpl
 from ief_jax.cli import bodies, keypoint_files, lenses
+from ief_jax.formats import videos
 from ief_jax.formats.detections import Detections
 from ief_jax.geometry import rotations, skeletons
 from ief_jax.ief import build
@@ -78,7 +79,7 @@ def test_fit_a_folder_of_frames(
     Image.new("RGB", (300, 400), (200, 0, 0)).save(images / "f3.jpg")
     output = tmp_path / "deep" / "out"
     arguments = ("--checkpoint", checkpoint, "--images", images, "--meshes", "ply")
-    assert run("fit", frames, "--output", output, *arguments) == 0
+    assert run("fit", frames, "--output", output, *arguments, "--every-picture") == 0
     assert names(output) == [
         "bodies.npz",
         "contact_sheet_1.jpg",
@@ -116,6 +117,39 @@ def test_fit_a_folder_of_frames(
     photo, plain = (pixel(output / "pictures" / f"{name}.jpg") for name in ("f3_1", "f1_0"))
     assert photo[0] > 180 and photo[1] < 20
     assert plain.min() > 230
+
+
+def test_frames_that_follow_one_another_become_a_video(
+    tmp_path: Path, standing: np.ndarray, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, images, output = (tmp_path / name for name in ("frames", "images", "out"))
+    folder.mkdir()
+    images.mkdir()
+    people = [(standing + [100 + 5 * number, 50, 0],) for number in range(4)]
+    people[2] = ()
+    for number, there in enumerate(people):
+        (folder / f"f{number}_keypoints.json").write_text(frame(*there))
+        Image.new("RGB", (400, 320), (40 * number, 0, 0)).save(images / f"f{number}.png")
+    arguments = ("fit", folder, "--checkpoint", checkpoint, "--output", output, "--images", images)
+    assert run(*arguments) == 0
+    assert names(output) == ["bodies.npz", "contact_sheet_1.jpg", "overlay.mp4"]
+    seen = list(videos.frames(output / "overlay.mp4"))
+    assert [one.time for one in seen] == pytest.approx(np.arange(4) / 30, abs=0.002)
+    for number, (one, there) in enumerate(zip(seen, people, strict=True)):
+        assert one.image.size == (640, 320), "beside the photograph, the side view"
+        assert one.image.getpixel((390, 10))[0] == pytest.approx(40 * number, abs=12)
+        front = np.asarray(one.image).astype(int)[:, :400]
+        # Bodies are blue where photographs are red.
+        assert ((front[..., 2] - front[..., 0] > 8).sum() > 500) == bool(there)
+    # Photographs of several sizes are no video.
+    (output / "overlay.mp4").unlink()
+    Image.new("RGB", (300, 320)).save(images / "f1.png")
+    capsys.readouterr()
+    assert run(*arguments) == 0
+    assert "overlay.mp4: not written; the photographs are not all of one size" in (
+        capsys.readouterr().err
+    )
+    assert names(output) == ["bodies.npz", "contact_sheet_1.jpg"]
 
 
 def test_fit_without_pictures_and_again(
