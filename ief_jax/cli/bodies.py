@@ -179,8 +179,8 @@ def fit_motions(
         name = checkpoint.configuration.name
         raise InputError(f"--smooth needs a checkpoint such as released; {name} is never unsure")
     check_smoothness(strength)
-    tracks = _tracks(people)
-    if not tracks:
+    followed = tracks(people)
+    if not followed:
         raise InputError(
             "--smooth needs to know who is who: the files have no ids of people, and more than "
             "one person in a frame, or one frame only"
@@ -190,9 +190,9 @@ def fit_motions(
         say(f"--smooth: the files do not say how fast frames follow: {FPS:g} a second are taken")
     times = numbers / (people.fps or FPS)
     model = joints.fold(body)
-    others = np.setdiff1d(np.arange(len(people.points)), np.concatenate(tracks))
+    others = np.setdiff1d(np.arange(len(people.points)), np.concatenate(followed))
     parts: list[Bodies] = []
-    for rows in tqdm(tracks, desc="fitting", unit="track", disable=len(tracks) == 1):
+    for rows in tqdm(followed, desc="fitting", unit="track", disable=len(followed) == 1):
         moving = motion.fit(
             checkpoint,
             model,
@@ -206,24 +206,24 @@ def fit_motions(
     if len(others):
         apart = Lenses(*(part[others] for part in lenses))
         parts.append(fit(checkpoint, body, detections.take(people, others), apart))
-    back = np.argsort(np.concatenate([*tracks, others]))
+    back = np.argsort(np.concatenate([*followed, others]))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[back], *parts)
 
 
-def _tracks(people: Detections) -> list[np.ndarray]:
+def tracks(people: Detections) -> list[np.ndarray]:
     """The rows of each person who is in several frames, in the frames' order."""
     identity = people.identity
     alone = len(np.unique(people.frame)) == len(people.frame)
     if alone and (identity < 0).all():
         identity = np.zeros_like(identity)
     numbers = np.array(people.numbers)[people.frame]
-    tracks = []
+    found = []
     for one in np.unique(identity[identity >= 0]):
         rows = np.flatnonzero(identity == one)
         rows = rows[np.argsort(numbers[rows], kind="stable")]
         if len(rows) > 1 and (np.diff(numbers[rows]) > 0).all():
-            tracks.append(rows)
-    return tracks
+            found.append(rows)
+    return found
 
 
 def batch_size(count: int, most: int) -> int:

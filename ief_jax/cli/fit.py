@@ -3,7 +3,16 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ief_jax.cli import bodies, body_files, fit_parts, fit_source, keypoint_files, lenses, scenes
+from ief_jax.cli import (
+    bodies,
+    body_files,
+    fit_parts,
+    fit_source,
+    keypoint_files,
+    lenses,
+    motion_files,
+    scenes,
+)
 from ief_jax.cli.bodies import Gender
 from ief_jax.cli.keypoint_files import Skeleton
 from ief_jax.cli.shared import Files, keep_compilations
@@ -39,7 +48,8 @@ def fit(
 
     Writes bodies.npz (AMASS-style poses, betas and trans; camera, joints, errors), a picture of
     every fit or, of several frames, contact sheets and, if these follow one another, a video; and,
-    if asked, a mesh of every body.
+    if asked, a mesh of every body. With --smooth also each person's motion as person_N.npz (AMASS)
+    and person_N.bvh, and people.glb (animated).
 
     Args:
       keypoints: OpenPose, COCO, MMPose, AlphaPose, Ultralytics, YOLO, EasyMocap, MediaPipe,
@@ -102,8 +112,13 @@ def fit(
     fitted = bodies.sound(fits, people, each_lens, skipped, paths[0])
     bodies.warn(fitted, read)
     body_files.write(output, model, fitted, gender, album, meshes, pictures, every_picture)
+    sizes = scenes.sizes(fitted.people, album, image_size)
+    if smooth is not None:
+        fps = fitted.people.fps or bodies.FPS
+        moving = motion_files.of_fitted(fitted, max(sizes))
+        motion_files.write(output, model, moving, fps, gender)
     if pictures and scenes.follow_one_another(fitted.people):
-        scenes.write_video(output / "overlay.mp4", model, fitted, album, image_size)
+        scenes.write_video(output / "overlay.mp4", model, fitted, album, sizes)
 
 
 def load(checkpoint: str, body: Path | None, gender: Gender) -> tuple["BodyModel", "Checkpoint"]:

@@ -6,7 +6,7 @@ Photographs that follow one another, frames of a video, become a video of such p
 import functools
 import importlib.util
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,7 +87,7 @@ def write_video(
     body: "BodyModel",
     fitted: Fitted,
     album: photographs.Album,
-    size: tuple[float, float] | None,
+    sizes: Collection[tuple[int, int]],
 ) -> None:
     """Writes frames that follow one another, with everybody in them; or says why it does not.
 
@@ -96,7 +96,7 @@ def write_video(
       body: the model that was fitted.
       fitted: the people and their bodies.
       album: the photographs; where there is none, people are drawn on a plain canvas.
-      size: of every image, pixels; None where it is not known but from photographs.
+      sizes: of the frames.
 
     Raises:
       OutputError: it cannot be written.
@@ -107,7 +107,6 @@ def write_video(
     if importlib.util.find_spec("av") is None:
         say(f"{path}: not written; videos need the package PyAV: {videos.EXTRA}")
         return
-    sizes = _sizes(people, album, size)
     if len(sizes) > 1:
         say(f"{path}: not written; the photographs are not all of one size")
         return
@@ -144,10 +143,16 @@ def write_video(
     say(f"{path}: {counted(count, 'frame', 'frames')}, everybody over them and from the side")
 
 
-def _sizes(
+def sizes(
     people: Detections, album: photographs.Album, size: tuple[float, float] | None
 ) -> set[tuple[int, int]]:
-    """Widths and heights of the frames, pixels."""
+    """Widths and heights of the frames, pixels: one, or as many as photographs have.
+
+    Args:
+      people: in the frames.
+      album: their photographs.
+      size: of every image, pixels; None where it is not known but from photographs.
+    """
     paths = [photograph_of(album, people, frame) for frame in range(len(people.frame_names))]
     found = {photographs.size(path) for path in {*paths} if path is not None} - {None}
     if not found and size is None:
@@ -192,17 +197,17 @@ def _people(
 
 
 def _places(fitted: Fitted, rows: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """`places` of some rows."""
+    """Where the origins of some rows' bodies are from the camera: [N, 3] metres."""
     import jax
 
+    from ief_jax.formats import bodies as formats_bodies
+
     some = jax.tree.map(lambda leaf: leaf[rows], fitted.bodies)
-    return places(some, fitted.lens_known[rows], size)
+    return formats_bodies.before_the_camera(with_lens(some, fitted.lens_known[rows], size))
 
 
-def places(bodies: "Bodies", known: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Where the origins of N bodies are from the camera, which looks along -z: [N, 3] metres.
-
-    Where the lens is not known, for as long a lens as the photograph's diagonal.
+def with_lens(bodies: "Bodies", known: np.ndarray, size: tuple[int, int]) -> "Bodies":
+    """N bodies, those whose lens is not known through one as long as the photograph's diagonal.
 
     Args:
       bodies: of the people.
@@ -211,11 +216,8 @@ def places(bodies: "Bodies", known: np.ndarray, size: tuple[int, int]) -> np.nda
     """
     import jax.numpy as jnp
 
-    from ief_jax.formats import bodies as formats_bodies
-
-    principal = np.where(known[:, None], bodies.principal, (np.array(size) - 1) / 2)
-    assumed = bodies._replace(
-        inverse_focal=jnp.where(known, bodies.inverse_focal, 1 / math.hypot(*size)),
-        principal=jnp.asarray(principal),
+    middle = (np.array(size, np.float32) - 1) / 2
+    return bodies._replace(
+        inverse_focal=jnp.asarray(np.where(known, bodies.inverse_focal, 1 / math.hypot(*size))),
+        principal=jnp.asarray(np.where(known[:, None], bodies.principal, middle)),
     )
-    return formats_bodies.before_the_camera(assumed)

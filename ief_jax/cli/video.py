@@ -63,7 +63,7 @@ def run(
     )
     seen = video_bodies.lens(clip, focal)
     tracks = video_bodies.fit(clip, seen, fit_track)
-    video_files.write(output, clip, tracks, seen, body, gender)
+    video_files.write(output, clip, tracks, body, gender)
     if pictures:
         video_overlay.draw(path, output, clip, tracks, seen, body)
 

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ief_jax.cli import motion_files
+from ief_jax.cli.motion_files import Moving
 from ief_jax.cli.shared import counted, say
 from ief_jax.cli.video_bodies import Track
 from ief_jax.cli.video_people import Clip, rows_of_frames
@@ -14,38 +16,24 @@ from ief_jax.io import files
 if TYPE_CHECKING:
     from ief_jax.body.smpl import BodyModel
     from ief_jax.lgd.fitting import Bodies
-    from ief_jax.viz.scene_picture import Lens
 
 
-def write(
-    output: Path, clip: Clip, tracks: list[Track], seen: "Lens", body: "BodyModel", gender: str
-) -> None:
+def write(output: Path, clip: Clip, tracks: list[Track], body: "BodyModel", gender: str) -> None:
     """Writes what there is of each person, all people in motion, and the frames' keypoints.
 
     Raises:
       OutputError: a file cannot be written.
     """
-    from ief_jax.formats import amass, bvh, gltf
     from ief_jax.formats import bodies as formats_bodies
 
-    fps = clip.video.fps
+    moving = []
     for track in tracks:
-        further = {
-            "frame": clip.people.frame[track.rows],
-            "confidence": clip.people.confidence[track.rows],
-            "interpolated": clip.interpolated[track.rows],
-            "points": clip.people.points[track.rows],
-            "keypoint_names": np.array(clip.people.names),
-            "reprojection_error": np.asarray(track.bodies.error),
-            "focal": np.array(seen.focal),
-            "principal": seen.principal,
-        }
-        if track.bodies.deviation is not None:
-            further["joint_deviation"] = np.asarray(track.bodies.deviation)
-        name = track.motion.name
-        amass.write(output / f"{name}.npz", body, track.motion, fps, gender, further)
-        bvh.write(output / f"{name}.bvh", body, track.motion, fps)
-    gltf.write(output / "people.glb", body, [track.motion for track in tracks])
+        further = motion_files.beside(
+            clip.people, track.rows, clip.people.frame[track.rows], track.bodies
+        )
+        further["interpolated"] = clip.interpolated[track.rows]
+        moving.append(Moving(track.motion, further))
+    motion_files.write(output, body, moving, clip.video.fps, gender)
     formats_bodies.write(output / "bodies.npz", _all_rows(tracks), clip.people, (), gender, True)
     folder = files.output_folder(output / "keypoints")
     for frame, rows in rows_of_frames(clip.found, len(clip.times)):
@@ -59,10 +47,7 @@ def write(
             clip.video.name,
             clip.found.identity[rows].tolist(),
         )
-    say(
-        f"{output}: {counted(len(tracks), 'person', 'people')} in motion, keypoints of "
-        f"{counted(len(clip.times), 'frame', 'frames')}"
-    )
+    say(f"{folder}: keypoints of {counted(len(clip.times), 'frame', 'frames')}")
 
 
 def _all_rows(tracks: list[Track]) -> "Bodies":

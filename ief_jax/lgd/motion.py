@@ -5,6 +5,7 @@ and how exact the keypoints are; then `smoothing.steps` find the motion, window 
 are compiled once, and of memory only what each frame has by itself grows with their number.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -85,12 +86,11 @@ def fit(
         ("times", times, "[T] seconds"), ("strength", strength, "[] of the smoothness"), T=total
     )
     _check_values(configuration, pixels, times, strength)
-    guesses = [
-        _guess(configuration, count, weights, model, _rows(pixels, _upto(start, total)))
-        for start in range(0, total, WINDOW)
-    ]
-    each = jax.tree.map(lambda *parts: jnp.concatenate(parts)[:total], *guesses)
-    track = _track(each, pixels, jnp.asarray(times, jnp.float32))
+    each = _by_window(
+        lambda rows: _guess(configuration, count, weights, model, _rows(pixels, rows)), total
+    )
+    track, deviation = _track(each, pixels, jnp.asarray(times, jnp.float32)), each.joint_deviation
+    del each  # the rest of it, which long videos have no room for
     stride = WINDOW - AHEAD - BEHIND
     settled: list[smoothing.Path] = []
     carried: smoothing.Path | None = None
@@ -105,8 +105,18 @@ def fit(
         settled.append(jax.tree.map(lambda leaf: leaf[:stride], found))
         carried = jax.tree.map(lambda leaf: leaf[stride:], found)
     path = jax.tree.map(lambda *p: jnp.concatenate(p)[:total], *settled, carried)
-    bodies = _bodies(model, track, path, pixels)
-    return bodies._replace(deviation=each.joint_deviation)
+    confidence = track.frames.observed.confidence
+    seen = (path, track.lens, pixels.points, confidence)
+    bodies = _by_window(
+        lambda rows: _bodies(model, track.betas, track.square, *_rows(seen, rows)), total
+    )
+    return bodies._replace(deviation=deviation)
+
+
+def _by_window(function: Callable[[np.ndarray], T], total: int) -> T:
+    """A function of the rows of a window, for all `total` frames."""
+    parts = [function(_upto(start, total)) for start in range(0, total, WINDOW)]
+    return jax.tree.map(lambda *each: jnp.concatenate(each)[:total], *parts)
 
 
 def _upto(start: int, total: int) -> np.ndarray:
@@ -336,12 +346,14 @@ def _smooth(
 @jax.jit
 def _bodies(
     model: joints.JointModel,
-    track: _Track,
+    betas: jax.Array,
+    square: keypoints2d.Square,
     path: smoothing.Path,
-    pixels: keypoints2d.Keypoints2D,
+    lens: camera.Intrinsics,
+    points: jax.Array,
+    confidence: jax.Array,
 ) -> Bodies:
     selection = jnp.asarray(skeletons.selection(build.LAYOUT, model.names))
-    square = track.square
 
     def of_frame(
         local: jax.Array,
@@ -353,11 +365,11 @@ def _bodies(
         view = camera.WeakPerspective(
             normalised.scale * square.half, normalised.translation * square.half + square.centre
         )
-        posed = joints.positions(model, local, track.betas)
+        posed = joints.positions(model, local, betas)
         keypoints = camera.project(view, selection @ posed, lens)
         return Bodies(
             rotations.matrix_to_axis_angle(local).reshape(-1),
-            track.betas,
+            betas,
             view.scale,
             view.translation,
             lens.inverse_focal,
@@ -367,5 +379,4 @@ def _bodies(
             fitting.mean_distance(keypoints, points, confidence > 0),
         )
 
-    confidence = track.frames.observed.confidence
-    return jax.vmap(of_frame)(path.local, path.view, track.lens, pixels.points, confidence)
+    return jax.vmap(of_frame)(path.local, path.view, lens, points, confidence)

@@ -125,8 +125,8 @@ def test_frames_that_follow_one_another_become_a_video(
     folder, images, output = (tmp_path / name for name in ("frames", "images", "out"))
     folder.mkdir()
     images.mkdir()
-    people = [(standing + [100 + 5 * number, 50, 0],) for number in range(4)]
-    people[2] = ()
+    people = [[standing + [100 + 5 * number, 50, 0]] for number in range(4)]
+    people[2] = []
     for number, there in enumerate(people):
         (folder / f"f{number}_keypoints.json").write_text(frame(*there))
         Image.new("RGB", (400, 320), (40 * number, 0, 0)).save(images / f"f{number}.png")
@@ -137,8 +137,8 @@ def test_frames_that_follow_one_another_become_a_video(
     assert [one.time for one in seen] == pytest.approx(np.arange(4) / 30, abs=0.002)
     for number, (one, there) in enumerate(zip(seen, people, strict=True)):
         assert one.image.size == (640, 320), "beside the photograph, the side view"
-        assert one.image.getpixel((390, 10))[0] == pytest.approx(40 * number, abs=12)
         front = np.asarray(one.image).astype(int)[:, :400]
+        assert front[10, 390, 0] == pytest.approx(40 * number, abs=12)
         # Bodies are blue where photographs are red.
         assert ((front[..., 2] - front[..., 0] > 8).sum() > 500) == bool(there)
     # Photographs of several sizes are no video.
@@ -610,7 +610,7 @@ def tracked(identity: list[int], frames: list[int], points: np.ndarray) -> Detec
 )
 def test_who_is_followed(identity: list[int], frames: list[int], expected: list[list[int]]) -> None:
     people = tracked(identity, frames, np.zeros((len(identity), 27, 2)))
-    assert [rows.tolist() for rows in bodies._tracks(people)] == expected
+    assert [rows.tolist() for rows in bodies.tracks(people)] == expected
 
 
 def test_smooth_says_what_it_needs(

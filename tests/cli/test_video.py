@@ -90,7 +90,7 @@ def run(clip: Path, output: Path, find: Finder, body: smpl.BodyModel) -> video_p
     found = video_people.read(clip, finder(find), output)
     seen = video_bodies.lens(found, None)
     tracks = video_bodies.fit(found, seen, fit_track)
-    video_files.write(output, found, tracks, seen, body, "neutral")
+    video_files.write(output, found, tracks, body, "neutral")
     video_overlay.draw(clip, output, found, tracks, seen, body)
     return found
 
