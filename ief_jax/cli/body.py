@@ -34,9 +34,9 @@ def body(
     """Find the people in photographs or a video, and fit a 3D body to each.
 
     Writes keypoints/NAME_keypoints.json as ief-jax keypoints does, bodies.npz, meshes/, pictures/
-    and contact sheets as ief-jax fit does, and scenes/NAME.jpg, everybody in a photograph. Of a
-    video: overlay.mp4, people.glb (animated), and of each person who is followed the motion as
-    person_N.npz (AMASS) and person_N.bvh.
+    or contact sheets and overlay.mp4 as ief-jax fit does, and scenes/NAME.jpg, everybody in a
+    photograph. Of a video: overlay.mp4, people.glb (animated), and of each person who is followed
+    the motion as person_N.npz (AMASS) and person_N.bvh.
 
     Args:
       sources: image files, and folders of them, with their sub-folders; or one video (mp4, mov,
@@ -69,7 +69,8 @@ def body(
         video.run(clip, output, keypoints, trained, model, gender, focal, pictures, smooth)
         return
     people, album = _found(sources, output, keypoints, strict)
-    people, skipped = keypoint_files.usable([people], sources)
+    followed = keypoint_files.followed([people], sources[:1])
+    people, skipped = keypoint_files.usable(followed, sources)
     keep_compilations()
     files.output_folder(output)
     each_lens = lenses.of_people(focal, None, album, people)
@@ -78,6 +79,9 @@ def body(
     body_files.write(output, model, fitted, gender, album, meshes, pictures, every_picture)
     if pictures:
         scenes.write(output / "scenes", model, fitted, album)
+    if pictures and scenes.follow_one_another(fitted.people):
+        sizes = scenes.sizes(fitted.people, album, None)
+        scenes.write_video(output / "overlay.mp4", model, fitted, album, sizes)
 
 
 def _found(
