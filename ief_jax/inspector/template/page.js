@@ -106,7 +106,6 @@ function show(to) {
   document.querySelector("nav").hidden = !body && !picture && !examples.length;
   byId("note").textContent = subject.note;
   byId("grey").hidden = secondOrder(subject.labels) < 0;
-  if (picture) pictureTools(byId("picture-tools"), picture, draw);
   for (const section of ["examples", "tables", "charts", "matrices"]) byId(section).replaceChildren();
   subject.tables.forEach(newTable);
   // All cards before anything is drawn: their number decides how wide they are.
@@ -115,6 +114,7 @@ function show(to) {
     ...subject.charts.map((chart) => new ChartView(chart, subject.labels, card("charts", "chart", chart.title), go)),
     ...subject.matrices.map((matrix) => new MatrixView(matrix, card("matrices", "matrix", matrix.title))),
   ];
+  if (picture) views.push({ draw: pictureTools(byId("picture-tools"), picture, draw) });
   if (body) bodyTools(byId("body-tools"), body);
   if (body && space) space.take(body);
   draw();
