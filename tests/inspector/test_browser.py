@@ -31,7 +31,7 @@ NAMES = ("nose", "left_hip", "right_hip")
 def subject(title: str, width: int) -> Subject:
     """Something of everything that a page can show."""
     unknown = np.where(np.arange(3)[:, None, None] < 2, MOVES, np.nan)
-    arrows = (Arrows("update", "#c2185b", MOVES / 4), Arrows("descent", "#555", unknown, "update"))
+    arrows = (Arrows("update", "#c2185b", MOVES), Arrows("descent", "#555", unknown, "update"))
     spread = np.broadcast_to(SPREAD, (3, 3, 3, 3))
     faces = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 1], [1, 2, 3], [1, 3, 4]])
     layer = Layer(
@@ -224,7 +224,7 @@ def test_what_is_drawn_are_the_numbers(browser: Any, written: Path) -> None:
 
 def test_arrows_are_within_sight(browser: Any, written: Path) -> None:
     opened = Opened(browser, written, viewport={"width": 1280, "height": 800})
-    tips = (JOINTS[0] + MOVES[0] / 4).tolist()
+    tips = (JOINTS[0] + MOVES[0] ).tolist()
     seen = f"{tips}.map((tip) => new THREE.Vector3(...tip).project(space.camera).toArray())"
     assert np.abs(opened.page.evaluate(seen)).max() <= 1
 
