@@ -267,6 +267,19 @@ def test_examples_are_beside_one_another(browser: Any, tmp_path: Path) -> None:
     assert not opened.said
 
 
+def test_curves_alone_have_the_slider_too(browser: Any, tmp_path: Path) -> None:
+    one = subject("a run", 200)._replace(body=None, picture=None)
+    Page([one], "page").write(tmp_path / "page.html")
+    opened = Opened(browser, tmp_path / "page.html")
+    opened.page.locator("#on").click()
+    assert opened.state()[0] == "learned 1 (1 of 2)"
+    assert opened.page.inner_text("header").split("\n") == ["page", "a run"]
+    assert opened.page.inner_text("footer").startswith(
+        "Arrow keys or the slider go from step to step, space plays."
+    )
+    assert "turn" not in opened.page.inner_text("footer")
+
+
 def test_without_3d_the_rest_is_there(browser: Any, written: Path) -> None:
     none = (
         "const get = HTMLCanvasElement.prototype.getContext;"
