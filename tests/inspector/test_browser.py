@@ -224,7 +224,7 @@ def test_what_is_drawn_are_the_numbers(browser: Any, written: Path) -> None:
 
 def test_arrows_are_within_sight(browser: Any, written: Path) -> None:
     opened = Opened(browser, written, viewport={"width": 1280, "height": 800})
-    tips = (JOINTS[0] + MOVES[0] ).tolist()
+    tips = (JOINTS[0] + MOVES[0]).tolist()
     seen = f"{tips}.map((tip) => new THREE.Vector3(...tip).project(space.camera).toArray())"
     assert np.abs(opened.page.evaluate(seen)).max() <= 1
 
