@@ -13,7 +13,7 @@ from ief_jax.inspector.content import Arrows, Chart, Picture, Subject, Table
 from ief_jax.viz import keypoint_picture
 from ief_jax.viz.keypoint_report import Corrections, both_sides
 
-_COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7", "#999999")
+_COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7", "#999999", "#F0E442")
 
 
 def summary(title: str, measures: Mapping[str, Rates], count: int) -> Subject:
@@ -79,6 +79,7 @@ def _person(one: Corrections, which: str, largest: float) -> Subject:
                     drawing.to_length(target, len(one.path)),
                 ),
             ),
+            observed_are="truth",
         ),
         charts=(Chart("Mean distance from the truth, px of the crop", {"error": mean}, {}),),
     )

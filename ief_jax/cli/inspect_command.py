@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -18,6 +19,8 @@ from ief_jax.io import files
 from ief_jax.io.files import InputError
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from ief_jax.body.smpl import BodyModel
     from ief_jax.inspector.content import Subject
     from ief_jax.lgd.checkpoints import Checkpoint
@@ -84,20 +87,25 @@ def inspect(
         raise InputError("--truth is for a photograph: it shows how its keypoints are found")
     if kind in FIGURES and _is_photograph(source):
         raise InputError(f"{output}: the steps of a photograph are a page; its name ends in .html")
-    subjects: list[Subject] = []
-    note = ""
+    of_keypoints = {"--frame": frame, "--images": images}
+    of_files = {
+        "--skeleton": skeleton,
+        "--min-confidence": min_confidence,
+        "--image-size": image_size,
+        "--names": names,
+    }
     if _is_photograph(source):
+        for option, given in (of_keypoints if truth else of_keypoints | of_files).items():
+            if given is not None:
+                raise InputError(f"{option} is for keypoints, and {source} is a photograph")
         right = None
         if truth is not None:
             how = keypoint_files.options(
                 skeleton, min_confidence, image_size, names, False, photographs.EMPTY
             )
             right = _of_photograph(keypoint_files.read(truth, how), truth, source)
-        people, subjects = _corrections(source, point, person, keypoint_checkpoint, right)
-        note = f"Fitted to the keypoints of {keypoint_checkpoint}."
-        if keypoint_checkpoint != "movenet":
-            note += " Those that ief-jax body fits to are MoveNet's own, unless told otherwise."
-        album = photographs.Album({}, {}, source)
+        image = photographs.read(source)
+        marked = finding.marked_points(source, image, point)
     else:
         if point:
             raise InputError("--point is for a photograph; keypoints say where people are")
@@ -114,10 +122,13 @@ def inspect(
     else:
         from ief_jax.inspector.page import Page
 
-        fitted = _fits(trained, model, people, album)
-        if subjects:
-            fitted = [one._replace(title=f"{one.title}: body", note=note) for one in fitted]
-        Page([*subjects, *fitted], source.name).write(output)
+        if _is_photograph(source):
+            subjects = _of_photographed(
+                source, image, marked, person, keypoint_checkpoint, right, trained, model
+            )
+        else:
+            subjects = _fits(trained, model, people, _titles(people), album)
+        Page(subjects, source.name).write(output)
     say(f"wrote {output}")
 
 
@@ -199,22 +210,23 @@ def _nearest(truth: Detections, names: Sequence[str], estimate: np.ndarray) -> n
 # The steps
 
 
-def _corrections(
+def _of_photographed(
     path: Path,
-    points: Sequence[tuple[float, float]],
+    image: "Image",
+    marked: np.ndarray,
     person: int | None,
-    checkpoint: str,
+    keypoints: str,
     truth: Detections | None,
-) -> "tuple[Detections, list[Subject]]":
-    """The keypoints of a photograph's people, as for fits, and how they were found."""
-    image = photographs.read(path)
-    marked = finding.marked_points(path, image, points)
-    estimator = finding.load_estimator(checkpoint, "released")
+    trained: "Checkpoint",
+    body: "BodyModel",
+) -> "list[Subject]":
+    """How the keypoints of a photograph's people were found, then the bodies' fits to these."""
+    estimator = finding.load_estimator(keypoints, "released")
     from ief_jax.ief import people
     from ief_jax.inspector import corrections
 
     network = estimator.checkpoint
-    if points:
+    if len(marked):
         found = [corrections.find(estimator, image, one) for one in marked]
     else:
         everybody = people.estimate_people(network, finding.load_detector(), image)
@@ -227,21 +239,25 @@ def _corrections(
         say(f"{path}: the first {MOST} of {len(found)} people are shown; --person chooses another")
     rows = list(range(min(len(found), MOST))) if person is None else [person]
     names = network.configuration.joints
-    note = (
-        f"Corrections of one crop by {checkpoint}. Bodies are fitted to the median over "
-        "several crops."
-    )
-    subjects = [
-        corrections.laid_open(
-            network,
-            image,
-            found[row].box,
-            f"{path.name}, person {row}: keypoints",
-            None if truth is None else _nearest(truth, names, found[row].estimate.path[-1]),
-            note,
+    titles = [f"{path.name}, person {row}" for row in rows]
+
+    def laid_open() -> "list[Subject]":
+        note = (
+            f"Corrections of one crop by {keypoints}. Bodies are fitted to the median over "
+            "several crops."
         )
-        for row in rows
-    ]
+        return [
+            corrections.laid_open(
+                network,
+                image,
+                found[row].box,
+                f"{title}: keypoints",
+                None if truth is None else _nearest(truth, names, found[row].estimate.path[-1]),
+                note,
+            )
+            for row, title in zip(rows, titles, strict=True)
+        ]
+
     places, sure = finding.stacked([found[row].estimate for row in rows], names)
     shown = Detections(
         points=places,
@@ -256,11 +272,28 @@ def _corrections(
         numbers=(0,),
         identity=np.full(len(rows), -1),
     )
-    return detections.to_union(shown), subjects
+    note = f"Fitted to the keypoints of {keypoints}."
+    if keypoints != "movenet":
+        note += " Those that ief-jax body fits to are MoveNet's own, unless told otherwise."
+    # Neither needs the other, and much of both is done on one core.
+    with ThreadPoolExecutor(1) as beside:
+        opened = beside.submit(laid_open)
+        fitted = _fits(
+            trained,
+            body,
+            detections.to_union(shown),
+            [f"{title}: body" for title in titles],
+            photographs.Album({}, {}, path),
+        )
+        return [*opened.result(), *(one._replace(note=note) for one in fitted)]
 
 
 def _fits(
-    checkpoint: "Checkpoint", body: "BodyModel", people: Detections, album: photographs.Album
+    checkpoint: "Checkpoint",
+    body: "BodyModel",
+    people: Detections,
+    titles: Sequence[str],
+    album: photographs.Album,
 ) -> "list[Subject]":
     import jax
 
@@ -284,7 +317,7 @@ def _fits(
     traces, sensitivities = each(fitting.traced), each(sensitivity.derivatives)
     photograph = functools.cache(lambda frame: body_files.photograph(album, people, frame))
     behind = [photograph(frame) for frame in people.frame.tolist()]
-    return fits.subjects(traces, body, *given, _titles(people), behind, sensitivities)
+    return fits.subjects(traces, body, *given, titles, behind, sensitivities)
 
 
 def _write_figure(

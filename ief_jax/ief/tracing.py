@@ -1,6 +1,5 @@
 """What each correction saw and did: heatmaps, target, and what it depends on."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -108,25 +107,32 @@ def _trace(
         lambda pixels: iteration.encode_image(configuration, network, pixels, marked), images
     )
     start = jnp.broadcast_to(weights["start"], (len(images), *weights["start"].shape))
-    answer = iteration.answer(configuration, network, features)
 
     def correct(y: jax.Array, t: jax.Array) -> tuple[jax.Array, tuple[Any, ...]]:
         del t
         points = jnp.concatenate([y, marked[:, None]], 1)
-        e, presence = answer(y, points)
-        feedback = _jacobian(lambda moved: answer(y, moved)[0], points)
-        lengths, to_features = jax.vjp(
-            lambda seen: _lengths(iteration.answer(configuration, network, seen)(y, points)[0]),
-            features,
-        )
 
-        def by_image(joint: jax.Array) -> jax.Array:
-            direction = jnp.broadcast_to(joint[None], lengths.shape)
-            (gradient,) = to_images(*to_features(direction))
-            return jnp.sqrt(jnp.square(gradient).sum(-1))
+        def shown(points: jax.Array, seen: iteration.ImageFeatures) -> tuple[jax.Array, Any]:
+            return iteration.answer(configuration, network, seen)(y, points)
 
-        # One joint after the other, of all people at once: each is as large as the images.
-        saliency = jnp.moveaxis(jax.lax.map(by_image, jnp.eye(lengths.shape[1])), 0, 1)
+        e, back, presence = jax.vjp(shown, points, features, has_aux=True)
+
+        # Backward, since some backbones' convolutions have their derivatives in this sense alone;
+        # one joint after the other, of all people at once: each is as large as the images.
+        def joint(one: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+            axes, corrected = one
+            by_points, by_features = jax.vmap(back)(jnp.broadcast_to(axes, (2, *e.shape)))
+            # d|e_k| = e_k . de_k / |e_k|
+            along = _direction(corrected)
+            length = jax.tree.map(lambda d: jnp.einsum("na,an...->n...", along, d), by_features)
+            (by_pixel,) = to_images(length)
+            return by_points, jnp.sqrt(jnp.square(by_pixel).sum(-1))
+
+        joints = e.shape[1]
+        axes = jnp.eye(2 * joints).reshape(joints, 2, 1, joints, 2)
+        by_points, by_pixel = jax.lax.map(joint, (axes, jnp.moveaxis(e, 1, 0)))
+        feedback = jnp.moveaxis(by_points, 2, 0)  # [N, K, 2, M, 2]
+        saliency = jnp.moveaxis(by_pixel, 1, 0)
         made = iteration.apply_bound(configuration, e)
         return made, (e, made, presence, feedback, saliency)
 
@@ -144,22 +150,7 @@ def _trace(
     return Trace(path, e, made, target, presence, maps, feedback, saliency)
 
 
-def _lengths(e: jax.Array) -> jax.Array:
-    """|e_k|: [N, K, 2] to [N, K], with derivatives of zero at zero."""
-    square = jnp.square(e).sum(-1)
-    return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
-
-
-def _jacobian(function: Callable[[jax.Array], jax.Array], points: jax.Array) -> jax.Array:
-    """Of a function [N, M, 2] -> [N, K, 2] that keeps people apart: [N, K, 2, M, 2]."""
-
-    values, back = jax.vjp(function, points)
-
-    # Backward, since some backbones' convolutions have their derivatives in this sense alone.
-    def of(entry: jax.Array) -> jax.Array:
-        (gradient,) = back(jnp.broadcast_to(entry[None], values.shape))
-        return gradient
-
-    entries = jnp.eye(2 * values.shape[1]).reshape(-1, *values.shape[1:])
-    each = jax.lax.map(of, entries).reshape(*values.shape[1:], *points.shape)
-    return jnp.moveaxis(each, 2, 0)
+def _direction(e: jax.Array) -> jax.Array:
+    """e / |e|, [N, 2]; zero where e is."""
+    square = jnp.square(e).sum(-1, keepdims=True)
+    return jnp.where(square > 0, e / jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)

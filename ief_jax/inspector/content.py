@@ -61,9 +61,9 @@ class Layer(NamedTuple):
       name: for the menu.
       names: of the M maps.
       box: left, top, right, bottom edge of the maps, pixels of the photograph.
-      maps: uint8 [S, M, h, w]; None where factors are given.
-      rows: [S, M, h] and
-      columns: [S, M, w], whose products the maps are.
+      maps: uint8 [T, M, h, w], of the first T states; None where factors are given.
+      rows: [T, M, h] and
+      columns: [T, M, w], whose products the maps are.
     """
 
     name: str
@@ -87,6 +87,7 @@ class Picture(NamedTuple):
       photograph: behind it all.
       arrows: at the estimate.
       layers: over the photograph, one at a time.
+      observed_are: the word for the observed.
     """
 
     estimate: np.ndarray
@@ -98,6 +99,7 @@ class Picture(NamedTuple):
     photograph: Image | None = None
     arrows: tuple[Arrows, ...] = ()
     layers: tuple[Layer, ...] = ()
+    observed_are: str = "given"
 
 
 class Chart(NamedTuple):
@@ -123,7 +125,7 @@ class Matrix(NamedTuple):
       title: with its unit.
       rows: names.
       columns: names.
-      values: [R, C], or [S, R, C] where it changes from state to state.
+      values: [R, C], or [T, R, C] of the first T states where it changes from state to state.
       row_title: what the rows are.
       column_title: what the columns are.
     """

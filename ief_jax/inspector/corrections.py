@@ -164,6 +164,7 @@ def subject(
             photograph,
             tuple(arrows),
             layers,
+            "truth",
         ),
         charts=tuple(charts),
         # Of a network that sees no heatmaps there is nothing to show.

@@ -292,7 +292,7 @@ def test_inspect_of_a_photograph(
     assert np.isfinite(found).all() and np.isfinite(given).all()
     assert (keypoints["title"], fitted["title"]) == (
         "photo.png, person 0: keypoints",
-        "photo, person 0: body",
+        "photo.png, person 0: body",
     )
     assert "MoveNet" in fitted["note"]
     order = [skeletons.LSP_14.index(name) for name in names]
@@ -361,6 +361,13 @@ def test_bad_input_is_one_line_and_leaves_nothing(
         capsys, "inspect", good, "--person", 7, *steps
     )
     photograph = tmp_path / "photo.png"
+    for option in (("--frame", 0), ("--images", tmp_path), ("--skeleton", "LSP_14")):
+        said = failing(capsys, "inspect", photograph, *option, *steps)
+        assert f"{option[0]} is for keypoints, and {photograph} is a photograph" in said
+    # Before the keypoints are found, which takes a while
+    late = ("inspect", photograph, "--keypoint-checkpoint", "none")
+    assert "nothing: no such" in failing(capsys, *late, *steps[:2], "--checkpoint", "nothing")
+    assert "cannot write to" in failing(capsys, *late, "--output", bad / "a.html", *trained)
     assert "--truth is for a photograph" in failing(
         capsys, "inspect", good, "--truth", good, *steps
     )

@@ -72,10 +72,13 @@ def test_a_whole_evaluation(
     summary, *people = page.read(tmp_path / "pages" / "report.html")["subjects"]
     assert ["head_top", "0.0", "0.0", "83.3"] in summary["tables"][0]["rows"]
     np.testing.assert_allclose(summary["charts"][0]["curves"]["mean"], found["per_step"])
+    for chart in summary["charts"]:
+        assert len(set(chart["colours"].values())) == len(chart["curves"]), chart["title"]
     titles = [people[row - 1]["title"].partition(":")[0] for row in summary["examples"]]
     assert titles == ["best", "median", "worst"]
     assert [one["picture"]["confidence"].sum() for one in people] == [14] * len(people)
     for picture in (one["picture"] for one in people):
+        assert picture["observed_are"] == "truth"
         _, target = picture["arrows"]
         way = picture["observed"] - picture["estimate"][:-1]
         short = np.linalg.norm(way, axis=-1) <= dots.CHECKPOINT.configuration.max_correction

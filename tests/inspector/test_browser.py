@@ -23,7 +23,7 @@ VERTICES = np.stack([CORNERS * size for size in (0.5, 0.8, 1.0)])
 JOINTS = VERTICES[:, :3]
 MOVES = RANDOM.normal(size=(3, 3, 3)).astype(np.float32)
 POINTS = RANDOM.uniform(20, 180, (3, 3, 2)).astype(np.float32)
-MOVING = RANDOM.random((3, 3, 2))
+MOVING = RANDOM.random((2, 3, 2))
 SPREAD = np.array([[0.02, 0.01, 0], [0.01, 0.03, -0.01], [0, -0.01, 0.04]])
 NAMES = ("nose", "left_hip", "right_hip")
 
@@ -31,7 +31,7 @@ NAMES = ("nose", "left_hip", "right_hip")
 def subject(title: str, width: int) -> Subject:
     """Something of everything that a page can show."""
     unknown = np.where(np.arange(3)[:, None, None] < 2, MOVES, np.nan)
-    arrows = (Arrows("update", "#c2185b", MOVES / 4), Arrows("descent", "#555", unknown, "update"))
+    arrows = (Arrows("update", "#c2185b", MOVES), Arrows("descent", "#555", unknown, "update"))
     spread = np.broadcast_to(SPREAD, (3, 3, 3, 3))
     faces = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 1], [1, 2, 3], [1, 3, 4]])
     layer = Layer(
@@ -175,9 +175,15 @@ def test_the_slider_moves_everything(browser: Any, written: Path, tmp_path: Path
     assert opened.page.input_value("#subject") == "1"
     opened.page.keyboard.press("End")
     assert opened.state()[0] == label
+    none = opened.page.get_by_text("none after the last step")
     for layer in ("0", "1"):
         opened.page.locator("#picture-tools select").first.select_option(layer)
+        assert opened.page.locator("#image image").count() == 1
+        assert none.is_visible()
+        opened.page.locator("#back").click()
         assert opened.page.locator("#image image").count() == 2
+        assert not none.is_visible()
+        opened.page.locator("#on").click()
     opened.page.get_by_label("skeleton").uncheck()
     assert opened.page.evaluate("space.bones.visible || space.balls.visible") is False
     assert not opened.said
@@ -207,10 +213,20 @@ def test_what_is_drawn_are_the_numbers(browser: Any, written: Path) -> None:
     assert opened.tip(image, 0.75, 0.5).split("\n") == [
         "left_hip",
         "left_hip",
-        f"{MOVING[2, 1, 1]:.3g}",
+        f"{MOVING[1, 1, 1]:.3g}",
     ]
+    late = opened.page.get_by_text("of the last step")
+    assert [one.is_visible() for one in late.all()] == [False, True]
     opened.page.locator("#step").fill("0")
     assert opened.tip(image, 0.25, 0.9).split("\n")[2] == f"{MOVING[0, 2, 0]:.3g}"
+    assert not any(one.is_visible() for one in late.all())
+
+
+def test_arrows_are_within_sight(browser: Any, written: Path) -> None:
+    opened = Opened(browser, written, viewport={"width": 1280, "height": 800})
+    tips = (JOINTS[0] + MOVES[0]).tolist()
+    seen = f"{tips}.map((tip) => new THREE.Vector3(...tip).project(space.camera).toArray())"
+    assert np.abs(opened.page.evaluate(seen)).max() <= 1
 
 
 def test_the_body_turns(browser: Any, written: Path) -> None:
@@ -249,6 +265,19 @@ def test_examples_are_beside_one_another(browser: Any, tmp_path: Path) -> None:
     opened.page.get_by_role("button", name="best").click()
     np.testing.assert_array_equal(opened.mesh(), VERTICES[2])
     assert not opened.said
+
+
+def test_curves_alone_have_the_slider_too(browser: Any, tmp_path: Path) -> None:
+    one = subject("a run", 200)._replace(body=None, picture=None)
+    Page([one], "page").write(tmp_path / "page.html")
+    opened = Opened(browser, tmp_path / "page.html")
+    opened.page.locator("#on").click()
+    assert opened.state()[0] == "learned 1 (1 of 2)"
+    assert opened.page.inner_text("header").split("\n") == ["page", "a run"]
+    assert opened.page.inner_text("footer").startswith(
+        "Arrow keys or the slider go from step to step, space plays."
+    )
+    assert "turn" not in opened.page.inner_text("footer")
 
 
 def test_without_3d_the_rest_is_there(browser: Any, written: Path) -> None:

@@ -152,6 +152,8 @@ class MatrixView {
     bar.style.background = `linear-gradient(to right, ${BLUES.map(([at, colour]) => `rgb(${colour}) ${100 * at}%`)})`;
     scale.append(bar, digits(this.peak));
     if (matrix.row_title) scale.append(element("span", { textContent: `rows: ${matrix.row_title}, columns: ${matrix.column_title}` }));
+    this.late = element("span", { textContent: "of the last step: none follows this state", hidden: true });
+    scale.append(this.late);
     plot.append(this.svg, scale);
     tipped(this.svg, (event) => {
       const box = this.svg.getBoundingClientRect();
@@ -166,6 +168,9 @@ class MatrixView {
 
   draw(state) {
     const { rows, columns, values } = this.matrix, held = array(values);
+    const late = held.shape.length === 3 && state >= held.shape[0];
+    this.late.hidden = !late;
+    this.svg.classList.toggle("none", late);
     if (!this.plot.clientWidth) return;  // there will be an event when the window has a size
     if (held.shape.length < 3 && this.values && this.drawn === this.plot.clientWidth) return;
     this.drawn = this.plot.clientWidth;

@@ -103,10 +103,10 @@ function show(to) {
   byId("body").hidden = !body;
   byId("picture").hidden = !picture;
   document.querySelector("main").hidden = !body && !picture;
-  document.querySelector("nav").hidden = !body && !picture && !examples.length;
+  document.querySelector("nav").hidden = subject.labels.length < 2;
+  byId("turn").hidden = !body && !examples.some((one) => content.subjects[one].body);
   byId("note").textContent = subject.note;
   byId("grey").hidden = secondOrder(subject.labels) < 0;
-  if (picture) pictureTools(byId("picture-tools"), picture, draw);
   for (const section of ["examples", "tables", "charts", "matrices"]) byId(section).replaceChildren();
   subject.tables.forEach(newTable);
   // All cards before anything is drawn: their number decides how wide they are.
@@ -115,6 +115,7 @@ function show(to) {
     ...subject.charts.map((chart) => new ChartView(chart, subject.labels, card("charts", "chart", chart.title), go)),
     ...subject.matrices.map((matrix) => new MatrixView(matrix, card("matrices", "matrix", matrix.title))),
   ];
+  if (picture) views.push({ draw: pictureTools(byId("picture-tools"), picture, draw) });
   if (body) bodyTools(byId("body-tools"), body);
   if (body && space) space.take(body);
   draw();
@@ -153,7 +154,9 @@ document.addEventListener("keydown", (event) => {
   KEYS[event.key]();
 });
 byId("title").textContent = content.title;
-byId("choose").hidden = content.subjects.length < 2;
+const several = content.subjects.length > 1;
+byId("choose").hidden = byId("others").hidden = !several;
+byId("alone").textContent = several ? "" : content.subjects[0].title;
 byId("subject").append(...content.subjects.map(
   (one, value) => element("option", { value, textContent: one.title })));
 byId("subject").addEventListener("change", (event) => show(+event.target.value));

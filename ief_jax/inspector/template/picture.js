@@ -23,18 +23,20 @@ function frameOf(picture) {
   return [left - margin, top - margin, right - left + 2 * margin, bottom - top + 2 * margin];
 }
 
+/** Whether a state has maps: what belongs to a step is of the state that it starts from. */
+const mapped = (layer, state) => state < array(layer.maps || layer.rows).shape[0];
+
 /** One map, or all laid over one another, as a picture of white to red with its opacity. */
 function mapImage(layer, which, state) {
-  const at = Math.min(state, array(layer.maps || layer.rows).shape[0] - 1);
   const count = layer.names.length;
   const canvas = document.createElement("canvas");
   let width, height, value;
   if (layer.maps) {
     [height, width] = array(layer.maps).shape.slice(2);
-    const flat = row(layer.maps, at);
+    const flat = row(layer.maps, state);
     value = (m, j, i) => flat[(m * height + j) * width + i] / 255;
   } else {
-    const rows = row(layer.rows, at), columns = row(layer.columns, at);
+    const rows = row(layer.rows, state), columns = row(layer.columns, state);
     height = rows.length / count; width = columns.length / count;
     value = (m, j, i) => rows[m * height + j] * columns[m * width + i];
   }
@@ -53,20 +55,20 @@ function mapImage(layer, which, state) {
   return canvas.toDataURL();
 }
 
-/** What can be ticked and chosen above a picture. */
+/** What can be ticked and chosen above a picture; gives what a state changes of it. */
 function pictureTools(tools, picture, draw) {
   tools.replaceChildren();
   if (picture.photograph) {
     tools.append(tick("photograph", "photograph", "", draw));
     tools.append(tick("whole", "whole", "", draw));
   }
-  if (picture.observed) tools.append(tick("observed", "given", "", draw));
+  if (picture.observed) tools.append(tick("observed", picture.observed_are, "", draw));
   tools.append(tick("estimate", "estimate", "", draw));
   for (const arrows of picture.arrows) {
     tools.append(tick(`${arrows.name} in the image`, arrowText(arrows), arrows.colour, draw));
   }
   layered.layer = Math.min(layered.layer, picture.layers.length - 1);
-  if (!picture.layers.length) return;
+  if (!picture.layers.length) return () => {};
   const maps = element("select", { ariaLabel: "Keypoint of the map" });
   const fill = () => {
     maps.hidden = layered.layer < 0;
@@ -85,7 +87,13 @@ function pictureTools(tools, picture, draw) {
   kinds.addEventListener("change", () => { layered.layer = +kinds.value; fill(); draw(); });
   maps.addEventListener("change", () => { layered.map = +maps.value; draw(); });
   fill();
-  tools.append(kinds, maps);
+  const none = element("span", { className: "soft", textContent: "none after the last step", hidden: true });
+  tools.append(kinds, maps, none);
+  // Said where a layer is chosen that this state does not have.
+  return (state) => {
+    const layer = picture.layers[layered.layer];
+    none.hidden = !layer || mapped(layer, state);
+  };
 }
 
 /** Draws a state of a picture in an element of SVG. */
@@ -102,7 +110,7 @@ function drawPicture(svg, picture, state) {
     }));
   }
   const layer = picture.layers[layered.layer];
-  if (layer) {
+  if (layer && mapped(layer, state)) {
     const [left, top, right, bottom] = layer.box;
     parts.push(shape("image", {
       href: mapImage(layer, layered.map, state), x: left, y: top, width: right - left,
@@ -132,7 +140,7 @@ function drawPicture(svg, picture, state) {
       parts.push(shape("circle", {
         cx: points[2 * k], cy: points[2 * k + 1], r: 4.5 * unit, fill: picture.colours[k],
         stroke: "#fff", "stroke-width": unit,
-      }, `${name}: given${sure}`));
+      }, `${name}: ${picture.observed_are}${sure}`));
     });
   }
   const points = row(picture.estimate, state);

@@ -19,6 +19,17 @@ function bounds(body) {
       if (values[i] > high[axis]) high[axis] = values[i];
     }
   }
+  // And the tips of its arrows
+  for (let state = 0; state < array(body.joints).shape[0]; state++) {
+    const joints = row(body.joints, state);
+    for (const arrows of body.arrows) {
+      vectors(arrows, body.arrows, state).forEach((value, i) => {
+        if (Number.isNaN(value)) return;
+        low[i % 3] = Math.min(low[i % 3], joints[i] + value);
+        high[i % 3] = Math.max(high[i % 3], joints[i] + value);
+      });
+    }
+  }
   return [low, high];
 }
 
