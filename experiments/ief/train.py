@@ -14,6 +14,7 @@ import optax
 from data.keypoints import pipeline, sets
 from data.keypoints.people import Person
 from experiments import checks, optimisers
+from experiments.ief import validation
 from experiments.ief.arguments import Evaluate, Train
 from experiments.options import OptimiserOptions
 from ief_jax.geometry.crops import LENGTHS
@@ -64,6 +65,13 @@ def run(arguments: Train) -> None:
     )
     run_loop.claim(arguments.run.workdir, run_options.settings(arguments, FREE), configuration)
 
+    def checkpoint(weights: Weights) -> Checkpoint:
+        whole = {"network": {"params": {**frozen, **weights}}, "start": start}
+        return Checkpoint(configuration, whole)
+
+    validate = None
+    if 0 < arguments.run.validate_every <= iterations:
+        validate = validation.on_people(arguments, checkpoint)
     decay = arguments.optimiser.ema
     average = state.moving_average(decay)
     advance = _advance(arguments, configuration, frozen, start, learns, mesh, average)
@@ -80,18 +88,15 @@ def run(arguments: Train) -> None:
             training_mesh.own_rows(arguments.learning.batch_size, mesh),
             fpc.training_stages(method, iterations, arguments.first_steps),
         ),
-        lambda weights: checkpoints.write(
-            arguments.run.workdir / checkpoint_files.FILE_NAME,
-            Checkpoint(
-                configuration,
-                {"network": {"params": {**frozen, **weights}}, "start": start},
-            ),
+        lambda folder, weights: checkpoints.write(
+            folder / checkpoint_files.FILE_NAME, checkpoint(weights)
         ),
         name=f"ief ({arguments.method})",
         iterations=iterations,
         batch_size=arguments.learning.batch_size,
         decay=decay,
         observe=optimisers.observer(arguments.optimiser, iterations),
+        validate=validate,
     )
     run_loop.say(f"trained in {time.perf_counter() - began:.0f} s: {arguments.run.workdir}")
     if arguments.evaluate and run_loop.is_first_process():
