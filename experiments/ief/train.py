@@ -85,7 +85,7 @@ def run(arguments: Train) -> None:
             arguments,
             examples,
             kept,
-            training_mesh.own_rows(arguments.learning.batch_size, mesh),
+            mesh,
             fpc.training_stages(method, iterations, arguments.first_steps),
         ),
         lambda folder, weights: checkpoints.write(
@@ -230,7 +230,7 @@ def _advance(
     mesh: jax.sharding.Mesh,
     average: optax.GradientTransformation | None,
 ) -> training_step.Step:
-    """The step on (how many steps are trained, crops)."""
+    """The step on what `_feed` yields."""
     method = training_methods.METHODS[arguments.method]
     count = arguments.learning.batch_size
     compute = optimisers.COMPUTE[arguments.precision]
@@ -246,7 +246,7 @@ def _advance(
         step = training_step.training_step(
             make, loss, optimiser, count, mesh, average, arguments.microbatches
         )
-        return lambda state, item: step(state, (np.full(len(item[1].image), item[0]), item[1]))
+        return lambda state, item: step(state, item[1])
     # The network runs once for each step that is trained: a program for each number of them.
     by_steps = {
         steps: training_step.training_step(
@@ -267,19 +267,24 @@ def _feed(
     arguments: Train,
     examples: Examples,
     kept: np.ndarray,
-    rows: np.ndarray,
+    mesh: jax.sharding.Mesh,
     stages: list[tuple[int, int]],
     done: int,
-) -> Iterator[tuple[int, PersonCrop]]:
-    """(how many steps are trained, this process's crops), from the step after `done` on."""
+) -> Iterator[tuple[int, Any]]:
+    """(how many steps are trained, what the step takes), from the step after `done` on.
+
+    This process's crops, on their way to its devices.
+    """
+    count, split = arguments.learning.batch_size, training_mesh.of_batch(mesh)
+    method = training_methods.METHODS[arguments.method]
     batches = pipeline.batches(
         examples.source,
         examples.make,
-        arguments.learning.batch_size,
+        count,
         arguments.seed,
         threads=arguments.threads,
         first=done,
-        rows=rows,
+        rows=training_mesh.own_rows(count, mesh),
     )
     for number, batch in enumerate(batches, done):
         trained = [steps for first, steps in stages if first <= number][-1]
@@ -289,7 +294,8 @@ def _feed(
             batch["annotated"][:, kept],
             batch["marked"],
         )
-        yield trained, crops
+        items = crops if method.on_policy else (np.full(len(crops.image), trained), crops)
+        yield trained, training_mesh.spread(items, split)
 
 
 def _evaluate(arguments: Train) -> None:

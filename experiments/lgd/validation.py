@@ -33,15 +33,14 @@ def on_poses(
     Raises:
       InputError: the file of their poses cannot be read.
     """
-    poses = _poses(options)
+    poses, number = _poses(options)
     prior = pose_prior.embedded()
+    given = jnp.asarray(number), jnp.uint32(SEED)
 
-    @jax.jit
-    def people(poses: jax.Array | None) -> evaluation.Examples:
-        number = jnp.arange(PEOPLE if poses is None else len(poses))
+    def people() -> evaluation.Examples:
         if poses is None:
-            return evaluation.examples_of_prior(model, prior, number, jnp.uint32(SEED))
-        return evaluation.examples_of_poses(model, poses, number, jnp.uint32(SEED))
+            return evaluation.examples_of_prior(model, prior, *given)
+        return evaluation.examples_of_poses(model, jnp.asarray(poses), *given)
 
     @jax.jit
     def error(weights: Any, examples: evaluation.Examples) -> jax.Array:
@@ -50,24 +49,25 @@ def on_poses(
         pa_mpjpe, _, _ = jax.vmap(partial(evaluation.joint_errors, model))(found, examples)
         return pa_mpjpe.mean()
 
-    return Validation(
-        "validation_pa_mpjpe_mm", lambda weights: float(error(weights, people(poses)))
-    )
+    return Validation("validation_pa_mpjpe_mm", lambda weights: float(error(weights, people())))
 
 
-def _poses(options: PoseOptions) -> np.ndarray | None:
-    """[N, 24, 3] axis-angle of N people at most `PEOPLE`; None for samples of the prior."""
+def _poses(options: PoseOptions) -> tuple[np.ndarray | None, np.ndarray]:
+    """[N, 24, 3] axis-angle of N people, at most `PEOPLE`, and their numbers [N]; or None for
+    samples of the prior."""
+    everybody = np.arange(PEOPLE)
     if options.validation_poses is not None:
         found = formats_poses.read(options.validation_poses).poses
-        return found[evaluation.choose(len(found), PEOPLE, SEED)]
+        chosen = evaluation.choose(len(found), PEOPLE, SEED)
+        return found[chosen], chosen
     if options.dataset == "prior":
-        return None
+        return None, everybody
     from data.motion import pipeline  # slow to import
 
     try:
         prepared = data_sets.prepared(options, "validation")
     except InputError as error:
         run_loop.say(f"validated on samples of the pose prior: {error}")
-        return None
-    count = min(PEOPLE, prepared.total)
-    return next(pipeline.stream(prepared, count, SEED)).poses
+        return None, everybody
+    chosen = everybody[: prepared.total]
+    return next(pipeline.stream(prepared, len(chosen), SEED)).poses, chosen

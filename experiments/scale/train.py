@@ -59,7 +59,7 @@ def run(arguments: Train) -> None:
             arguments,
             configuration.size,
             scale_examples.shrunk(people),
-            training_mesh.own_rows(options.batch_size, mesh),
+            mesh,
         ),
         lambda folder, weights: checkpoints.write(
             folder / checkpoint_files.FILE_NAME,
@@ -104,10 +104,13 @@ def _feed(
     arguments: Train,
     size: int,
     people: Sequence[scale_examples.Shrunk],
-    rows: np.ndarray,
+    mesh: jax.sharding.Mesh,
     done: int,
 ) -> Iterator[tuple[Any, Any]]:
-    """Images of this process's boxes and how much these should grow, after `done` steps."""
+    """Images of this process's boxes and how much these should grow, after `done` steps.
+
+    They are on their way to its devices.
+    """
     batches = pipeline.batches(
         people,
         scale_examples.boxes(size),
@@ -115,7 +118,7 @@ def _feed(
         arguments.seed,
         threads=arguments.threads,
         first=done,
-        rows=rows,
+        rows=training_mesh.own_rows(arguments.adam.batch_size, mesh),
     )
     for batch in batches:
-        yield batch["image"], batch["growth"]
+        yield training_mesh.spread((batch["image"], batch["growth"]), training_mesh.of_batch(mesh))
