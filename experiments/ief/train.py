@@ -19,7 +19,7 @@ from experiments.ief.arguments import Evaluate, Train
 from experiments.options import OptimiserOptions
 from ief_jax.geometry.crops import LENGTHS
 from ief_jax.ief import build, checkpoints, config, fpc, on_policy, training_data, training_methods
-from ief_jax.ief.backbones import pretrained
+from ief_jax.ief.backbones import pretrained, rematerialisation
 from ief_jax.ief.checkpoints import Checkpoint
 from ief_jax.ief.config import IEFConfig
 from ief_jax.ief.training_data import PersonCrop
@@ -236,6 +236,7 @@ def _advance(
     compute = optimisers.COMPUTE[arguments.precision]
 
     def with_frozen(loss: Any) -> Any:
+        loss = rematerialisation.rematerialised(loss) if arguments.rematerialise else loss
         return lambda weights, people: loss({"params": {**frozen, **weights}}, people)
 
     if not method.on_policy:
