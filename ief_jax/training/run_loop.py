@@ -27,6 +27,7 @@ from ief_jax.training import (
     history,
     interruption,
     measures,
+    mesh,
     profiling,
     saving,
     step,
@@ -115,7 +116,8 @@ def run(
         the next steps are made.
       FloatingPointError: the loss or a weight is no longer finite; the last checkpoint stays.
       KeyboardInterrupt: after Ctrl-C, when the step is made and saved.
-      SystemExit: with status 143 after SIGTERM, likewise.
+      SystemExit: with status 143 after SIGTERM, likewise. If another process of the run is
+        gone, this one says so and ends at once, with status 1.
     """
     _check(options)
 
@@ -176,6 +178,13 @@ def run(
             except FloatingPointError as error:
                 summarise(f"stopped: {error}")
                 raise
+            except jax.errors.JaxRuntimeError as error:
+                if jax.process_count() == 1:
+                    raise
+                lost = f"another process of the run is gone ({saving.reason(error)})"
+                tqdm.write(f"{lost}; start all of them again, to go on", file=sys.stderr)
+                summarise(f"stopped: {lost}")
+                mesh.leave(1)
         if signals:
             say(f"stopped after step {done}; saved, the same command goes on from there")
             summarise(f"stopped after step {done} of {iterations}")
