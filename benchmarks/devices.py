@@ -16,8 +16,12 @@ from benchmarks import timing
 
 STEPS = 4
 """A call."""
-SIZES = (("lgd paper", 256), ("lgd paper", 1024), ("lgd released", 256), ("ief released", 32))
-"""Tasks of `accelerator_cases`, and examples a step over all devices."""
+SIZES = (
+    *(("lgd paper", 256), ("lgd paper", 1024), ("lgd released", 256), ("lgd released", 1024)),
+    *(("ief small", 64), ("ief small", 256)),
+)
+"""Tasks of `accelerator_cases`, and examples a step over all devices. `ief released` takes 13 GB
+and long to compile."""
 
 
 def main(

@@ -111,6 +111,8 @@ class Train:
       epochs: passes over all examples, over all steps.
       microbatches: parts that a batch is differentiated in, one after the other, to save memory;
         the loss is then the mean of their means over annotated joints.
+      rematerialise: keep the results of the network's stages alone for the gradient, and compute
+        what lies within them once more: less memory on accelerators, a third more work.
       precision: that the network is computed in, on accelerators faster in bf16 and on CPUs slower;
         weights, their optimiser and all else are float32, and so is what is written.
       seed: of weights and examples.
@@ -127,6 +129,7 @@ class Train:
     initial: str | None = None
     epochs: float = 10.0
     microbatches: int = 1
+    rematerialise: bool = False
     precision: Precision = "float32"
     seed: int = 0
     threads: int = 2

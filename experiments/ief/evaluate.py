@@ -131,6 +131,17 @@ def evaluate(arguments: Evaluate) -> Result:
     people, names = sets.load(
         arguments.dataset, arguments.data_dir, arguments.split or _last_split(arguments.dataset)
     )
+    return measured(arguments, checkpoint, people, names)
+
+
+def measured(
+    arguments: Evaluate, checkpoint: Checkpoint, people: Sequence[Person], names: tuple[str, ...]
+) -> Result:
+    """The protocol on those of the people that are chosen, with keypoints of these names.
+
+    Raises:
+      InputError: nothing of the checkpoint's is annotated.
+    """
     people = _choose(people, arguments.count, arguments.seed)
     joints = checkpoint.configuration.joints
     common = tuple(joint for joint in joints if joint in names)

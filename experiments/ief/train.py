@@ -14,11 +14,12 @@ import optax
 from data.keypoints import pipeline, sets
 from data.keypoints.people import Person
 from experiments import checks, optimisers
+from experiments.ief import validation
 from experiments.ief.arguments import Evaluate, Train
 from experiments.options import OptimiserOptions
 from ief_jax.geometry.crops import LENGTHS
 from ief_jax.ief import build, checkpoints, config, fpc, on_policy, training_data, training_methods
-from ief_jax.ief.backbones import pretrained
+from ief_jax.ief.backbones import pretrained, rematerialisation
 from ief_jax.ief.checkpoints import Checkpoint
 from ief_jax.ief.config import IEFConfig
 from ief_jax.ief.training_data import PersonCrop
@@ -64,6 +65,13 @@ def run(arguments: Train) -> None:
     )
     run_loop.claim(arguments.run.workdir, run_options.settings(arguments, FREE), configuration)
 
+    def checkpoint(weights: Weights) -> Checkpoint:
+        whole = {"network": {"params": {**frozen, **weights}}, "start": start}
+        return Checkpoint(configuration, whole)
+
+    validate = None
+    if 0 < arguments.run.validate_every <= iterations:
+        validate = validation.on_people(arguments, checkpoint)
     decay = arguments.optimiser.ema
     average = state.moving_average(decay)
     advance = _advance(arguments, configuration, frozen, start, learns, mesh, average)
@@ -77,21 +85,18 @@ def run(arguments: Train) -> None:
             arguments,
             examples,
             kept,
-            training_mesh.own_rows(arguments.learning.batch_size, mesh),
+            mesh,
             fpc.training_stages(method, iterations, arguments.first_steps),
         ),
-        lambda weights: checkpoints.write(
-            arguments.run.workdir / checkpoint_files.FILE_NAME,
-            Checkpoint(
-                configuration,
-                {"network": {"params": {**frozen, **weights}}, "start": start},
-            ),
+        lambda folder, weights: checkpoints.write(
+            folder / checkpoint_files.FILE_NAME, checkpoint(weights)
         ),
         name=f"ief ({arguments.method})",
         iterations=iterations,
         batch_size=arguments.learning.batch_size,
         decay=decay,
         observe=optimisers.observer(arguments.optimiser, iterations),
+        validate=validate,
     )
     run_loop.say(f"trained in {time.perf_counter() - began:.0f} s: {arguments.run.workdir}")
     if arguments.evaluate and run_loop.is_first_process():
@@ -225,12 +230,13 @@ def _advance(
     mesh: jax.sharding.Mesh,
     average: optax.GradientTransformation | None,
 ) -> training_step.Step:
-    """The step on (how many steps are trained, crops)."""
+    """The step on what `_feed` yields."""
     method = training_methods.METHODS[arguments.method]
     count = arguments.learning.batch_size
     compute = optimisers.COMPUTE[arguments.precision]
 
     def with_frozen(loss: Any) -> Any:
+        loss = rematerialisation.rematerialised(loss) if arguments.rematerialise else loss
         return lambda weights, people: loss({"params": {**frozen, **weights}}, people)
 
     if not method.on_policy:
@@ -241,7 +247,7 @@ def _advance(
         step = training_step.training_step(
             make, loss, optimiser, count, mesh, average, arguments.microbatches
         )
-        return lambda state, item: step(state, (np.full(len(item[1].image), item[0]), item[1]))
+        return lambda state, item: step(state, item[1])
     # The network runs once for each step that is trained: a program for each number of them.
     by_steps = {
         steps: training_step.training_step(
@@ -262,19 +268,24 @@ def _feed(
     arguments: Train,
     examples: Examples,
     kept: np.ndarray,
-    rows: np.ndarray,
+    mesh: jax.sharding.Mesh,
     stages: list[tuple[int, int]],
     done: int,
-) -> Iterator[tuple[int, PersonCrop]]:
-    """(how many steps are trained, this process's crops), from the step after `done` on."""
+) -> Iterator[tuple[int, Any]]:
+    """(how many steps are trained, what the step takes), from the step after `done` on.
+
+    This process's crops, on their way to its devices.
+    """
+    count, split = arguments.learning.batch_size, training_mesh.of_batch(mesh)
+    method = training_methods.METHODS[arguments.method]
     batches = pipeline.batches(
         examples.source,
         examples.make,
-        arguments.learning.batch_size,
+        count,
         arguments.seed,
         threads=arguments.threads,
         first=done,
-        rows=rows,
+        rows=training_mesh.own_rows(count, mesh),
     )
     for number, batch in enumerate(batches, done):
         trained = [steps for first, steps in stages if first <= number][-1]
@@ -284,7 +295,8 @@ def _feed(
             batch["annotated"][:, kept],
             batch["marked"],
         )
-        yield trained, crops
+        items = crops if method.on_policy else (np.full(len(crops.image), trained), crops)
+        yield trained, training_mesh.spread(items, split)
 
 
 def _evaluate(arguments: Train) -> None:

@@ -18,6 +18,8 @@ class PoseOptions:
       data_dir: the folder that the data set was prepared in.
       split: which part of the data set; train, or for amass also paper (the paper's subsets).
       poses: AMASS-style npz files (`poses` [N, >= 66]) to hold in memory instead of a data set.
+      validation_poses: a file of poses to validate on; by default the data set's validation split,
+        where that is prepared, or samples of the prior.
       prior_share: share of the examples that still come from the pose prior beside the others.
       straightened: share of the people who stand straighter than they were captured.
     """
@@ -26,6 +28,7 @@ class PoseOptions:
     data_dir: Path | None = None
     split: str = "train"
     poses: tuple[Path, ...] = ()
+    validation_poses: Path | None = None
     prior_share: float = 0.5
     straightened: float = 0.15
 

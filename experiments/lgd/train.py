@@ -5,26 +5,23 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from experiments import checks, optimisers
+from experiments.lgd import data_sets, validation
 from experiments.lgd.arguments import Evaluate, PoseOptions, Train
 from ief_jax.body import joints, model_files, pose_prior
 from ief_jax.body import poses as body_poses
 from ief_jax.formats import poses as formats_poses
 from ief_jax.io import checkpoint_files
-from ief_jax.io.files import InputError
 from ief_jax.lgd import build, checkpoints, detector_errors, training
 from ief_jax.lgd.config import NAMED, LGDConfig
 from ief_jax.training import measures, run_loop, run_options, state, step
 from ief_jax.training import mesh as training_mesh
-
-if TYPE_CHECKING:
-    from data.motion import pipeline
 
 FREE = ("run", "evaluate")
 """Arguments that may change when a run goes on."""
@@ -42,6 +39,9 @@ def run(arguments: Train) -> None:
     rows = training_mesh.own_rows(arguments.batch_size, mesh)
     draw, feed = people(arguments.data, model.betas, arguments.batch_size, arguments.seed, rows)
     draw = training.straightened(draw, arguments.data.straightened)
+    validate = None
+    if 0 < arguments.run.validate_every <= arguments.iterations:
+        validate = validation.on_poses(arguments.data, configuration, model)
     weights = _first_weights(arguments, configuration, task, model)
     optimiser = measures.noting(optimisers.from_options(arguments.optimiser, arguments.iterations))
     run_loop.claim(workdir, run_options.settings(arguments, FREE), configuration)
@@ -63,8 +63,8 @@ def run(arguments: Train) -> None:
         advance,
         training_mesh.replicate(first, mesh),
         feed,
-        lambda weights: checkpoints.write(
-            workdir / checkpoint_files.FILE_NAME,
+        lambda folder, weights: checkpoints.write(
+            folder / checkpoint_files.FILE_NAME,
             checkpoints.Checkpoint(configuration, weights),
         ),
         name="lgd",
@@ -72,6 +72,7 @@ def run(arguments: Train) -> None:
         batch_size=arguments.batch_size,
         decay=arguments.optimiser.ema,
         observe=optimisers.observer(arguments.optimiser, arguments.iterations),
+        validate=validate,
     )
     run_loop.say(f"trained in {time.perf_counter() - began:.0f} s: {workdir}")
     if arguments.evaluate and run_loop.is_first_process():
@@ -111,7 +112,7 @@ def people(
     if options.dataset != "prior":
         from data.motion import pipeline  # slow to import
 
-        prepared = _prepared(options)
+        prepared = data_sets.prepared(options, options.split)
         run_loop.say(f"{prepared.total} poses of {options.dataset}, {options.split}")
 
         def feed(done: int) -> Iterator[Any]:
@@ -132,19 +133,6 @@ def people(
 
 def _nothing(done: int) -> Iterator[None]:
     return itertools.repeat(None)
-
-
-def _prepared(options: PoseOptions) -> "pipeline.Prepared":
-    if options.poses:
-        raise InputError("--poses and --dataset are two sources of poses; give one of them")
-    if options.data_dir is None:
-        raise InputError(
-            f"--dataset {options.dataset} needs --data-dir, the folder that it was prepared in"
-        )
-    from data import amass, cmu  # slow to import
-
-    of = {"amass": amass, "cmu": cmu}[options.dataset]
-    return of.prepared(options.data_dir, options.split)
 
 
 def _first_weights(

@@ -12,6 +12,7 @@ from data.keypoints import pipeline, scale_examples, sets
 from experiments import checks
 from experiments import optimisers as experiment_optimisers
 from experiments.options import OptimiserOptions
+from experiments.scale import validation
 from experiments.scale.arguments import Evaluate, Train
 from ief_jax.ief.scale_selector import checkpoints, config, networks
 from ief_jax.io import checkpoint_files
@@ -36,6 +37,9 @@ def run(arguments: Train) -> None:
     rows = np.random.default_rng(arguments.seed).permutation(len(found))[: arguments.people]
     people = [found[row] for row in rows]
     weights = _first_weights(arguments, configuration)
+    validate = None
+    if 0 < arguments.run.validate_every <= options.iterations:
+        validate = validation.on_people(arguments, configuration)
     run_loop.claim(workdir, run_options.settings(arguments, FREE), configuration)
     optimiser = measures.noting(optimisers.adam(options.learning_rate, options.iterations))
     run_loop.run(
@@ -55,10 +59,10 @@ def run(arguments: Train) -> None:
             arguments,
             configuration.size,
             scale_examples.shrunk(people),
-            training_mesh.own_rows(options.batch_size, mesh),
+            mesh,
         ),
-        lambda weights: checkpoints.write(
-            workdir / checkpoint_files.FILE_NAME,
+        lambda folder, weights: checkpoints.write(
+            folder / checkpoint_files.FILE_NAME,
             checkpoints.Selector(configuration, weights),
         ),
         name="scale",
@@ -67,6 +71,7 @@ def run(arguments: Train) -> None:
         observe=experiment_optimisers.observer(
             OptimiserOptions(learning_rate=options.learning_rate), options.iterations
         ),
+        validate=validate,
     )
     run_loop.say(f"trained in {time.perf_counter() - began:.0f} s: {workdir}")
     if arguments.evaluate and run_loop.is_first_process():
@@ -99,10 +104,13 @@ def _feed(
     arguments: Train,
     size: int,
     people: Sequence[scale_examples.Shrunk],
-    rows: np.ndarray,
+    mesh: jax.sharding.Mesh,
     done: int,
 ) -> Iterator[tuple[Any, Any]]:
-    """Images of this process's boxes and how much these should grow, after `done` steps."""
+    """Images of this process's boxes and how much these should grow, after `done` steps.
+
+    They are on their way to its devices.
+    """
     batches = pipeline.batches(
         people,
         scale_examples.boxes(size),
@@ -110,7 +118,7 @@ def _feed(
         arguments.seed,
         threads=arguments.threads,
         first=done,
-        rows=rows,
+        rows=training_mesh.own_rows(arguments.adam.batch_size, mesh),
     )
     for batch in batches:
-        yield batch["image"], batch["growth"]
+        yield training_mesh.spread((batch["image"], batch["growth"]), training_mesh.of_batch(mesh))

@@ -1,7 +1,7 @@
 """A training run in its folder: what it is, its steps, its metrics, its checkpoints.
 
 config.json, metrics.jsonl, TensorBoard events, checkpoints/ (from which it goes on after a break),
-whatever `publish` writes, and in the end summary.md and curves.png.
+whatever `publish` writes, of the best weights in best/, and in the end summary.md and curves.png.
 """
 
 import dataclasses
@@ -23,9 +23,20 @@ from tqdm import tqdm
 
 from ief_jax.io.files import InputError, output_folder, replacing
 from ief_jax.io.json_config import JsonConfig
-from ief_jax.training import history, interruption, measures, profiling, saving, step, summary
+from ief_jax.training import (
+    history,
+    interruption,
+    measures,
+    mesh,
+    profiling,
+    saving,
+    step,
+    summary,
+    validation,
+)
 from ief_jax.training.run_options import RunOptions
 from ief_jax.training.state import TrainState, averaged_weights
+from ief_jax.training.validation import Validation
 
 BLOCK_SECONDS = 0.5
 """Steps that fit into this are made by one call."""
@@ -73,13 +84,14 @@ def run(
     advance: step.Steps,
     state: TrainState,
     feed: Callable[[int], Iterator[Any]],
-    publish: Callable[[Any], None],
+    publish: Callable[[Path, Any], None],
     *,
     name: str,
     iterations: int,
     batch_size: int,
     decay: float = 0.0,
     observe: measures.Observe = measures.nothing,
+    validate: Validation | None = None,
 ) -> TrainState:
     """Steps to the end, from the last checkpoint if there is one.
 
@@ -88,13 +100,14 @@ def run(
       advance: the steps.
       state: before the first step.
       feed: from the number of steps done to the items of the steps that follow.
-      publish: writes the weights for those who use them; called with every checkpoint, when that is
-        written, in a thread of its own.
+      publish: writes weights into a folder for those who use them: into that of the run with every
+        checkpoint, when that is written, in a thread of its own; the best into best/.
       name: shown beside the progress bar.
       iterations: steps to the end.
       batch_size: examples a step.
       decay: of the weights' moving average, which is what is published; 0 for the weights.
       observe: what else the lines of metrics show; called with the state at each, on the host.
+      validate: what the weights that are published are measured by, if they are.
 
     Raises:
       InputError: another process trains in the folder; no checkpoint in it is whole; an interval
@@ -103,17 +116,24 @@ def run(
         the next steps are made.
       FloatingPointError: the loss or a weight is no longer finite; the last checkpoint stays.
       KeyboardInterrupt: after Ctrl-C, when the step is made and saved.
-      SystemExit: with status 143 after SIGTERM, likewise.
+      SystemExit: with status 143 after SIGTERM, likewise. If another process of the run is
+        gone, this one says so and ends at once, with status 1.
     """
     _check(options)
 
     def publish_state(state: TrainState) -> None:
         if is_first_process():
-            publish(averaged_weights(state, decay))
+            publish(options.workdir, averaged_weights(state, decay))
+
+    def publish_best(weights: Any) -> None:
+        if is_first_process():
+            publish(output_folder(options.workdir / validation.FOLDER), weights)
 
     def summarise(ending: str) -> None:
         if is_first_process():
-            summary.write(options.workdir, name, ending, done=done, batch_size=batch_size)
+            summary.write(
+                options.workdir, name, ending, str(best), done=done, batch_size=batch_size
+            )
 
     with (
         _alone(options.workdir),
@@ -122,7 +142,9 @@ def run(
     ):
         state, waiting = _resumed(checkpoints, state, options.workdir)
         done, signals = int(state.step), 0
-        block, due = _Block(options, iterations), _Due(options)
+        lines_so_far = history.lines(options.workdir, done)
+        best = validation.Best(validate, options.validate_every, lines_so_far)
+        block, due = _Block(options, best.every, iterations), _Due(options)
         with (
             _history(options.workdir, done) as record,
             profiling.traced(options.workdir, options.profile) as watch,
@@ -139,8 +161,13 @@ def run(
                     bar.update(len(losses))
                     last = done == iterations
                     signals, late, block.most = _agreed(interrupted.received, due.late, block.most)
-                    if last or done % options.log_every == 0:
-                        bar.set_postfix(lines.write(state, done))
+                    validated: Mapping[str, float] = {}
+                    if best.due(done):
+                        with lines.paused():
+                            weights = averaged_weights(_on_host(state), decay)
+                            validated = best.measure(weights, done, publish_best)
+                    if last or validated or done % options.log_every == 0:
+                        bar.set_postfix(lines.write(state, done, validated))
                     if last or signals or late or due.at(done):
                         with lines.paused():
                             _save(checkpoints, state, lines.waiting)
@@ -151,6 +178,13 @@ def run(
             except FloatingPointError as error:
                 summarise(f"stopped: {error}")
                 raise
+            except jax.errors.JaxRuntimeError as error:
+                if jax.process_count() == 1:
+                    raise
+                lost = f"another process of the run is gone ({saving.reason(error)})"
+                tqdm.write(f"{lost}; start all of them again, to go on", file=sys.stderr)
+                summarise(f"stopped: {lost}")
+                mesh.leave(1)
         if signals:
             say(f"stopped after step {done}; saved, the same command goes on from there")
             summarise(f"stopped after step {done} of {iterations}")
@@ -224,8 +258,9 @@ def _check(options: RunOptions) -> None:
     for name, value in (("log-every", options.log_every), ("save-every", options.save_every)):
         if value is not None and value < 1:
             raise InputError(f"--{name} is {value}, expected 1 or more")
-    if options.profile < 0:
-        raise InputError(f"--profile is {options.profile}, expected 0 or more")
+    for name, value in (("profile", options.profile), ("validate-every", options.validate_every)):
+        if value < 0:
+            raise InputError(f"--{name} is {value}, expected 0 or more")
     if not options.save_minutes > 0:
         raise InputError(f"--save-minutes is {options.save_minutes}, expected more than 0")
 
@@ -275,21 +310,23 @@ class _Lines:
         waiting: list[float],
     ) -> None:
         self._record, self._observe, self._batch_size = record, observe, batch_size
+        self._validated: dict[str, str] = {}
         self.waiting, self._since = waiting, time.perf_counter()
 
     def add(self, losses: list[float]) -> None:
         """Takes note of the losses of further steps."""
         self.waiting = self.waiting + losses
 
-    def write(self, state: TrainState, done: int) -> dict[str, str]:
+    def write(self, state: TrainState, done: int, validated: Mapping[str, float]) -> dict[str, str]:
         """Writes a line of the steps since the last one; returns what of it the bar shows."""
         mean = float(np.mean(self.waiting))
         rate = len(self.waiting) * self._batch_size / (time.perf_counter() - self._since)
         if is_first_process():
-            more = self._observe(jax.device_get(state))
+            more = {**self._observe(jax.device_get(state)), **validated}
             self._record({"step": done, "loss": mean, "examples_per_second": rate, **more})
         self.waiting, self._since = [], time.perf_counter()
-        return {"loss": f"{mean:.4g}", "examples": f"{rate:.0f}/s"}
+        self._validated |= {name: f"{number:.4g}" for name, number in validated.items()}
+        return {"loss": f"{mean:.4g}", "examples": f"{rate:.0f}/s", **self._validated}
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -323,13 +360,13 @@ class _Due:
 class _Block:
     """How many steps the next call makes: about `BLOCK_SECONDS` long, up to the next line."""
 
-    def __init__(self, options: RunOptions, iterations: int) -> None:
-        every = (options.log_every, options.save_every)
+    def __init__(self, options: RunOptions, validate_every: int, iterations: int) -> None:
+        every = (options.log_every, options.save_every, validate_every)
         self._marks, self._end = [mark for mark in every if mark], iterations
         self.most = 1
 
     def length(self, done: int) -> int:
-        """Steps until the next line or checkpoint, or the end; `most` of them at most."""
+        """Steps until the next line, checkpoint or validation, or the end; at most `most`."""
         return min(self.most, self._end - done, *(mark - done % mark for mark in self._marks))
 
     def took(self, count: int, seconds: float) -> None:

@@ -35,6 +35,7 @@ class RunOptions:
       save_minutes: minutes between two checkpoints; there is one at the end too, and when the run
         is interrupted (Ctrl-C, SIGTERM).
       save_every: steps between two checkpoints, beside those.
+      validate_every: steps between two validations, on examples that are not trained on; 0: none.
       profile: steps to write a trace of, for Perfetto, to profile/ in the folder; 0 for none.
       hosts: that train together.
     """
@@ -43,6 +44,7 @@ class RunOptions:
     log_every: int = 50
     save_minutes: float = 3.0
     save_every: int | None = None
+    validate_every: int = 500
     profile: int = 0
     hosts: Hosts = Hosts()
 

@@ -122,7 +122,7 @@ class Checkpoints:
                 found = _read(self._manager, number, like)
             except Exception as error:  # a damaged checkpoint fails in many ways
                 damaged.append(number)
-                say(f"checkpoint {number} in {self.folder} is damaged: {_reason(error)}")
+                say(f"checkpoint {number} in {self.folder} is damaged: {reason(error)}")
                 continue
             for later in damaged:
                 self._manager.delete(later)
@@ -185,7 +185,7 @@ def _telling(number: int, folder: os.PathLike[str]) -> Iterator[None]:
         raise
     except Exception as error:  # Orbax, TensorStore and the system each have their own
         raise OutputError(
-            f"cannot write checkpoint {number} to {folder}: {_reason(error)}"
+            f"cannot write checkpoint {number} to {folder}: {reason(error)}"
         ) from error
 
 
@@ -215,6 +215,6 @@ def _check_room(folder: os.PathLike[str], size: int) -> None:
             probe.unlink()
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """The first line of what is often pages."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -15,7 +15,7 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ief_jax import stored_programs
-from ief_jax.training.mesh import spread
+from ief_jax.training.mesh import of_batch, spread
 from ief_jax.training.state import TrainState
 
 MakeExample = Callable[[jax.Array, Any], tuple[Any, ...]]
@@ -141,7 +141,7 @@ def _forgetful(state: TrainState) -> TrainState:
 
 def _shardings(mesh: Mesh) -> tuple[NamedSharding, NamedSharding]:
     """(of a batch, of what is the same on all devices)"""
-    return NamedSharding(mesh, PartitionSpec("batch")), NamedSharding(mesh, PartitionSpec())
+    return of_batch(mesh), NamedSharding(mesh, PartitionSpec())
 
 
 def _compiled(

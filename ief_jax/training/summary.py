@@ -13,13 +13,14 @@ FILE_NAME, PICTURE = "summary.md", "curves.png"
 Lines = Sequence[Mapping[str, float]]
 
 
-def write(workdir: Path, name: str, ending: str, *, done: int, batch_size: int) -> None:
+def write(workdir: Path, name: str, ending: str, best: str, *, done: int, batch_size: int) -> None:
     """Writes both files, of the lines of metrics that there are.
 
     Args:
       workdir: the run's folder.
       name: of what is trained.
       ending: how the run ended, as "finished".
+      best: of which weights validation thinks most; empty if there was none.
       done: steps made.
       batch_size: examples a step.
 
@@ -30,12 +31,14 @@ def write(workdir: Path, name: str, ending: str, *, done: int, batch_size: int) 
 
     lines = history.lines(workdir, done)
     step_figure.write(workdir / PICTURE, training_curves.figure(lines, f"{name}: {workdir.name}"))
-    text = "\n".join(_text(lines, name, ending, done, batch_size))
+    text = "\n".join(_text(lines, name, ending, best, done, batch_size))
     with replacing(workdir / FILE_NAME) as file:
         file.write(f"{text}\n".encode())
 
 
-def _text(lines: Lines, name: str, ending: str, done: int, batch_size: int) -> Iterator[str]:
+def _text(
+    lines: Lines, name: str, ending: str, best: str, done: int, batch_size: int
+) -> Iterator[str]:
     device = jax.devices()[0]
     yield f"# {name}: {ending}"
     yield ""
@@ -47,6 +50,8 @@ def _text(lines: Lines, name: str, ending: str, done: int, batch_size: int) -> I
     yield f"- trained for {_duration(seconds)}, compiling included, without breaks and checkpoints"
     lowest = min(lines, key=lambda line: line["loss"])
     yield f"- lowest loss {lowest['loss']:.5g} at step {lowest['step']}"
+    if best:
+        yield f"- {best}"
     yield ""
     yield f"![Curves]({PICTURE})"
     yield ""

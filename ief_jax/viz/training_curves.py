@@ -10,6 +10,8 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 COLUMNS = 3
 MOST_NAMED = 12
 """Curves of a panel that have a legend; more would hide them."""
+FEW = 20
+"""Points of a curve up to which each is marked."""
 LOGARITHMIC = ("loss", "error", "gradient_norm", "update_norm", "weight_norm")
 """Panels on a logarithmic axis, where their values let it be and spread over a power of ten."""
 FEW_POWERS = 300
@@ -20,7 +22,7 @@ def figure(lines: Sequence[Mapping[str, float]], title: str = "") -> Figure:
     """Draws a panel for each metric; those called `kind/name` share that of their kind.
 
     Args:
-      lines: `step`, and numbers by name; one that a line lacks is a gap.
+      lines: `step`, and numbers by name; a curve goes from one line that has it to the next.
       title: above the figure.
     """
     panels = _panels(lines)
@@ -30,12 +32,14 @@ def figure(lines: Sequence[Mapping[str, float]], title: str = "") -> Figure:
     grid = page.subplots(rows, COLUMNS, squeeze=False)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
-    steps = [line["step"] for line in lines]
     for axes, (kind, names) in zip(grid.flat, panels.items(), strict=False):
         for name in names:
-            values = [line.get(name, math.nan) for line in lines]
+            steps = [line["step"] for line in lines if name in line]
+            values = [line[name] for line in lines if name in line]
             label = name.removeprefix(f"{kind}/")
-            axes.plot(steps, values, "." if len(steps) == 1 else "-", linewidth=1, label=label)
+            # Few points are shown as such: validations, which are rare.
+            marked = "." if len(steps) <= FEW else ""
+            axes.plot(steps, values, f"{marked}-", linewidth=1, markersize=4, label=label)
         _finish(axes, kind, [line[name] for line in lines for name in names if name in line])
         if 1 < len(names) <= MOST_NAMED:
             # Beside the panel: inside it would hide curves.

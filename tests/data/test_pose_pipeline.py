@@ -13,10 +13,12 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 import train
+from data import amass
 from data import prepare as data_prepare
 from data.motion import kinematics, pipeline, preparation
 from data.motion.preparation import Chunk
 from experiments.lgd import train as lgd_train
+from experiments.lgd import validation
 from experiments.lgd.arguments import PoseOptions
 from ief_jax.body import model_files, smpl
 from ief_jax.body.poses import Poses
@@ -346,3 +348,15 @@ def test_a_run_on_a_data_set_goes_on_as_if_never_cut_off(data_dir: Path, tmp_pat
     assert train.main([*words.split(), "--workdir", str(tmp_path / "cut")]) == 0
     ends = [checkpoints.load(tmp_path / name).weights for name in ("whole", "cut")]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), *ends)
+
+
+def test_a_run_is_validated_on_the_data_sets_own_split(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(amass.reader, "VALIDATION", ("SFU",))
+    options = PoseOptions(dataset="amass", data_dir=data_dir)
+    poses, number = validation._poses(options)
+    assert poses is not None and len(poses) == len(number) > 1
+    own, trained = (amass.load(data_dir, split).poses for split in ("validation", "train"))
+    for pose in poses:
+        assert (pose == own).all((1, 2)).any() and not (pose == trained).all((1, 2)).any()

@@ -14,8 +14,8 @@ import pytest
 import eval as script
 from data.keypoints import sets
 from data.keypoints.people import Person, decode
-from experiments.ief import evaluate
-from experiments.ief.arguments import Evaluate
+from experiments.ief import evaluate, validation
+from experiments.ief.arguments import Evaluate, Train
 from ief_jax.geometry.skeletons import COCO_17, LSP_14, opposite
 from ief_jax.ief import build, checkpoints, prediction
 from ief_jax.ief.prediction import Prediction
@@ -88,6 +88,19 @@ def test_a_whole_evaluation(
     assert errors == sorted(errors) and errors[0] < 1 < errors[-1]
     (torso,) = [row for row in rows if row[:1] == ["torso"]]
     assert torso[-2:] == ["100.0", "95.3"], "the paper's figure beside ours"
+
+
+@pytest.mark.usefixtures("command")
+def test_a_run_is_validated_by_the_same_measure(capsys: pytest.CaptureFixture[str]) -> None:
+    measured = validation.on_people(Train(dataset=("lsp",)), lambda weights: dots.CHECKPOINT)
+    assert measured.larger
+    assert measured.measure(None) == pytest.approx(100 * (1 - 1 / 84))
+    without = dataclasses.replace(dots.CHECKPOINT.configuration, joints=("nose",))
+    measured = validation.on_people(
+        Train(dataset=("lsp",)), lambda weights: dots.CHECKPOINT._replace(configuration=without)
+    )
+    assert np.isnan(measured.measure(None))
+    assert "no validation: this: none of its joints is in lsp" in capsys.readouterr().err
 
 
 def test_more_steps_augmentation_fewer_people(

@@ -73,6 +73,19 @@ def test_a_run_goes_on_where_it_was_cut_off(method: str, downloads: Path, tmp_pa
     )
 
 
+def test_the_best_of_a_run_is_kept(tmp_path: Path) -> None:
+    for part in ("train2017", "val2017"):
+        fabricated_keypoints.coco(tmp_path, part)
+    work = tmp_path / "run"
+    assert run(tmp_path, work, "--method", "ief", "--epochs", "4", "--validate-every", "2") == 0
+    lines = [json.loads(line) for line in (work / "metrics.jsonl").read_text().splitlines()]
+    found = [line["validation_pck"] for line in lines if "validation_pck" in line]
+    assert len(found) >= 2 and all(0 <= number <= 100 for number in found)
+    best, last = (checkpoints.load(folder) for folder in (work / "best", work))
+    assert best.configuration == last.configuration
+    np.testing.assert_array_equal(best.weights["start"], last.weights["start"])
+
+
 def test_pretrained_weights_have_a_rate_of_their_own() -> None:
     weights = {name: jnp.ones(2) for name in ("conv1", "stages_3", "maps_kernel", "head")}
     optimiser = ief_train.optimiser(OptimiserOptions(), 0.25, 4)

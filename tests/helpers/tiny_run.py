@@ -22,6 +22,7 @@ from ief_jax.io.files import replacing
 from ief_jax.io.json_config import JsonConfig
 from ief_jax.training import measures, mesh, optimisers, run_loop, run_options, state, step
 from ief_jax.training.run_options import RunOptions
+from ief_jax.training.validation import Validation
 
 BATCH = 8
 PUBLISHED = "weights.npy"
@@ -38,6 +39,7 @@ class Options:
       huge_at: step after which the weights are not finite, though the loss is.
       largest_file: bytes that a file may have, as on a disk that is nearly full.
       ema: decay of the weights' moving average.
+      bend: what validation wants the first weight to be; it is 1 at first and becomes less.
     """
 
     iterations: int = 40
@@ -46,6 +48,7 @@ class Options:
     huge_at: int = 0
     largest_file: int = 0
     ema: float = 0.9
+    bend: float = 0.9
     run: RunOptions = field(default_factory=lambda: RunOptions(Path("runs/tiny"), log_every=4))
 
 
@@ -65,6 +68,11 @@ def feed(options: Options, rows: np.ndarray, done: int) -> Iterator[Any]:
         yield (item * np.nan if number == options.nan_at else item)[rows]
 
 
+def error(weights: Any, bend: float) -> float:
+    """Smallest where the first weight is `bend`."""
+    return float(abs(weights[0, 0] - bend))
+
+
 def publish(workdir: Path, weights: Any) -> None:
     with replacing(workdir / PUBLISHED) as file:
         np.save(file, np.asarray(weights))
@@ -79,7 +87,7 @@ def train(options: Options) -> None:
     devices = mesh.device_mesh()
     optimiser = measures.noting(optimisers.optimiser("adam", 0.03, 99, schedule="constant"))
     average = state.moving_average(options.ema)
-    fixed = run_options.settings(options, ("run", "seconds", "largest_file"))
+    fixed = run_options.settings(options, ("run", "seconds", "largest_file", "bend"))
     run_loop.claim(options.run.workdir, fixed, Nothing())
     advance = step.fused_steps(example, objective, optimiser, BATCH, devices, average)
 
@@ -96,12 +104,13 @@ def train(options: Options) -> None:
         spoilt,
         mesh.replicate(state.initial_state(jnp.eye(5), optimiser, 3, average), devices),
         lambda done: feed(options, mesh.own_rows(BATCH, devices), done),
-        lambda weights: publish(options.run.workdir, weights),
+        publish,
         name="tiny",
         iterations=options.iterations,
         batch_size=BATCH,
         decay=options.ema,
         observe=measures.observed,
+        validate=Validation("validation_error", lambda weights: error(weights, options.bend)),
     )
 
 

@@ -110,6 +110,26 @@ def test_all_stop_when_one_is_asked_to(tmp_path: Path) -> None:
     )
 
 
+def test_a_process_that_dies_ends_all_and_all_go_on(tmp_path: Path) -> None:
+    whole, work = tmp_path / "whole", tmp_path / "run"
+    finish(start(TINY, whole, 1, 8))
+    running = start(TINY, work, 2, 4, "--seconds", "0.2", "--save-every", "6")
+    until = time.monotonic() + LIMIT
+    while not (work / tiny_run.PUBLISHED).exists():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    running[1].kill()
+    killed = time.monotonic()
+    (said,) = finish(running[:1], 1)
+    running[1].communicate()
+    assert "another process of the run is gone" in said and "Traceback" not in said
+    assert time.monotonic() - killed < 60, "it waited for the other one"
+    assert "stopped: another process" in (work / "summary.md").read_text()
+    said, _ = finish(start(TINY, work, 2, 4, "--save-every", "6"))
+    assert "going on from step" in said
+    np.testing.assert_allclose(losses(work), losses(whole), rtol=1e-5)
+
+
 def test_others_that_cannot_be_found_are_an_error(tmp_path: Path) -> None:
     (said,) = finish(start(TINY, tmp_path / "run", 1, 1, "--distributed"), 2)
     assert "--distributed finds no other processes" in said

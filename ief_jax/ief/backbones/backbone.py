@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ief_jax.ief.backbones import convolutions, layers, pooling
+from ief_jax.ief.backbones import convolutions, layers, pooling, rematerialisation
 
 
 class HeatmapStage(NamedTuple):
@@ -153,7 +153,7 @@ class Backbone(nn.Module):
         """All that does not depend on the keypoints: [B, H, W, 3] to [B, h, w, C]."""
         x = self.conv1(image)
         for stage in self.stages[: self.heatmap_stage]:
-            x = stage(x)
+            x = rematerialisation.kept(stage(x))
         return x
 
     def correct(self, encoded: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
@@ -186,7 +186,7 @@ class Backbone(nn.Module):
 
     def _finish(self, x: jax.Array) -> jax.Array:
         for stage in self.stages[self.heatmap_stage :]:
-            x = stage(x)
+            x = rematerialisation.kept(stage(x))
         x = pooling.average_pool(x, self.pool_size, self.pool_size)
         x = x.reshape(len(x), -1)
         for layer in self.dense:

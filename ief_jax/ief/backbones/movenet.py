@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from ief_jax.geometry.skeletons import COCO_17
+from ief_jax.ief.backbones import rematerialisation
 from ief_jax.ief.backbones.backbone import Backbone, HeatmapStage
 from ief_jax.ief.backbones.depthwise import depthwise_convolution
 from ief_jax.ief.backbones.efficientnet_lite import Blocks, InvertedResidual, Row
@@ -343,7 +344,7 @@ class MoveNetPyramid(Backbone):
         """conv-1's result to [B, H / 8, W / 8, CHANNELS]."""
         levels, beside = [], []
         for index, stage in enumerate(self.stages):
-            x = stage(x)
+            x = rematerialisation.kept(stage(x))
             if index in LEVELS:
                 levels.append(x)
             if index in FOLLOWING:
@@ -352,7 +353,7 @@ class MoveNetPyramid(Backbone):
         total = self.fine(jnp.concatenate([fine, self.heat(fine), self.regress(fine)], -1))
         for side in beside:
             total += jax.image.resize(side, total.shape, "linear")
-        return self.blocks[0](self.normal(total))
+        return rematerialisation.kept(self.blocks[0](self.normal(total)))
 
     def _finish(self, x: jax.Array) -> jax.Array:
         x = x if self.heatmap_stage else self._map(x)
@@ -360,10 +361,10 @@ class MoveNetPyramid(Backbone):
         # the left one depends on where the shoulders are.
         coarse = x
         for block in self.coarse:
-            coarse = block(coarse)
+            coarse = rematerialisation.kept(block(coarse))
         x = x + jax.image.resize(coarse, x.shape, "linear")
         for block in self.blocks[1:]:
-            x = block(x)
+            x = rematerialisation.kept(block(x))
         return self.head(nn.relu6(x))
 
 

@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ief_jax.ief.backbones import rematerialisation
 from ief_jax.ief.backbones.backbone import HeatmapStage
 from ief_jax.ief.backbones.efficientnet_lite import (
     ROWS,
@@ -94,12 +95,12 @@ class EfficientNetLite0Pyramid(EfficientNetLite0):
         """conv-1's result to [B, H / 8, W / 8, CHANNELS]."""
         levels = []
         for index, stage in enumerate(self.stages):
-            x = stage(x)
+            x = rematerialisation.kept(stage(x))
             if index in LEVELS:
                 levels.append(self.laterals[LEVELS.index(index)](x))
         shape = levels[0].shape
         total = sum(jax.image.resize(level, shape, "linear") for level in levels)
-        return self.blocks[0](self.normal(total))
+        return rematerialisation.kept(self.blocks[0](self.normal(total)))
 
     def _finish(self, x: jax.Array) -> jax.Array:
         x = x if self.heatmap_stage else self._pyramid(x)
@@ -107,8 +108,8 @@ class EfficientNetLite0Pyramid(EfficientNetLite0):
         # which knee is the left one depends on where the shoulders are.
         coarse = x
         for block in self.coarse:
-            coarse = block(coarse)
+            coarse = rematerialisation.kept(block(coarse))
         x = x + jax.image.resize(coarse, x.shape, "linear")
         for block in self.blocks[1:]:
-            x = block(x)
+            x = rematerialisation.kept(block(x))
         return self.head(nn.relu6(x))
