@@ -68,4 +68,4 @@ def test_the_curve_of_a_rare_number_is_a_line() -> None:
     (curve,) = second.lines
     np.testing.assert_array_equal(curve.get_xydata(), [(10, 10), (20, 20), (30, 30)])
     assert (curve.get_linestyle(), curve.get_marker()) == ("-", ".")
-    assert len(first.lines[0].get_xydata()) == 30
+    assert len(np.asarray(first.lines[0].get_xydata())) == 30

@@ -5,14 +5,15 @@ deep nets with sublinear memory cost"): about one more forward pass, for a part 
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 import jax
 from jax.ad_checkpoint import checkpoint_name
 
 STAGE = "stage"
 
-Function = TypeVar("Function", bound=Callable[..., object])
+P = ParamSpec("P")
+Result = TypeVar("Result")
 
 
 def kept(x: jax.Array) -> jax.Array:
@@ -20,10 +21,11 @@ def kept(x: jax.Array) -> jax.Array:
     return checkpoint_name(x, STAGE)
 
 
-def rematerialised(function: Function) -> Function:
+def rematerialised(function: Callable[P, Result]) -> Callable[P, Result]:
     """The same function of a backbone's weights, whose derivative takes less memory.
 
     On a CPU it does not: XLA sees there that the same is computed twice, and keeps it.
     """
     policy = jax.checkpoint_policies.save_only_these_names(STAGE)
-    return jax.checkpoint(function, policy=policy)
+    found: Callable[P, Result] = jax.checkpoint(function, policy=policy)
+    return found
