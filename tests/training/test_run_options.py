@@ -31,6 +31,7 @@ def test_groups_are_flat_and_what_is_free_is_left_out() -> None:
         "log_every": 50,
         "save_minutes": 3.0,
         "save_every": None,
+        "validate_every": 500,
         "profile": 0,
         "distributed": False,
         "coordinator": None,
