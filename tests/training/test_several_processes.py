@@ -27,6 +27,9 @@ TINY = ("-m", "tests.helpers.tiny_run")
 LGD: tuple[str, ...] = ("train.py", "lgd", "--configuration", "paper", "--width", "32")
 LGD += ("--steps", "2", "--batch-size", "16", "--iterations", "50", "--log-every", "5")
 LGD += ("--evaluate", "0")
+RELEASED: tuple[str, ...] = ("train.py", "lgd", "--configuration", "released", "--evaluate", "0")
+RELEASED += ("--batch-size", "16", "--iterations", "50", "--log-every", "5")
+RELEASED += ("--optimizer", "sgd", "--learning-rate", "0.01")
 IEF: tuple[str, ...] = ("train.py", "ief", "--dataset", "figures", "--backbone", "small")
 IEF += ("--no-pretrained", "--size", "48", "--heatmap-stage", "0", "--method", "ief")
 IEF += ("--batch-size", "16", "--epochs", "0.081", "--log-every", "5", "--evaluate", "0")
@@ -78,8 +81,16 @@ def losses(work: Path) -> np.ndarray:
     return np.array([(line["step"], line["loss"]) for line in lines])
 
 
-@pytest.mark.parametrize("program", [TINY, LGD, IEF], ids=["tiny", "lgd", "ief"])
-def test_losses_are_those_of_one_device(program: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("program", "far"),
+    # Second-order steps follow exact keypoints to the millimetre: they divide by what is small, and
+    # of float32's rounding, 3e-7 after ten steps, comes some 2e-4 after fifty.
+    [(TINY, 1e-5), (LGD, 1e-5), (RELEASED, 1e-3), (IEF, 1e-5)],
+    ids=["tiny", "lgd", "released", "ief"],
+)
+def test_losses_are_those_of_one_device(
+    program: tuple[str, ...], far: float, tmp_path: Path
+) -> None:
     if program is IEF:
         program += ("--data-dir", str(tmp_path / "data"))  # the first run makes the figures
     for name, processes, devices in (("one", 1, 1), ("eight", 1, 8), ("two", 2, 4)):
@@ -87,7 +98,9 @@ def test_losses_are_those_of_one_device(program: tuple[str, ...], tmp_path: Path
     expected = losses(tmp_path / "one")
     assert len({*expected[:, 1]}) == len(expected) >= 10
     for name in ("eight", "two"):
-        np.testing.assert_allclose(losses(tmp_path / name), expected, rtol=1e-5)
+        found = losses(tmp_path / name)
+        np.testing.assert_allclose(found[:2], expected[:2], rtol=1e-5)
+        np.testing.assert_allclose(found, expected, rtol=far)
 
 
 def test_all_stop_when_one_is_asked_to(tmp_path: Path) -> None:
