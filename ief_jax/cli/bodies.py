@@ -29,8 +29,6 @@ Result = TypeVar("Result")
 _FIT_BATCH = 256
 _FEW = 16
 """People up to whom compiling costs more than a program that is half as fast."""
-FPS = 30.0
-"""Frames a second, where the files do not say."""
 _SPECK = 0.1
 """Of the keypoints' box: bodies smaller than this explain nothing of it."""
 _LARGE_ERROR = 0.06
@@ -172,6 +170,7 @@ def fit_motions(
     """
     import jax
 
+    from ief_jax import tracking  # SciPy is slow to import
     from ief_jax.body import joints
     from ief_jax.lgd import motion
 
@@ -185,10 +184,10 @@ def fit_motions(
             "--smooth needs to know who is who: the files have no ids of people, and more than "
             "one person in a frame, or one frame only"
         )
-    numbers = np.array(people.numbers, float)[people.frame]
     if people.fps is None:
-        say(f"--smooth: the files do not say how fast frames follow: {FPS:g} a second are taken")
-    times = numbers / (people.fps or FPS)
+        rate = f"{tracking.USUAL_RATE:g} a second are taken"
+        say(f"--smooth: the files do not say how fast frames follow: {rate}")
+    times = tracking.frame_times(people)[people.frame]
     model = joints.fold(body)
     others = np.setdiff1d(np.arange(len(people.points)), np.concatenate(followed))
     parts: list[Bodies] = []

@@ -77,9 +77,10 @@ def body(
     found = bodies.fit(trained, model, people, each_lens)
     fitted = bodies.sound(found, people, each_lens, skipped, sources[0])
     body_files.write(output, model, fitted, gender, album, meshes, pictures, every_picture)
-    if pictures:
-        scenes.write(output / "scenes", model, fitted, album)
-    if pictures and scenes.follow_one_another(fitted.people):
+    if not pictures:
+        return
+    scenes.write(output / "scenes", model, fitted, album)
+    if scenes.follow_one_another(fitted.people):
         sizes = scenes.sizes(fitted.people, album, None)
         scenes.write_video(output / "overlay.mp4", model, fitted, album, sizes)
 

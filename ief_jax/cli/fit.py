@@ -112,12 +112,14 @@ def fit(
     fitted = bodies.sound(fits, people, each_lens, skipped, paths[0])
     bodies.warn(fitted, read)
     body_files.write(output, model, fitted, gender, album, meshes, pictures, every_picture)
+    film = pictures and scenes.follow_one_another(fitted.people)
+    if smooth is None and not film:
+        return
     sizes = scenes.sizes(fitted.people, album, image_size)
     if smooth is not None:
-        fps = fitted.people.fps or bodies.FPS
         moving = motion_files.of_fitted(fitted, max(sizes))
-        motion_files.write(output, model, moving, fps, gender)
-    if pictures and scenes.follow_one_another(fitted.people):
+        motion_files.write(output, model, moving, fitted.people.fps, gender)
+    if film:
         scenes.write_video(output / "overlay.mp4", model, fitted, album, sizes)
 
 

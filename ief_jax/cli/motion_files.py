@@ -25,18 +25,22 @@ class Moving(NamedTuple):
 
 
 def write(
-    output: Path, body: "BodyModel", people: Sequence[Moving], fps: float, gender: str
+    output: Path, body: "BodyModel", people: Sequence[Moving], fps: float | None, gender: str
 ) -> None:
     """Writes NAME.npz and NAME.bvh of each person, and people.glb.
+
+    Without `fps` frames a second, `tracking.USUAL_RATE` is taken.
 
     Raises:
       OutputError: a file cannot be written.
     """
+    from ief_jax import tracking  # SciPy is slow to import
     from ief_jax.formats import amass, bvh, gltf
 
+    rate = fps or tracking.USUAL_RATE
     for motion, further in people:
-        amass.write(output / f"{motion.name}.npz", body, motion, fps, gender, further)
-        bvh.write(output / f"{motion.name}.bvh", body, motion, fps)
+        amass.write(output / f"{motion.name}.npz", body, motion, rate, gender, further)
+        bvh.write(output / f"{motion.name}.bvh", body, motion, rate)
     gltf.write(output / "people.glb", body, [motion for motion, _ in people])
     say(f"{output}: {counted(len(people), 'person', 'people')} in motion (npz, BVH, people.glb)")
 
@@ -50,12 +54,13 @@ def of_fitted(fitted: Fitted, size: tuple[int, int]) -> list[Moving]:
     """
     import jax
 
+    from ief_jax import tracking  # SciPy is slow to import
     from ief_jax.body.motion import Motion
     from ief_jax.formats.bodies import before_the_camera
 
     people = fitted.people
-    numbers = np.array(people.numbers, np.float64)
-    times = (numbers - numbers[0]) / (people.fps or bodies.FPS)
+    times = tracking.frame_times(people)
+    numbers = np.array(people.numbers, np.int64)
     moving = []
     for rows in bodies.tracks(people):
         some = scenes.with_lens(
@@ -68,10 +73,9 @@ def of_fitted(fitted: Fitted, size: tuple[int, int]) -> list[Moving]:
             np.asarray(some.poses).reshape(len(rows), -1, 3),
             np.mean(some.betas, 0),
             before_the_camera(some),
-            times[people.frame[rows]],
+            times[people.frame[rows]] - times[0],
         )
-        frames = numbers[people.frame[rows]].astype(np.int64)
-        moving.append(Moving(motion, beside(people, rows, frames, some)))
+        moving.append(Moving(motion, beside(people, rows, numbers[people.frame[rows]], some)))
     return moving
 
 

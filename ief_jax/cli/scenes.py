@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ief_jax.cli import body_files
-from ief_jax.cli.bodies import FPS, Fitted
+from ief_jax.cli.bodies import Fitted
 from ief_jax.cli.lenses import photograph_of
 from ief_jax.cli.shared import counted, say
 from ief_jax.formats import photographs, videos
@@ -101,6 +101,7 @@ def write_video(
     Raises:
       OutputError: it cannot be written.
     """
+    from ief_jax import tracking  # SciPy is slow to import
     from ief_jax.viz import scene_picture
 
     people, count = fitted.people, len(fitted.people.frame_names)
@@ -116,11 +117,12 @@ def write_video(
     joints = np.asarray(fitted.bodies.joints) + middles[:, None]
     side = scene_picture.extent(joints.reshape(-1, 3))
     height = min(canvas[1], TALLEST_VIDEO)
-    fps = people.fps or FPS
+    times = tracking.frame_times(people)
+    rate = people.fps or tracking.USUAL_RATE
     plain = scene_picture.plain(canvas)
 
     def draw(frame: int, drawn: "list[Person]", image: "Image") -> "tuple[Image, float]":
-        time = (people.numbers[frame] - people.numbers[0]) / fps
+        time = float(times[frame] - times[0])
         text = f"{time:.2f} s, {people.frame_names[frame]}"
         return scene_picture.picture(image, drawn, faces, side, height, text), time
 
@@ -135,7 +137,7 @@ def write_video(
     )
     with (
         tqdm(total=count, desc="overlay", unit="frame") as bar,
-        videos.writing(path, scene_picture.size(canvas, height), fps) as show,
+        videos.writing(path, scene_picture.size(canvas, height), rate) as show,
     ):
         for picture, time in body_files.in_order(work, body_files.drawers(count)):
             show(picture, time)
