@@ -195,11 +195,18 @@ def _googlenet() -> Task:
     return _ief(configuration, _random_weights(ief_build.network(configuration), 224))
 
 
+def _small() -> Task:
+    """The network of the stick figures."""
+    configuration = dataclasses.replace(ief_config.PAPER, backbone="small", size=48)
+    return _ief(configuration, _random_weights(ief_build.network(configuration), 48))
+
+
 TASKS: dict[str, Callable[[], Task]] = {
     "lgd paper": partial(_lgd, "paper"),
     "lgd released": partial(_lgd, "released"),
     "ief released": _released_ief,
     "ief googlenet": _googlenet,
+    "ief small": _small,
 }
 
 

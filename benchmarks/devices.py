@@ -16,9 +16,11 @@ from benchmarks import timing
 
 STEPS = 4
 """A call."""
-SIZES = (("lgd paper", 256), ("lgd paper", 1024), ("lgd released", 256), ("lgd released", 1024))
-"""Tasks of `accelerator_cases`, and examples a step over all devices. None of IEF: on fewer
-cores than virtual devices XLA's collectives wait there for one another, and end the process."""
+SIZES = (
+    *(("lgd paper", 256), ("lgd paper", 1024), ("lgd released", 256), ("lgd released", 1024)),
+    *(("ief small", 32), ("ief small", 256), ("ief released", 16)),
+)
+"""Tasks of `accelerator_cases`, and examples a step over all devices."""
 
 
 def main(

@@ -26,7 +26,9 @@ def smooth_distance(error: jax.Array) -> jax.Array:
 def mean_error(
     h: ErrorMeasure, found: jax.Array, target: jax.Array, annotated: jax.Array, unit: float
 ) -> jax.Array:
-    """h(f(x_t), e(y, y_t)) averaged over the annotated joints of a batch (Eq. 4): [].
+    """h(f(x_t), e(y, y_t)) summed over annotated joints, a joint and an example (Eq. 4): [].
+
+    Divided by N K whatever is annotated: a mean over examples, the same however they are parted.
 
     Args:
       h: how much an error counts.
@@ -43,4 +45,4 @@ def mean_error(
     )
     error = h((found - target) / unit)
     # sum over joints of h(f(x_t), e(y, y_t))
-    return jnp.where(annotated, error, 0.0).sum() / jnp.maximum(annotated.sum(), 1)
+    return jnp.where(annotated, error, 0.0).mean()

@@ -53,13 +53,14 @@ def training_step(
     `average`, of `state.moving_average`, the state keeps that of the weights.
 
     With `microbatches` a batch is made and differentiated in so many equal parts, one after the
-    other, in that much less memory; gradient, loss and numbers are the means of the parts'. For
-    an objective that is a mean over examples this is the step of the whole batch, to rounding.
-    `batch_size` must be a multiple of devices times parts.
+    other, in that much less memory; gradient, loss and numbers are the means of the
+    devices' and the parts'. For an objective that is a mean over examples this is the step of the
+    whole batch, to rounding. `batch_size` must be a multiple of devices times parts.
     """
     split, everywhere = _shardings(mesh)
+    differentiate = _device_by_device(_differentiate(make, objective), mesh)
     compiled = _compiled(
-        _advance(make, objective, optimiser, batch_size, mesh, average, microbatches),
+        _advance(differentiate, optimiser, batch_size, mesh, average, microbatches),
         mesh,
         (everywhere, split),
     )
@@ -80,14 +81,15 @@ def fused_steps(
 
     One program makes any number of steps up to `most`: however a run is cut into calls, it comes to
     the same weights. Within a call each device updates its share of the weights, with its share of
-    the optimiser's memory (ZeRO, Rajbhandari et al. 2020): not all of them the same ones.
+    the optimiser's memory (ZeRO, Rajbhandari et al. 2020): not all of them the same ones. How the
+    examples are split is then left to the compiler, which need not read all weights everywhere.
     """
     _, everywhere = _shardings(mesh)
     of_steps = NamedSharding(mesh, PartitionSpec(None, "batch"))
     # Inlined: it is traced once, for what it notes and for the loop.
     advance = jax.jit(
         _advance(
-            *(make, objective, optimiser, batch_size, mesh, average, microbatches),
+            *(_differentiate(make, objective), optimiser, batch_size, mesh, average, microbatches),
             partial(_shared, mesh=mesh),
         ),
         inline=True,
@@ -170,9 +172,41 @@ def _compiled(
     return call
 
 
+Differentiate = Callable[[Any, jax.Array, Any], Any]
+"""(weights, a key for each example [B], items) to ((mean loss, numbers by name), gradient)."""
+
+
+def _differentiate(make: MakeExample, objective: Objective) -> Differentiate:
+    def noting(weights: Any, *batch: Any) -> tuple[jax.Array, dict[str, jax.Array] | None]:
+        found = objective(weights, *batch)
+        return found if isinstance(found, tuple) else (found, None)
+
+    def differentiate(weights: Any, keys: jax.Array, items: Any) -> Any:
+        batch = jax.vmap(make)(keys, items)
+        return jax.value_and_grad(noting, has_aux=True)(weights, *batch)
+
+    return differentiate
+
+
+def _device_by_device(differentiate: Differentiate, mesh: Mesh) -> Differentiate:
+    """The mean over devices, each of which makes and differentiates its own examples.
+
+    Left to itself, a compiler gathers all examples wherever one is looked at by itself.
+    """
+    if mesh.size == 1:
+        return differentiate
+    split, everywhere = (sharding.spec for sharding in _shardings(mesh))
+    return jax.shard_map(
+        lambda *own: jax.lax.pmean(differentiate(*own), "batch"),
+        mesh=mesh,
+        in_specs=(everywhere, split, split),
+        out_specs=everywhere,
+        check_vma=False,  # else JAX adds up gradients of weights by itself
+    )
+
+
 def _advance(
-    make: MakeExample,
-    objective: Objective,
+    differentiate: Differentiate,
     optimiser: optax.GradientTransformation,
     batch_size: int,
     mesh: Mesh,
@@ -182,14 +216,6 @@ def _advance(
 ) -> Step:
     """One step, to be compiled; `share` says how weights are split over devices to be updated."""
     split, everywhere = _shardings(mesh)
-
-    def noting(weights: Any, *batch: Any) -> tuple[jax.Array, dict[str, jax.Array] | None]:
-        found = objective(weights, *batch)
-        return found if isinstance(found, tuple) else (found, None)
-
-    def differentiate(weights: Any, keys: jax.Array, items: Any) -> Any:
-        batch = jax.vmap(make)(keys, items)
-        return jax.value_and_grad(noting, has_aux=True)(weights, *batch)
 
     def advance(state: TrainState, items: Any) -> tuple[TrainState, jax.Array]:
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)

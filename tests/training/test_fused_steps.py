@@ -135,9 +135,9 @@ def test_microbatches_save_memory() -> None:
 
     def bytes_between(microbatches: int) -> int:
         optimiser = optimisers.adam(0.03, 50)
-        advance = step._advance(
-            lambda key, item: (item,), wide, optimiser, 64, mesh.device_mesh(), None, microbatches
-        )
+        differentiate = step._differentiate(lambda key, item: (item,), wide)
+        one = mesh.device_mesh()
+        advance = step._advance(differentiate, optimiser, 64, one, None, microbatches)
         here = state.initial_state(jnp.ones((4, 4096)), optimiser, 0)
         compiled = jax.jit(advance).lower(here, jnp.ones((64, 4))).compile()
         analysis = compiled.memory_analysis()
