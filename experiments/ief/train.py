@@ -70,7 +70,7 @@ def run(arguments: Train) -> None:
         return Checkpoint(configuration, whole)
 
     validate = None
-    if 0 < arguments.run.validate_every <= iterations:
+    if arguments.run.validates(iterations):
         validate = validation.on_people(arguments, checkpoint)
     decay = arguments.optimiser.ema
     average = state.moving_average(decay)

@@ -40,7 +40,7 @@ def run(arguments: Train) -> None:
     draw, feed = people(arguments.data, model.betas, arguments.batch_size, arguments.seed, rows)
     draw = training.straightened(draw, arguments.data.straightened)
     validate = None
-    if 0 < arguments.run.validate_every <= arguments.iterations:
+    if arguments.run.validates(arguments.iterations):
         validate = validation.on_poses(arguments.data, configuration, model)
     weights = _first_weights(arguments, configuration, task, model)
     optimiser = measures.noting(optimisers.from_options(arguments.optimiser, arguments.iterations))

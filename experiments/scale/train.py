@@ -38,7 +38,7 @@ def run(arguments: Train) -> None:
     people = [found[row] for row in rows]
     weights = _first_weights(arguments, configuration)
     validate = None
-    if 0 < arguments.run.validate_every <= options.iterations:
+    if arguments.run.validates(options.iterations):
         validate = validation.on_people(arguments, configuration)
     run_loop.claim(workdir, run_options.settings(arguments, FREE), configuration)
     optimiser = measures.noting(optimisers.adam(options.learning_rate, options.iterations))

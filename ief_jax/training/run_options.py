@@ -48,6 +48,10 @@ class RunOptions:
     profile: int = 0
     hosts: Hosts = Hosts()
 
+    def validates(self, iterations: int) -> bool:
+        """Whether a run of so many steps comes to a validation."""
+        return 0 < self.validate_every <= iterations
+
 
 def settings(arguments: Any, free: Collection[str] = ()) -> dict[str, Any]:
     """What two runs must have in common, by name, as it comes back from JSON.
