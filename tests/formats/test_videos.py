@@ -4,6 +4,7 @@ import itertools
 import sys
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -203,6 +204,31 @@ def test_a_recording_ends_when_time_is_up(tmp_path: Path) -> None:
     videos.record(store(tmp_path / "long.mp4", range(20)), tmp_path / "short.mp4", seconds=0.3)
     times = [frame.time for frame in videos.frames(tmp_path / "short.mp4")]
     np.testing.assert_allclose(times, np.arange(8) / RATE, atol=1e-3)
+
+
+def test_what_a_webcam_sees_is_recorded_until_ctrl_c(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # FFmpeg's picture generator, an input device without end, in the place of the camera's driver.
+    device = ("lavfi", "testsrc2=size=64x48:rate=10,null[out{}]")
+    monkeypatch.setattr(videos, "_WEBCAMS", {sys.platform: device})
+    assert videos.describe(0)[:3] == ("webcam 0", (64, 48), 10)
+    upright, shown = videos._upright, []
+
+    def until_the_seventh(*frame: Any) -> Image.Image:
+        shown.append(upright(*frame))
+        if len(shown) == 7:
+            raise KeyboardInterrupt
+        return shown[-1]
+
+    monkeypatch.setattr(videos, "_upright", until_the_seventh)
+    videos.record(0, tmp_path / "seen.mp4")
+    monkeypatch.undo()
+    found = list(videos.frames(tmp_path / "seen.mp4"))
+    np.testing.assert_allclose([frame.time for frame in found], np.arange(6) / 10, atol=1e-3)
+    for frame, image in zip(found, shown, strict=False):
+        means = (float(np.asarray(picture).mean()) for picture in (frame.image, image))
+        assert abs(next(means) - next(means)) < 3
 
 
 def test_a_webcam_that_is_not_there() -> None:
