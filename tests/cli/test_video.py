@@ -1,5 +1,6 @@
 """The stages from a video to bodies, with people whose keypoints and bodies are known."""
 
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -149,6 +150,8 @@ def test_bodies_of_everybody(output: Path) -> None:
 def test_keypoints_of_every_frame(output: Path) -> None:
     found = detection_files.read(output / "keypoints")
     assert len(found.frame_names) == FRAMES
+    for path in (output / "keypoints").iterdir():
+        assert json.loads(path.read_text())["image"] == "clip.mp4", "and not where that is"
     for number in range(FRAMES):
         rows = np.flatnonzero(found.frame == number)
         people = [1 - person for person in (0, 1) if (1 - person, number) not in UNSEEN]
