@@ -255,6 +255,8 @@ def _opened(
         container = av.open(place, format=form, options=options)
     except av.error.FFmpegError as error:
         why = error.strerror or error
+        if isinstance(source, int):
+            raise InputError(f"{name}: no webcam that can be read ({why})") from error
         raise InputError(f"{name}: not a video that can be read ({why}); is it all there?") from (
             error
         )
