@@ -216,15 +216,26 @@ def photograph(album: photographs.Album, people: Detections, frame: int) -> "Ima
     """A frame's photograph; what is missing or broken is said, and a plain canvas will do."""
     if album == photographs.EMPTY:
         return None
-    path = photograph_of(album, people, frame)
-    if path is None:
-        say(f"{people.frame_names[frame]}: no photograph of this name; drawn on a plain canvas")
-        return None
     try:
-        return photographs.read(path)
+        return _read(album, people, frame)
     except InputError as error:
         say(f"{error}; drawn on a plain canvas")
         return None
+
+
+def photograph_if_any(album: photographs.Album, people: Detections, frame: int) -> "Image | None":
+    """A frame's photograph; None for what is missing or broken, which `photograph` has said."""
+    try:
+        return _read(album, people, frame)
+    except InputError:
+        return None
+
+
+def _read(album: photographs.Album, people: Detections, frame: int) -> "Image":
+    path = photograph_of(album, people, frame)
+    if path is None:
+        raise InputError(f"{people.frame_names[frame]}: no photograph of this name")
+    return photographs.read(path)
 
 
 def posed(

@@ -65,7 +65,7 @@ def of_people(
     frames, rows = np.unique(people.frame, return_inverse=True)
     paths = [photograph_of(album, people, frame) for frame in frames.tolist()]
     if focal is None:
-        written = [None if path is None else photographs.focal_length(path) for path in paths]
+        written = [None if path is None else _written(path) for path in paths]
         focals = np.array([np.nan if one is None else one for one in written])
         _say_written(focals)
     else:
@@ -76,6 +76,11 @@ def of_people(
         middles[index] = _size(size, paths[index], people.frame_names[frames[index]])
         middles[index] /= 2
     return Lenses(known[rows], (1 / np.where(known, focals, 1))[rows], middles[rows])
+
+
+def _written(path: Path) -> float | None:
+    """What the camera wrote into a photograph; None where that is broken: it has no middle."""
+    return None if photographs.size(path) is None else photographs.focal_length(path)
 
 
 def _say_written(focals: np.ndarray) -> None:
@@ -103,6 +108,11 @@ def photograph_of(album: photographs.Album, people: Detections, frame: int) -> P
 
 def _size(size: tuple[float, float] | None, path: Path | None, frame: str) -> tuple[float, float]:
     found = photographs.size(path) if size is None and path is not None else size
+    if found is None and path is not None:
+        raise InputError(
+            f"{path}: {photographs.why_not(path)}, and --focal needs its size: give --image-size "
+            "WIDTH HEIGHT"
+        )
     if found is None:
         raise InputError(
             f"--focal needs the size of the image {frame}: give "

@@ -61,7 +61,7 @@ def write(folder: Path, body: "BodyModel", fitted: Fitted, album: photographs.Al
     each = _of_frames(body, fitted, frames)
     shown = tqdm(each, total=len(frames), desc="scenes", unit="photo", disable=len(frames) == 1)
     for frame, rows, vertices in shown:
-        photograph = body_files.photograph(album, people, frame)
+        photograph = body_files.photograph_if_any(album, people, frame)
         if photograph is None:
             continue
         middles = _places(fitted, rows, photograph.size)
@@ -131,7 +131,7 @@ def write_video(
             draw,
             frame,
             _people(fitted, rows, vertices, middles[rows], people.identity[rows]),
-            body_files.photograph(album, people, frame) or plain,
+            body_files.photograph_if_any(album, people, frame) or plain,
         )
         for frame, rows, vertices in _of_frames(body, fitted, range(count))
     )

@@ -44,7 +44,7 @@ def write(output: Path, clip: Clip, tracks: list[Track], body: "BodyModel", gend
             confidence,
             clip.found.names,
             points.mean(1),
-            clip.video.name,
+            Path(clip.video.name).name,
             clip.found.identity[rows].tolist(),
         )
     say(f"{folder}: keypoints of {counted(len(clip.times), 'frame', 'frames')}")

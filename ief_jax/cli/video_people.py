@@ -3,6 +3,7 @@
 Frames pass one at a time; what is kept of each is its people's numbers.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -147,12 +148,10 @@ def follow(
     return Clip(video, times, _with_numbers(found, followed), *bridged)
 
 
-def whole(path: Path, first: int = 0) -> Iterator[videos.Frame]:
-    """The frames; that there should be more is said once, when the people are looked for."""
-    try:
-        yield from videos.frames(path, first)
-    except videos.EndsEarlyError as error:
-        say(f"warning: {error}")
+def whole(path: Path) -> Iterator[videos.Frame]:
+    """All frames that there are; that there should be more was said when people were looked for."""
+    with contextlib.suppress(videos.EndsEarlyError):
+        yield from videos.frames(path)
 
 
 def rows_of_frames(found: Detections, frames: int) -> Iterator[tuple[int, np.ndarray]]:
@@ -160,6 +159,14 @@ def rows_of_frames(found: Detections, frames: int) -> Iterator[tuple[int, np.nda
     ends = np.searchsorted(found.frame, np.arange(frames + 1))
     for frame in range(frames):
         yield frame, np.arange(ends[frame], ends[frame + 1])
+
+
+def _from(path: Path, first: int) -> Iterator[videos.Frame]:
+    """The frames from `first` on; that there should be more is said."""
+    try:
+        yield from videos.frames(path, first)
+    except videos.EndsEarlyError as error:
+        say(f"warning: {error}")
 
 
 def _parts(path: Path, first: int, finder: Finder, bar: "tqdm[Any]") -> Iterator[frame_store.Part]:
@@ -179,7 +186,7 @@ def _parts(path: Path, first: int, finder: Finder, bar: "tqdm[Any]") -> Iterator
             np.concatenate([np.zeros((0, count)), *confidence]).astype(np.float32),
         )
 
-    for frame in whole(path, first):
+    for frame in _from(path, first):
         times.append(frame.time)
         people.append((frame.number, *finder.find(frame.image)))
         bar.update()

@@ -5,9 +5,10 @@ import functools
 import importlib
 import math
 import os
+import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -101,13 +102,58 @@ def find(album: Album, frame: str, image: str | None, number: int | None = None)
 
 
 def size(path: Path) -> tuple[float, float] | None:
-    """Width and height of a photograph held upright; None if it cannot be read."""
+    """Width and height of a photograph held upright; None if it cannot be read.
+
+    The pixels of JPEG and PNG are not decoded: their heads say it, and their ends that they are
+    all there.
+    """
     try:
         with _opened(path) as image:
-            width, height = ImageOps.exif_transpose(image).size
+            if _head_suffices(path, image):
+                width, height = image.size
+                if _exif(path, image).get(_ORIENTATION) in _LYING:
+                    width, height = height, width
+            else:
+                width, height = ImageOps.exif_transpose(image).size
     except Exception:
         return None
     return float(width), float(height)
+
+
+_ORIENTATION, _LYING = 0x0112, (5, 6, 7, 8)
+"""EXIF's tag, and its values that make rows columns."""
+_JPEG_END, _PNG_END = b"\xff\xd9", b"IEND"
+
+
+def _head_suffices(path: Path, image: Image.Image) -> bool:
+    """Whether a file is all there, and what it says of itself is before its pixels."""
+    if image.format not in ("JPEG", "MPO", "PNG"):
+        return False
+    with path.open("rb") as file:
+        if image.format == "PNG":
+            return _pixels_are_last(file)
+        file.seek(-len(_JPEG_END), os.SEEK_END)
+        return file.read() == _JPEG_END
+
+
+def _exif(path: Path, image: Image.Image) -> Image.Exif:
+    """EXIF's fields. Of every PNG that has none before its pixels Pillow decodes these."""
+    if _head_suffices(path, image):
+        return Image.Image.getexif(image)
+    return image.getexif()
+
+
+def _pixels_are_last(file: BinaryIO) -> bool:
+    """Whether nothing is behind the pixels of a PNG but its end."""
+    pixels, kind = False, b""
+    file.seek(8)  # behind the signature
+    while kind != _PNG_END:
+        length, kind = struct.unpack(">I4s", file.read(8))
+        if pixels and kind not in (b"IDAT", _PNG_END):
+            return False
+        pixels = pixels or kind == b"IDAT"
+        file.seek(length + 4, os.SEEK_CUR)  # and the check sum
+    return file.tell() <= file.seek(0, os.SEEK_END)
 
 
 _EXIF, _FOCAL_35, _WIDTH, _HEIGHT = 0x8769, 0xA405, 0xA002, 0xA003
@@ -127,7 +173,7 @@ def focal_length(path: Path) -> float | None:
     try:
         with _opened(path) as image:
             width, height = image.size
-            written = image.getexif().get_ifd(_EXIF)
+            written = _exif(path, image).get_ifd(_EXIF)
             millimetres = float(written.get(_FOCAL_35, 0))
             taken = [float(written.get(tag, 0)) for tag in (_WIDTH, _HEIGHT)]
     except Exception:

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     import av
     from av.container import InputContainer
 
-SUFFIXES = frozenset((".mp4", ".mov", ".avi", ".webm", ".m4v", ".mkv", ".mpg", ".mpeg"))
+SUFFIXES = frozenset(
+    f".{ending}"
+    for ending in (
+        *("mp4", "m4v", "mov", "qt", "avi", "divx", "webm", "mkv", "mpg", "mpeg", "m2v", "vob"),
+        *("ts", "mts", "m2ts", "3gp", "3g2", "wmv", "asf", "flv", "f4v", "ogv", "mxf"),
+    )
+)
 """Endings of the files that are taken for videos."""
 EXTRA = "pip install 'ief_jax[video]'"
 
@@ -249,6 +255,8 @@ def _opened(
         container = av.open(place, format=form, options=options)
     except av.error.FFmpegError as error:
         why = error.strerror or error
+        if isinstance(source, int):
+            raise InputError(f"{name}: no webcam that can be read ({why})") from error
         raise InputError(f"{name}: not a video that can be read ({why}); is it all there?") from (
             error
         )

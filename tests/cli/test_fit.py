@@ -152,6 +152,36 @@ def test_frames_that_follow_one_another_become_a_video(
     assert names(output) == ["bodies.npz", "contact_sheet_1.jpg"]
 
 
+def test_photographs_that_are_missing_or_broken_are_said_once(
+    tmp_path: Path, standing: np.ndarray, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, images = tmp_path / "frames", tmp_path / "images"
+    folder.mkdir()
+    images.mkdir()
+    lens = Image.Exif()
+    lens.get_ifd(0x8769)[0xA405] = 50
+    noise = np.random.default_rng(0).integers(0, 256, (320, 400, 3), np.uint8)
+    for number in range(3):
+        (folder / f"f{number}.json").write_text(frame(standing + [100 + 5 * number, 50, 0]))
+        Image.fromarray(noise).save(images / f"f{number}.jpg", exif=lens)
+    (images / "f0.jpg").unlink()
+    broken = images / "f1.jpg"
+    broken.write_bytes(broken.read_bytes()[:20_000])
+    output = tmp_path / "out"
+    arguments = ("fit", folder, "--checkpoint", checkpoint, "--output", output, "--images", images)
+    assert run(*arguments) == 0
+    said = capsys.readouterr().err
+    assert said.count("f0: no photograph of this name; drawn on a plain canvas") == 1
+    assert said.count("f1.jpg: not an image that can be read") == 1
+    assert "from the EXIF of 1 of 3 photographs" in said, "the broken one has no middle"
+    assert len(list(videos.frames(output / "overlay.mp4"))) == 3
+    (images / "f0.jpg").write_bytes((images / "f2.jpg").read_bytes())
+    assert run(*arguments, "--focal", 600) == 2
+    assert "f1.jpg: not an image that can be read, and --focal needs its size" in (
+        capsys.readouterr().err
+    )
+
+
 def test_fit_without_pictures_and_again(
     tmp_path: Path, standing: np.ndarray, checkpoint: Path
 ) -> None:

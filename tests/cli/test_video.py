@@ -1,5 +1,6 @@
 """The stages from a video to bodies, with people whose keypoints and bodies are known."""
 
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -149,6 +150,8 @@ def test_bodies_of_everybody(output: Path) -> None:
 def test_keypoints_of_every_frame(output: Path) -> None:
     found = detection_files.read(output / "keypoints")
     assert len(found.frame_names) == FRAMES
+    for path in (output / "keypoints").iterdir():
+        assert json.loads(path.read_text())["image"] == "clip.mp4", "and not where that is"
     for number in range(FRAMES):
         rows = np.flatnonzero(found.frame == number)
         people = [1 - person for person in (0, 1) if (1 - person, number) not in UNSEEN]
@@ -195,7 +198,7 @@ def test_nobody(tmp_path: Path, clip: Path) -> None:
 
 
 def test_a_video_that_was_cut_off(
-    tmp_path: Path, clip: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, clip: Path, body: smpl.BodyModel, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "cut.mp4"
     with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
@@ -208,9 +211,10 @@ def test_a_video_that_was_cut_off(
             container.mux(stream.encode(again))
         container.mux(stream.encode(None))
     path.write_bytes(path.read_bytes()[:-300])
-    found = video_people.read(path, finder(Finder()), tmp_path)
+    found = run(path, tmp_path / "out", Finder(), body)
     assert 4 < len(found.times) < FRAMES
-    assert "warning" in capsys.readouterr().err
+    assert capsys.readouterr().err.count("warning") == 1
+    assert len(list(videos.frames(tmp_path / "out" / "overlay.mp4"))) == len(found.times)
 
 
 @pytest.mark.slow

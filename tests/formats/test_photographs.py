@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from ief_jax.formats import photographs
 from ief_jax.io.files import InputError
@@ -181,3 +181,57 @@ def test_the_size_of_a_photograph_is_that_held_upright(tmp_path: Path) -> None:
     assert photographs.size(tmp_path / "a.jpg") == (3, 4)
     (tmp_path / "b.jpg").write_bytes(b"no image")
     assert photographs.size(tmp_path / "b.jpg") is None
+
+
+MADE = ("jpg", "png", "tif", "webp", "gif", "bmp")
+
+
+def _decoded_size(path: Path) -> tuple[int, int] | None:
+    try:
+        return photographs.read(path).size
+    except InputError:
+        return None
+
+
+@pytest.mark.parametrize("suffix", MADE)
+@pytest.mark.parametrize("orientation", [None, 3, 5, 6, 7, 8])
+def test_the_size_is_that_of_the_photograph_as_it_is_read(
+    tmp_path: Path, suffix: str, orientation: int | None
+) -> None:
+    exif = Image.Exif()
+    if orientation is not None:
+        exif[0x0112] = orientation
+    path = tmp_path / f"a.{suffix}"
+    noise = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
+    Image.fromarray(noise).save(path, exif=exif)
+    whole = path.read_bytes()
+    for content in (whole, whole[:-3], whole + b"and more", whole[: len(whole) // 2], whole[:30]):
+        path.write_bytes(content)
+        assert photographs.size(path) == _decoded_size(path), len(content)
+
+
+def test_the_size_of_a_png_whose_orientation_is_behind_its_pixels(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "a.png"
+    Image.new("RGB", (4, 3)).save(path, exif=exif)
+    content = path.read_bytes()
+    chunk = content[content.index(b"eXIf") - 4 : content.index(b"IDAT") - 4]
+    end = content.index(b"IEND") - 4
+    path.write_bytes(content[:end].replace(chunk, b"") + chunk + content[end:])
+    assert photographs.size(path) == (3, 4)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_size_and_focal_length_need_the_head_alone(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"a.{suffix}"
+    Image.new("RGB", (4, 3)).save(path)
+
+    def load(image: ImageFile.ImageFile) -> None:
+        raise AssertionError(f"{image.filename!r} is decoded")
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", load)
+    assert photographs.size(path) == (4, 3)
+    assert photographs.focal_length(path) is None
