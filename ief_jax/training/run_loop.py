@@ -147,7 +147,7 @@ def run(
         block, due = _Block(options, best.every, iterations), _Due(options)
         with (
             _history(options.workdir, done) as record,
-            profiling.traced(options.workdir, options.profile) as watch,
+            profiling.traced(options.workdir, options.profile, say) as watch,
             _bar(name, done, iterations) as bar,
         ):
             lines = _Lines(record, observe, batch_size, waiting)
