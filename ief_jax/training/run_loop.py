@@ -181,7 +181,7 @@ def run(
             except jax.errors.JaxRuntimeError as error:
                 if jax.process_count() == 1:
                     raise
-                lost = f"another process of the run is gone ({saving.reason(error)})"
+                lost = mesh.gone(error)
                 tqdm.write(f"{lost}; start all of them again, to go on", file=sys.stderr)
                 summarise(f"stopped: {lost}")
                 mesh.leave(1)
