@@ -155,7 +155,7 @@ def test_what_the_first_cannot_write_ends_all(early: bool, tmp_path: Path) -> No
         (work / tiny_run.PUBLISHED / "in the way").mkdir(parents=True)
     running = start(TINY, work, 2, 4, "--seconds", "0.1", "--save-every", "6")
     try:
-        said = [process.communicate(timeout=60)[0] for process in running]
+        said = [process.communicate(timeout=180)[0] for process in running]
     finally:
         for process in running:
             process.kill()
