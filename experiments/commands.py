@@ -1,5 +1,7 @@
 """The commands of train.py and eval.py; each imports what does its work when it runs."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 from tyro.conf import subcommand
@@ -12,36 +14,38 @@ from ief_jax.cli.shared import keep_compilations
 from ief_jax.training.run_options import RunOptions
 
 
-def _begin(run: RunOptions) -> None:
+@contextmanager
+def _together(run: RunOptions) -> Iterator[None]:
     """First of all: no device may be used before, which some modules do when they are imported."""
     from ief_jax.training import mesh
 
-    mesh.join(run.hosts)
-    keep_compilations()
+    with mesh.together(run.hosts):
+        keep_compilations()
+        yield
 
 
 def train_lgd(arguments: Arguments[lgd.Train]) -> None:
     """Train learned gradient descent (LGD): 2D keypoints to an SMPL body."""
-    _begin(arguments.run)
-    from experiments.lgd import train
+    with _together(arguments.run):
+        from experiments.lgd import train
 
-    train.run(arguments)
+        train.run(arguments)
 
 
 def train_ief(arguments: Arguments[ief.Train]) -> None:
     """Train iterative error feedback (IEF): a photograph to 2D keypoints."""
-    _begin(arguments.run)
-    from experiments.ief import train
+    with _together(arguments.run):
+        from experiments.ief import train
 
-    train.run(arguments)
+        train.run(arguments)
 
 
 def train_scale(arguments: Arguments[scale.Train]) -> None:
     """Train the scale selector: which box round a marked point fits the person."""
-    _begin(arguments.run)
-    from experiments.scale import train
+    with _together(arguments.run):
+        from experiments.scale import train
 
-    train.run(arguments)
+        train.run(arguments)
 
 
 def evaluate_lgd(arguments: Arguments[lgd.Evaluate]) -> None:

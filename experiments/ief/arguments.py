@@ -109,8 +109,7 @@ class Train:
       joints: names of those that are fed back and predicted; all by default.
       initial: a checkpoint of IEF to start from.
       epochs: passes over all examples, over all steps.
-      microbatches: parts that a batch is differentiated in, one after the other, to save memory;
-        the loss is then the mean of their means over annotated joints.
+      microbatches: parts that a batch is differentiated in, one after the other, to save memory.
       rematerialise: keep the results of the network's stages alone for the gradient, and compute
         what lies within them once more: less memory on accelerators, a third more work.
       precision: that the network is computed in, on accelerators faster in bf16 and on CPUs slower;

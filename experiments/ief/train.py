@@ -46,7 +46,7 @@ FREE = ("run", "data_dir", "threads", "evaluate")
 def run(arguments: Train) -> None:
     """Trains, and evaluates at the end."""
     began = time.perf_counter()
-    checks.at_least(arguments, {"steps": 1})
+    checks.at_least(arguments, {"steps": 1, "epochs": 0})
     checks.at_least(arguments.network, {"maps_variance": 0})
     people, names = sets.load_all(arguments.dataset, arguments.data_dir, "train")
     configuration = _configuration(arguments, names)
@@ -54,8 +54,13 @@ def run(arguments: Train) -> None:
     if not 1 <= arguments.first_steps <= method.steps:
         raise InputError(f"--first-steps is {arguments.first_steps}, expected 1 to {method.steps}")
     examples = _examples(arguments, people, names)
-    iterations = round(arguments.epochs * len(examples.source) / arguments.learning.batch_size)
     mesh = checks.device_mesh(arguments.learning.batch_size, arguments.microbatches)
+    iterations = round(arguments.epochs * len(examples.source) / arguments.learning.batch_size)
+    if iterations < 1:
+        raise InputError(
+            f"--epochs is {arguments.epochs}: of {len(examples.source)} examples that is no step "
+            f"of {arguments.learning.batch_size}"
+        )
     whole = _with_variance(arguments, _first_weights(arguments, configuration))
     frozen, weights = _split(arguments, whole)
     kept = np.array([names.index(joint) for joint in configuration.joints])

@@ -31,6 +31,7 @@ def run(arguments: Train) -> None:
     """Trains, and evaluates at the end."""
     began = time.perf_counter()
     workdir = arguments.run.workdir
+    checks.at_least(arguments, dict.fromkeys(("width", "steps", "iterations"), 1))
     configuration = _configuration(arguments)
     mesh = checks.device_mesh(arguments.batch_size, arguments.microbatches)
     body = model_files.load_or_embedded(arguments.body)

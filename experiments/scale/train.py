@@ -31,6 +31,7 @@ def run(arguments: Train) -> None:
     """Trains, and evaluates at the end."""
     began = time.perf_counter()
     workdir, options = arguments.run.workdir, arguments.adam
+    checks.at_least(options, {"iterations": 1})
     configuration = NETWORKS[arguments.network]
     mesh = checks.device_mesh(options.batch_size)
     found, _ = sets.load_all(arguments.dataset, arguments.data_dir, "train")

@@ -5,17 +5,16 @@ one file of events and no step twice, wherever the run was cut off.
 """
 
 import json
+import socket
+import struct
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ief_jax.io.files import OutputError, replacing
-
-if TYPE_CHECKING:
-    from tensorboardX import SummaryWriter
 
 FILE_NAME = "metrics.jsonl"
 
@@ -35,50 +34,69 @@ def opened(workdir: Path, done: int) -> Iterator[Record]:
       OutputError: the folder cannot be written to; by `Record`, too.
     """
     path = workdir / FILE_NAME
-    with _naming(path):
-        kept = lines(workdir, done)
-        with replacing(path) as file:
-            file.writelines(_text(line).encode() for line in kept)
+    events = workdir / f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}"
+    kept = lines(workdir, done)
+    with replacing(path) as file:
+        file.writelines(_text(line).encode() for line in kept)
+    with _naming(events):
         for old in workdir.glob("events.out.tfevents.*"):
             old.unlink()
-        events = _events(workdir)
-    with events:
-        for line in kept:
-            _add(events, line)
+    with replacing(events) as file:
+        file.write(_framed(_event(wall_time=time.time(), file_version="brain.Event:2")))
+        file.writelines(_scalars(line) for line in kept)
 
-        def record(line: Mapping[str, float]) -> None:
-            whole = {**line, "time": round(time.time(), 3)}
-            with _naming(path), open(path, "a", encoding="utf-8") as metrics:
-                metrics.write(_text(whole))
-            _add(events, whole)
+    def record(line: Mapping[str, float]) -> None:
+        whole = {**line, "time": round(time.time(), 3)}
+        for target, content in ((path, _text(whole).encode()), (events, _scalars(whole))):
+            with _naming(target), open(target, "ab") as file:
+                file.write(content)
 
-        yield record
+    yield record
 
 
 def _text(line: Mapping[str, Any]) -> str:
     return json.dumps(line) + "\n"
 
 
-def _events(workdir: Path) -> "SummaryWriter":
-    """A file of TensorBoard events.
+def _scalars(line: Mapping[str, Any]) -> bytes:
+    """A line as TensorBoard has it in its files."""
+    from tensorboardX import summary
+
+    values = [
+        value
+        for name in line.keys() - {"step", "time"}
+        for value in summary.scalar(name, line[name]).value
+    ]
+    return _framed(
+        _event(wall_time=line.get("time"), step=line["step"], summary=summary.Summary(value=values))
+    )
+
+
+def _event(**fields: Any) -> bytes:
+    """One of TensorBoard's events.
 
     tensorboardX imports PyTorch where it is installed, for seconds, and can do without: it is told
-    that there is none.
+    that there is none. Its writer is not used: it writes in a thread, and where that fails nobody
+    is told but at the end, in pages.
     """
     without = "torch" not in sys.modules
     if without:
         sys.modules["torch"] = None  # type: ignore[assignment]
     try:
-        from tensorboardX import SummaryWriter
+        from tensorboardX.proto import event_pb2
     finally:
         if without:
             del sys.modules["torch"]
-    return SummaryWriter(str(workdir))
+    return event_pb2.Event(**fields).SerializeToString()
 
 
-def _add(events: "SummaryWriter", line: Mapping[str, Any]) -> None:
-    for name in line.keys() - {"step", "time"}:
-        events.add_scalar(name, line[name], line["step"], walltime=line.get("time"))
+def _framed(event: bytes) -> bytes:
+    """With the length before it, and the checksums of both."""
+    from tensorboardX.record_writer import masked_crc32c
+
+    size = struct.pack("<Q", len(event))
+    checksums = (struct.pack("<I", masked_crc32c(part)) for part in (size, event))
+    return size + next(checksums) + event + next(checksums)
 
 
 def lines(workdir: Path, done: int) -> list[dict[str, Any]]:

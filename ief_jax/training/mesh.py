@@ -2,15 +2,22 @@
 
 import os
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from ief_jax.io.files import InputError
+from ief_jax.io.files import InputError, OutputError
 from ief_jax.training.run_options import Hosts
 from ief_jax.training.state import TrainState
+
+MOMENT = 2.0
+"""Seconds that the first process waits before it ends: without it JAX ends the others, who may be
+about to say the same."""
 
 
 def join(hosts: Hosts) -> None:
@@ -28,6 +35,39 @@ def join(hosts: Hosts) -> None:
             f"--distributed finds no other processes ({error}); give --coordinator HOST:PORT, "
             "--processes and --process"
         ) from error
+
+
+@contextmanager
+def together(hosts: Hosts) -> Iterator[None]:
+    """Makes this process one of several for the block, if that is wanted.
+
+    Of several, one that fails says why and ends at once, with status 2 for what was no good and 1
+    where another is gone: the others would wait for it for minutes.
+
+    Raises:
+      InputError: as `join`.
+    """
+    join(hosts)
+    try:
+        yield
+    except (InputError, OutputError) as error:
+        if jax.process_count() == 1:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        if jax.process_index() == 0:
+            time.sleep(MOMENT)
+        leave(2)
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1:
+            raise
+        print(f"{gone(error)}; start all of them again, to go on", file=sys.stderr)
+        leave(1)
+
+
+def gone(error: jax.errors.JaxRuntimeError) -> str:
+    """What is wrong where the work with other processes fails."""
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    return f"another process of the run is gone ({reason})"
 
 
 def leave(status: int) -> NoReturn:

@@ -1,14 +1,18 @@
 """A trace of some steps of a run: what the host and the devices did when, for Perfetto."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
 import jax
 
+from ief_jax.io.files import OutputError
+
 FOLDER = "profile"
-"""In the run's folder; holds plugins/profile/TIME/perfetto_trace.json.gz."""
+"""In the run's folder; holds plugins/profile/TIME/ with `FILE_NAME`."""
+
+FILE_NAME = "perfetto_trace.json.gz"
 
 
 class Watch(Protocol):
@@ -18,32 +22,64 @@ class Watch(Protocol):
 
 
 @contextmanager
-def traced(workdir: Path, steps: int) -> Iterator[Watch]:
+def traced(workdir: Path, steps: int, say: Callable[[str], None]) -> Iterator[Watch]:
     """Traces so many steps, from the second call on: the first one compiles.
+
+    Where the trace lies is said when it is written, or that there is none.
 
     Args:
       workdir: the run's folder.
       steps: to trace at least, by whole calls; 0 for none.
+      say: shows a line.
 
     Yields:
       what is to be called before each call, with its number of steps.
+
+    Raises:
+      OutputError: the trace cannot be written; by `Watch`, too.
     """
-    calls = left = 0
+    calls = traced_steps = 0
     is_open = False
+    folder = workdir / FOLDER
+
+    def close() -> None:
+        nonlocal is_open
+        is_open = False
+        with _naming(folder):
+            jax.profiler.stop_trace()
+        found = max(folder.rglob(FILE_NAME), key=lambda path: path.stat().st_mtime)
+        say(f"trace of {traced_steps} steps: {found}, for https://ui.perfetto.dev")
 
     def watch(count: int) -> None:
-        nonlocal calls, left, is_open
+        nonlocal calls, traced_steps, is_open
         calls += 1
         if calls == 2 and steps:
-            jax.profiler.start_trace(workdir / FOLDER, create_perfetto_trace=True)
-            is_open, left = True, steps
-        elif is_open and left <= 0:
-            jax.profiler.stop_trace()
-            is_open = False
-        left -= count
+            with _naming(folder):
+                jax.profiler.start_trace(folder, create_perfetto_trace=True)
+            is_open = True
+        elif is_open and traced_steps >= steps:
+            close()
+        if is_open:
+            traced_steps += count
 
     try:
         yield watch
-    finally:
+    except BaseException:
         if is_open:
-            jax.profiler.stop_trace()
+            with suppress(OutputError):  # the error before it says more
+                close()
+        raise
+    if is_open:
+        close()
+    elif steps and not traced_steps:
+        say("no trace: one begins with the second call of the program, and there was none")
+
+
+@contextmanager
+def _naming(folder: Path) -> Iterator[None]:
+    """Whatever goes wrong is one `OutputError` that names the folder."""
+    try:
+        yield
+    except Exception as error:  # the profiler's and the system's
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise OutputError(f"cannot write a trace to {folder}: {reason}") from error

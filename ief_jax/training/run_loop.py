@@ -147,7 +147,7 @@ def run(
         block, due = _Block(options, best.every, iterations), _Due(options)
         with (
             _history(options.workdir, done) as record,
-            profiling.traced(options.workdir, options.profile) as watch,
+            profiling.traced(options.workdir, options.profile, say) as watch,
             _bar(name, done, iterations) as bar,
         ):
             lines = _Lines(record, observe, batch_size, waiting)
@@ -181,7 +181,7 @@ def run(
             except jax.errors.JaxRuntimeError as error:
                 if jax.process_count() == 1:
                     raise
-                lost = f"another process of the run is gone ({saving.reason(error)})"
+                lost = mesh.gone(error)
                 tqdm.write(f"{lost}; start all of them again, to go on", file=sys.stderr)
                 summarise(f"stopped: {lost}")
                 mesh.leave(1)

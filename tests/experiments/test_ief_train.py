@@ -176,6 +176,8 @@ def test_conv_1_and_stages_may_come_from_another_checkpoint() -> None:
         (("--data-dir", "{tmp}"), "coco"),
         (("--backbone", "small", "--pretrained"), "--backbone small has no such weights"),
         (("--steps", "0"), "--steps is 0, expected 1 or more"),
+        (("--epochs", "0.01"), "--epochs is 0.01: of"),
+        (("--batch-size", "0"), "--batch-size 0 does not divide"),
         (("--clip", "-1"), "--clip is -1.0, expected 0 or more"),
         (("--maps-variance", "-1"), "--maps-variance is -1.0, expected 0 or more"),
         (("--first-steps", "5"), "--first-steps is 5, expected 1 to 4"),

@@ -83,7 +83,12 @@ def train(options: Options) -> None:
     if options.largest_file:
         jax.config.update("jax_enable_compilation_cache", False)  # it would be cut off, for others
         resource.setrlimit(resource.RLIMIT_FSIZE, (options.largest_file,) * 2)
-    mesh.join(options.run.hosts)
+    with mesh.together(options.run.hosts):
+        train_here(options)
+
+
+def train_here(options: Options) -> None:
+    """Trains to the end, alone or as one of several processes."""
     devices = mesh.device_mesh()
     optimiser = measures.noting(optimisers.optimiser("adam", 0.03, 99, schedule="constant"))
     average = state.moving_average(options.ema)

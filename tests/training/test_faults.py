@@ -258,6 +258,17 @@ def test_a_full_disk_is_a_clear_error(tmp_path: Path) -> None:
     assert steps_saved(work) == []
 
 
+def test_a_disk_too_full_for_metrics_is_a_clear_error(tmp_path: Path) -> None:
+    """Nothing that is still to be written hides it at the end."""
+    work = tmp_path / "run"
+    code, said = run(work, "--largest-file", "1500")
+    assert code == 2, said
+    assert f"cannot write {work}/metrics.jsonl: File too large" in said
+    *whole, cut_off = (work / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in whole] == [step for step, _ in events(work)]
+    assert whole and not cut_off.endswith("}")
+
+
 def test_checkpoints_that_are_no_folder_are_a_clear_error(tmp_path: Path) -> None:
     work = tmp_path / "run"
     work.mkdir()

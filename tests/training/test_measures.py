@@ -123,6 +123,7 @@ def test_a_run_leaves_a_summary_a_picture_and_a_trace(
     with Image.open(tmp_path / "curves.png") as picture:
         assert np.asarray(picture.convert("L")).std() > 5
     (trace,) = tmp_path.glob("profile/plugins/profile/*/perfetto_trace.json.gz")
+    assert f"steps: {trace}" in capsys.readouterr().err
     assert len(json.loads(gzip.decompress(trace.read_bytes()))["traceEvents"]) > 10
     # One that stops says where, and has the curves up to there.
     broken = tmp_path / "nan"
@@ -131,3 +132,20 @@ def test_a_run_leaves_a_summary_a_picture_and_a_trace(
     assert "the loss of step 7" in capsys.readouterr().err
     assert (broken / "summary.md").read_text().startswith("# tiny: stopped: the loss of step 7")
     assert (broken / "curves.png").exists()
+
+
+def test_a_trace_that_there_is_none_of_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--workdir", str(tmp_path), "--iterations", "1", "--profile", "3"]
+    assert tiny_run.main(words) == 0
+    assert "no trace: one begins with the second call" in capsys.readouterr().err
+
+
+def test_a_trace_that_cannot_be_written_is_a_clear_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "profile").write_bytes(b"in the way")
+    words = ["--workdir", str(tmp_path), "--iterations", "12", "--profile", "3"]
+    assert tiny_run.main(words) == 2
+    assert f"cannot write a trace to {tmp_path}/profile: " in capsys.readouterr().err

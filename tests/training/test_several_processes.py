@@ -144,6 +144,28 @@ def test_a_process_that_dies_ends_all_and_all_go_on(tmp_path: Path) -> None:
     np.testing.assert_allclose(losses(work), losses(whole), rtol=1e-5)
 
 
+@pytest.mark.parametrize("early", [True, False], ids=["at the beginning", "in the middle"])
+def test_what_the_first_cannot_write_ends_all(early: bool, tmp_path: Path) -> None:
+    """The others do not wait for it, as JAX would, for minutes."""
+    work = tmp_path / "run"
+    if early:
+        work.mkdir()
+        (work / "config.json").write_text("{}")
+    else:
+        (work / tiny_run.PUBLISHED / "in the way").mkdir(parents=True)
+    running = start(TINY, work, 2, 4, "--seconds", "0.1", "--save-every", "6")
+    try:
+        said = [process.communicate(timeout=180)[0] for process in running]
+    finally:
+        for process in running:
+            process.kill()
+    assert running[0].returncode == 2 and "Traceback" not in said[0]
+    what = f"{work}/config.json: this run" if early else f"cannot write {work / tiny_run.PUBLISHED}"
+    assert f"error: {what}" in said[0]
+    assert running[1].returncode in (1, -signal.SIGABRT), said[1]
+    assert "Traceback" not in said[1]
+
+
 def test_others_that_cannot_be_found_are_an_error(tmp_path: Path) -> None:
     (said,) = finish(start(TINY, tmp_path / "run", 1, 1, "--distributed"), 2)
     assert "--distributed finds no other processes" in said

@@ -299,6 +299,7 @@ def test_two_processes_do_not_train_in_one_folder(
     [
         (("--poses", "{tmp}/none.npz"), "none.npz: No such file"),
         (("--body", "{tmp}/none.pkl"), "none.pkl"),
+        (("--iterations", "0"), "--iterations is 0, expected 1 or more"),
         (("--clip", "-1"), "--clip is -1.0, expected 0 or more"),
         (("--initial", "paper"), "weights of another configuration"),
     ],
