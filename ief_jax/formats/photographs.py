@@ -111,7 +111,7 @@ def size(path: Path) -> tuple[float, float] | None:
         with _opened(path) as image:
             if _head_suffices(path, image):
                 width, height = image.size
-                if _exif(path, image).get(_ORIENTATION) in _LYING:
+                if _exif_of_head(image).get(_ORIENTATION) in _LYING:
                     width, height = height, width
             else:
                 width, height = ImageOps.exif_transpose(image).size
@@ -136,11 +136,9 @@ def _head_suffices(path: Path, image: Image.Image) -> bool:
         return file.read() == _JPEG_END
 
 
-def _exif(path: Path, image: Image.Image) -> Image.Exif:
-    """EXIF's fields. Of every PNG that has none before its pixels Pillow decodes these."""
-    if _head_suffices(path, image):
-        return Image.Image.getexif(image)
-    return image.getexif()
+def _exif_of_head(image: Image.Image) -> Image.Exif:
+    """EXIF's fields before the pixels; for more, a PNG's own method decodes these."""
+    return Image.Image.getexif(image)
 
 
 def _pixels_are_last(file: BinaryIO) -> bool:
@@ -173,7 +171,8 @@ def focal_length(path: Path) -> float | None:
     try:
         with _opened(path) as image:
             width, height = image.size
-            written = _exif(path, image).get_ifd(_EXIF)
+            whole = not _head_suffices(path, image)
+            written = (image.getexif() if whole else _exif_of_head(image)).get_ifd(_EXIF)
             millimetres = float(written.get(_FOCAL_35, 0))
             taken = [float(written.get(tag, 0)) for tag in (_WIDTH, _HEIGHT)]
     except Exception:
