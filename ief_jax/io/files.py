@@ -17,6 +17,11 @@ class OutputError(OSError):
     """A result cannot be written; the message names the file and the cause."""
 
 
+def reason(error: Exception) -> str:
+    """The first line of what is often pages."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """An open file that becomes `path` when the block ends, and vanishes when the block fails.

@@ -9,7 +9,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,27 +22,28 @@ Record = Callable[[Mapping[str, float]], None]
 """Writes a line: `step`, and numbers by name."""
 
 
-@contextmanager
-def opened(workdir: Path, done: int) -> Iterator[Record]:
+def begin(workdir: Path, kept: Iterable[Mapping[str, Any]]) -> Record:
     """Goes on with the history of a run, or begins it.
 
     Args:
       workdir: the run's folder.
-      done: steps that the run has made; lines of later ones, from before a break, are taken out.
+      kept: the lines that stay, of `lines`; those of later steps, from before a break, do not.
+
+    Returns:
+      what writes a further line.
 
     Raises:
       OutputError: the folder cannot be written to; by `Record`, too.
     """
     path = workdir / FILE_NAME
     events = workdir / f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}"
-    kept = lines(workdir, done)
     with replacing(path) as file:
         file.writelines(_text(line).encode() for line in kept)
     with _naming(events):
         for old in workdir.glob("events.out.tfevents.*"):
             old.unlink()
     with replacing(events) as file:
-        file.write(_framed(_event(wall_time=time.time(), file_version="brain.Event:2")))
+        file.write(_event(wall_time=time.time(), file_version="brain.Event:2"))
         file.writelines(_scalars(line) for line in kept)
 
     def record(line: Mapping[str, float]) -> None:
@@ -51,7 +52,7 @@ def opened(workdir: Path, done: int) -> Iterator[Record]:
             with _naming(target), open(target, "ab") as file:
                 file.write(content)
 
-    yield record
+    return record
 
 
 def _text(line: Mapping[str, Any]) -> str:
@@ -60,43 +61,44 @@ def _text(line: Mapping[str, Any]) -> str:
 
 def _scalars(line: Mapping[str, Any]) -> bytes:
     """A line as TensorBoard has it in its files."""
-    from tensorboardX import summary
-
+    summary = _tensorboard().summary
     values = [
         value
         for name in line.keys() - {"step", "time"}
         for value in summary.scalar(name, line[name]).value
     ]
-    return _framed(
-        _event(wall_time=line.get("time"), step=line["step"], summary=summary.Summary(value=values))
+    return _event(
+        wall_time=line.get("time"), step=line["step"], summary=summary.Summary(value=values)
     )
 
 
 def _event(**fields: Any) -> bytes:
-    """One of TensorBoard's events.
+    """One of TensorBoard's events, with its length before it, and the checksums of both.
 
-    tensorboardX imports PyTorch where it is installed, for seconds, and can do without: it is told
-    that there is none. Its writer is not used: it writes in a thread, and where that fails nobody
-    is told but at the end, in pages.
+    tensorboardX's own writer is not used: it writes in a thread, and where that fails nobody is
+    told but at the end, in pages.
     """
+    tensorboard = _tensorboard()
+    event = tensorboard.proto.event_pb2.Event(**fields).SerializeToString()
+    size = struct.pack("<Q", len(event))
+    checksums = (
+        struct.pack("<I", tensorboard.record_writer.masked_crc32c(part)) for part in (size, event)
+    )
+    return size + next(checksums) + event + next(checksums)
+
+
+def _tensorboard() -> Any:
+    """tensorboardX. It imports PyTorch where it is installed, for seconds, and can do without: it
+    is told that there is none."""
     without = "torch" not in sys.modules
     if without:
         sys.modules["torch"] = None  # type: ignore[assignment]
     try:
-        from tensorboardX.proto import event_pb2
+        import tensorboardX  # with its parts
     finally:
         if without:
             del sys.modules["torch"]
-    return event_pb2.Event(**fields).SerializeToString()
-
-
-def _framed(event: bytes) -> bytes:
-    """With the length before it, and the checksums of both."""
-    from tensorboardX.record_writer import masked_crc32c
-
-    size = struct.pack("<Q", len(event))
-    checksums = (struct.pack("<I", masked_crc32c(part)) for part in (size, event))
-    return size + next(checksums) + event + next(checksums)
+    return tensorboardX
 
 
 def lines(workdir: Path, done: int) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from ief_jax.io.files import InputError, OutputError
+from ief_jax.io.files import InputError, OutputError, reason
 from ief_jax.training.run_options import Hosts
 from ief_jax.training.state import TrainState
 
@@ -66,8 +66,7 @@ def together(hosts: Hosts) -> Iterator[None]:
 
 def gone(error: jax.errors.JaxRuntimeError) -> str:
     """What is wrong where the work with other processes fails."""
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-    return f"another process of the run is gone ({reason})"
+    return f"another process of the run is gone ({reason(error)})"
 
 
 def leave(status: int) -> NoReturn:

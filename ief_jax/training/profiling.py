@@ -7,7 +7,7 @@ from typing import Protocol
 
 import jax
 
-from ief_jax.io.files import OutputError
+from ief_jax.io.files import OutputError, reason
 
 FOLDER = "profile"
 """In the run's folder; holds plugins/profile/TIME/ with `FILE_NAME`."""
@@ -81,5 +81,4 @@ def _naming(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # the profiler's and the system's
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise OutputError(f"cannot write a trace to {folder}: {reason}") from error
+        raise OutputError(f"cannot write a trace to {folder}: {reason(error)}") from error

@@ -143,10 +143,10 @@ def run(
         state, waiting = _resumed(checkpoints, state, options.workdir)
         done, signals = int(state.step), 0
         lines_so_far = history.lines(options.workdir, done)
+        record = _recorder(options.workdir, lines_so_far)
         best = validation.Best(validate, options.validate_every, lines_so_far)
         block, due = _Block(options, best.every, iterations), _Due(options)
         with (
-            _history(options.workdir, done) as record,
             profiling.traced(options.workdir, options.profile, say) as watch,
             _bar(name, done, iterations) as bar,
         ):
@@ -289,8 +289,8 @@ def _kept(checkpoints: saving.Checkpoints) -> str:
     return f"the state after step {last} stays in {checkpoints.folder.parent}"
 
 
-def _history(workdir: Path, done: int) -> AbstractContextManager[history.Record]:
-    return history.opened(workdir, done) if is_first_process() else nullcontext(lambda line: None)
+def _recorder(workdir: Path, lines_so_far: list[dict[str, Any]]) -> history.Record:
+    return history.begin(workdir, lines_so_far) if is_first_process() else lambda line: None
 
 
 def _bar(name: str, done: int, iterations: int) -> "tqdm[Any]":

@@ -16,7 +16,7 @@ import jax
 import orbax.checkpoint as ocp
 
 from ief_jax.io.checkpoint_files import checksum
-from ief_jax.io.files import InputError, OutputError, output_folder
+from ief_jax.io.files import InputError, OutputError, output_folder, reason
 from ief_jax.training.state import TrainState
 
 KEPT = 2
@@ -213,8 +213,3 @@ def _check_room(folder: os.PathLike[str], size: int) -> None:
     finally:
         with suppress(OSError):
             probe.unlink()
-
-
-def reason(error: Exception) -> str:
-    """The first line of what is often pages."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
