@@ -22,7 +22,7 @@ from ief_jax.geometry.skeletons import BODY_25, MPII_16, selection
 from ief_jax.lgd import synthetic_views
 
 FOLDER = Path(__file__).parent / "example"
-SEED, NUMBER = 77, 94
+SEED, NUMBER = 77, 23_086
 ZOOM = 3.0
 SIZE = np.array([600, 640])
 """Width and height of the photograph that is cut out, pixels."""

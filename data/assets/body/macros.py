@@ -25,16 +25,17 @@ RACES = ("african", "asian", "caucasian")
 CUPS = ("mincup", "averagecup", "maxcup")
 FIRMNESSES = ("minfirmness", "averagefirmness", "maxfirmness")
 
-# Pairs of targets (<name>-incr, <name>-decr) that vary one measure each.
-LENGTH_MEASURES = {  # name: standard deviation of the coefficient
-    "arms/measure-upperarm-length": 0.10,
-    "arms/measure-lowerarm-length": 0.10,
-    "legs/measure-upperleg-height": 0.10,
-    "legs/measure-lowerleg-height": 0.10,
-    "torso/measure-napetowaist-dist": 0.15,
-    "torso/measure-shoulder-dist": 0.25,
-    "hip/hip-scale-horiz": 0.25,
-    "neck/measure-neck-height": 0.20,
+# Pairs of targets (<name>-incr, <name>-decr) that vary one measure each. The means give adults'
+# proportions: de Leva (1996), table 4, mean of both sexes.
+LENGTH_MEASURES = {  # name: mean and standard deviation of the coefficient
+    "arms/measure-upperarm-length": (0.49, 0.10),
+    "arms/measure-lowerarm-length": (0.41, 0.10),
+    "legs/measure-upperleg-height": (0.08, 0.10),
+    "legs/measure-lowerleg-height": (-0.06, 0.10),
+    "torso/measure-napetowaist-dist": (0.60, 0.15),
+    "torso/measure-shoulder-dist": (0.0, 0.25),
+    "hip/hip-scale-horiz": (0.0, 0.25),
+    "neck/measure-neck-height": (0.0, 0.20),
 }
 GIRTH_MEASURES = (
     "torso/measure-waist-circ",
@@ -151,7 +152,7 @@ def sample_parameters(rng: np.random.Generator, count: int) -> MacroParameters:
     cup = around_half(0.14)
     firmness = around_half(0.18)
     race = rng.dirichlet([1.0, 1.0, 1.0], count)
-    metres = rng.normal(0.02, 0.062, count)  # change of height
+    metres = rng.normal(-0.03, 0.062, count)  # change of height
     # One unit of the height macro is 1.45 m above its middle and 0.73 m below.
     height = np.clip(0.5 + metres / np.where(metres > 0, 1.45, 0.73), 0, 1)
     return MacroParameters(gender, age, muscle, weight, height, proportions, cup, firmness, race)
@@ -161,8 +162,8 @@ def sample_measures(rng: np.random.Generator, count: int) -> tuple[list[str], Fl
     """Names and coefficients [count, T] >= 0 of the targets of lengths and girths."""
     girth = rng.normal(0.25, 0.5, count)  # shared by all girths: MakeHuman's adults are thin
     values: dict[str, FloatArray] = {}
-    for name, spread in LENGTH_MEASURES.items():
-        values[name] = rng.normal(0, spread, count)
+    for name, (mean, spread) in LENGTH_MEASURES.items():
+        values[name] = rng.normal(mean, spread, count)
     for name in GIRTH_MEASURES:
         values[name] = np.clip(girth + rng.normal(0, 0.3, count), -1, 1.3)
     values[TONE_MEASURE] = rng.normal(0, 0.25, count)

@@ -113,6 +113,24 @@ def test_asset_heights_are_those_of_adults(model: BodyModel) -> None:
     assert 1.30 < heights.min() < heights.max() < 2.10
 
 
+def test_asset_has_the_proportions_of_adults(model: BodyModel, rest_joints: np.ndarray) -> None:
+    # de Leva (1996), table 4, joint centres, mean of both sexes, shares of the height. The table's
+    # arms hang: shoulders go down with the collars, here by 17 degrees.
+    at = dict(zip(JOINT_NAMES, rest_joints, strict=True))
+    height = np.ptp(model.v_template[:, 1])
+    lowered = about_axis(2, -np.radians(17)) @ (at["left_shoulder"] - at["left_collar"])
+    shoulder = at["left_collar"] + lowered
+    shares = {
+        "trunk": (shoulder - at["left_hip"])[1] / height,
+        "upper arm": np.linalg.norm(at["left_elbow"] - at["left_shoulder"]) / height,
+        "forearm": np.linalg.norm(at["left_wrist"] - at["left_elbow"]) / height,
+        "thigh": np.linalg.norm(at["left_knee"] - at["left_hip"]) / height,
+        "shank": np.linalg.norm(at["left_ankle"] - at["left_knee"]) / height,
+    }
+    expected = {"trunk": 0.292, "upper arm": 0.160, "forearm": 0.153, "thigh": 0.2275}
+    assert shares == pytest.approx({**expected, "shank": 0.249}, rel=0.03)
+
+
 def test_asset_first_beta_is_tallness(model: BodyModel) -> None:
     heights = [np.ptp((model.v_template + s * model.shapedirs[..., 0])[:, 1]) for s in (-2, 0, 2)]
     assert heights[0] + 0.1 < heights[1] < heights[2] - 0.1
