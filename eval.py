@@ -9,6 +9,7 @@ from ief_jax.cli import command_line
 COMMANDS: Mapping[str, Callable[..., None]] = {
     "lgd": commands.evaluate_lgd,
     "lgd-dataset": commands.evaluate_lgd_dataset,
+    "lgd-posture": commands.evaluate_lgd_posture,
     "lgd-ablations": commands.ablate_lgd,
     "lgd-offsets": commands.calibrate_lgd_offsets,
     "ief": commands.evaluate_ief,

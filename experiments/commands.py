@@ -68,6 +68,13 @@ def evaluate_lgd_dataset(
     evaluate_dataset.run(dataset)
 
 
+def evaluate_lgd_posture(arguments: Arguments[lgd.EvaluatePosture]) -> None:
+    """Evaluate what is systematically wrong with bodies: knees, trunk, head, turned people."""
+    from experiments.lgd import evaluate_posture
+
+    evaluate_posture.run(arguments)
+
+
 def calibrate_lgd_offsets(arguments: Arguments[lgd.Offsets]) -> None:
     """Calibrate where a detector or an annotator puts keypoints on the body."""
     from experiments.lgd import offsets

@@ -117,6 +117,27 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
+class EvaluatePosture:
+    """Evaluate what is systematically wrong with bodies: knees, trunk, head, turned people.
+
+    Attributes:
+      poses: AMASS-style npz file (`poses` [N, >= 66]) of people that nothing was trained on.
+      checkpoint: released (the best we know), paper, or a folder that train.py wrote.
+      body: SMPL body file (.pkl or .npz) instead of the embedded body.
+      count: poses to take, chosen at random; all by default.
+      seed: of the choice, cameras, shapes.
+      json: file for the figures.
+    """
+
+    poses: Path
+    checkpoint: str = "released"
+    body: Path | None = None
+    count: int | None = None
+    seed: int = 0
+    json: Path | None = None
+
+
+@dataclass(frozen=True)
 class FitOptions:
     """Who is fitted, and with what.
 

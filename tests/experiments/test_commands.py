@@ -32,6 +32,7 @@ COMMANDS = {
     ("eval.py", "lgd-dataset", "ehf"): lgd.Ehf,
     ("eval.py", "lgd-dataset", "amass"): lgd.Amass,
     ("eval.py", "lgd-dataset", "cmu"): lgd.Cmu,
+    ("eval.py", "lgd-posture"): lgd.EvaluatePosture,
     ("eval.py", "lgd-ablations"): lgd.Ablate,
     ("eval.py", "lgd-offsets"): lgd.Offsets,
     ("eval.py", "ief"): ief.Evaluate,
