@@ -12,6 +12,7 @@ import contextlib
 import functools
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -52,6 +53,7 @@ def jit(
     """
     compiled = compiling.jit(function, options, static_argnums, donate_argnums)
     programs: dict[Hashable, Callable[..., Result]] = {}
+    lock = threading.Lock()
     known = functools.cache(lambda: _described(function))
 
     @functools.wraps(function)
@@ -67,22 +69,23 @@ def jit(
             return compiled(*args, **kwargs)
         shapes = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
         key = (static, structure, shapes)
-        if key not in programs:
+        with lock:  # of several threads one makes it, and the others wait
+            if key not in programs:
 
-            def of_leaves(*leaves: jax.Array) -> Result:
-                return function(*static, *jax.tree.unflatten(structure, leaves))  # type: ignore[call-arg, arg-type]
+                def of_leaves(*leaves: jax.Array) -> Result:
+                    return function(*static, *jax.tree.unflatten(structure, leaves))  # type: ignore[call-arg, arg-type]
 
-            what = (known(), static, structure, shapes, options)
-            path = folder / f"{_PREFIX}{_hash(repr((what, _surroundings())))}"
-            counts = [len(jax.tree.leaves(argument)) for argument in args]
-            given_up = [
-                place - sum(counts[: len(static)])
-                for number in donate_argnums
-                for place in range(sum(counts[:number]), sum(counts[: number + 1]))
-            ]
-            programs[key] = compiling.jit(
-                _program(path, of_leaves, leaves).call, options, donate_argnums=tuple(given_up)
-            )
+                what = (known(), static, structure, shapes, options)
+                path = folder / f"{_PREFIX}{_hash(repr((what, _surroundings())))}"
+                counts = [len(jax.tree.leaves(argument)) for argument in args]
+                given_up = [
+                    place - sum(counts[: len(static)])
+                    for number in donate_argnums
+                    for place in range(sum(counts[:number]), sum(counts[: number + 1]))
+                ]
+                programs[key] = compiling.jit(
+                    _program(path, of_leaves, leaves).call, options, donate_argnums=tuple(given_up)
+                )
         return programs[key](*leaves)
 
     return call

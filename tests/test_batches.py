@@ -1,5 +1,7 @@
 """Batches of one size: no row is lost, none is there twice."""
 
+import threading
+
 import jax
 import numpy as np
 import pytest
@@ -35,6 +37,20 @@ def test_chunks_join_to_the_whole(size: int, steps: list[int]) -> None:
     np.testing.assert_array_equal(found["sum"], a.sum(1) + b)
     assert done == steps
     assert sizes == {size}
+
+
+def test_chunks_that_are_worked_on_at_once_join_in_order() -> None:
+    meeting = threading.Barrier(2, timeout=10)
+
+    def double(a: np.ndarray) -> np.ndarray:
+        meeting.wait()  # for the other
+        return 2 * a
+
+    done: list[int] = []
+    a = np.arange(11.0)
+    found = batches.map_in_chunks(double, 3, a, advance=done.append, threads=2)
+    np.testing.assert_array_equal(found, 2 * a)
+    assert done == [3, 3, 3, 2]
 
 
 def test_what_cannot_be_mapped_is_named() -> None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,6 +65,15 @@ def test_another_process_does_not_trace_again(folder: Path) -> None:
     assert TRACED == [2]
     check(made()(2, VALUES))
     assert TRACED == []
+
+
+def test_of_several_threads_one_makes_the_program(folder: Path) -> None:
+    run = made()
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda _: run(2, VALUES), range(8)):
+            check(found)
+    assert TRACED == [2]
+    assert len(programs(folder)) == 1
 
 
 @pytest.mark.parametrize("damage", [lambda c: b"", lambda c: c[:-7], lambda c: c[:-1] + b"?"])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 import numpy as np
 from tqdm import tqdm
 
+from ief_jax import threads
 from ief_jax.cli import keypoint_files
 from ief_jax.cli.lenses import Lenses
 from ief_jax.cli.shared import say
@@ -26,7 +27,6 @@ Gender = Literal["neutral", "male", "female"]
 
 Result = TypeVar("Result")
 
-_FIT_BATCH = 256
 _FEW = 16
 """People up to whom compiling costs more than a program that is half as fast."""
 _SPECK = 0.1
@@ -117,13 +117,15 @@ def _fit_alike(
     from ief_jax.lgd import fitting
 
     count = len(people.points)
-    size = batch_size(count, _FIT_BATCH)
+    size = batch_size(count, fitting.PART)
     *static, weights, model, pixels = fitting.arguments(
         checkpoint, joints.fold(body), people.points, people.confidence, None, lens
     )
     compiled = partial(compiled_for(count, fitting.fitted, (0, 1)), *static, weights, model)
     with tqdm(total=count, desc="fitting", unit="person", disable=count == 1) as bar:
-        return map_in_chunks(compiled, size, jax.device_get(pixels), advance=bar.update)
+        return map_in_chunks(
+            compiled, size, jax.device_get(pixels), advance=bar.update, threads=threads.cores()
+        )
 
 
 def compiled_for(

@@ -1,17 +1,15 @@
 """Writing fitted bodies: the npz, meshes and pictures."""
 
 import functools
-import os
 import re
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import numpy as np
 from tqdm import tqdm
 
+from ief_jax import threads
 from ief_jax.cli.bodies import Fitted, Gender, batch_size, compiled_for
 from ief_jax.cli.lenses import photograph_of
 from ief_jax.cli.shared import counted, say
@@ -141,7 +139,7 @@ def write_pictures(
     )
     pages = 0
     with _bar("pictures", len(names)) as bar:
-        small = _counting(bar, in_order(work, drawers(len(names))))
+        small = _counting(bar, threads.in_order(work, drawers(len(names))))
         if several:
             for pages, page in enumerate(contact_sheet.pages(small), 1):
                 save_picture(output / f"contact_sheet_{pages}.jpg", page)
@@ -157,33 +155,7 @@ def write_pictures(
 
 def drawers(pictures: int) -> int:
     """How many threads draw so many: numpy and Pillow let others run, but not all the time."""
-    # Not every system says which cores this process may use.
-    told = hasattr(os, "sched_getaffinity")
-    cores = len(os.sched_getaffinity(0)) if told else os.cpu_count() or 1
-    return min(cores, _MOST_DRAWERS, pictures)
-
-
-def in_order(work: Iterable[Callable[[], T]], threads: int) -> Iterator[T]:
-    """Results of calls in several threads, in the order of the calls.
-
-    The calls are taken from `work` in the caller's thread, one for each thread and one more ahead
-    of the result that is given. The first error is raised in its place, and no further call starts.
-
-    Args:
-      work: what to call.
-      threads: how many calls run at once, 1 or more.
-    """
-    pool = ThreadPoolExecutor(threads)
-    try:
-        running: deque[Future[T]] = deque()
-        for call in work:
-            running.append(pool.submit(call))
-            if len(running) > threads:
-                yield running.popleft().result()
-        while running:
-            yield running.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return min(threads.cores(), _MOST_DRAWERS, pictures)
 
 
 def _drawable(

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 FOLDER = "parts"
 """Within the output."""
 _ABOUT = "about.json"
-_FIT_BATCH = 256
+_FIT_BATCH = 512
 _MANY = 0.1
 """Of the bodies of a part: more that are far from their keypoints are worth a warning."""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
+from ief_jax import threads
 from ief_jax.cli import body_files
 from ief_jax.cli.bodies import Fitted
 from ief_jax.cli.lenses import photograph_of
@@ -139,7 +140,7 @@ def write_video(
         tqdm(total=count, desc="overlay", unit="frame") as bar,
         videos.writing(path, scene_picture.size(canvas, height), rate) as show,
     ):
-        for picture, time in body_files.in_order(work, body_files.drawers(count)):
+        for picture, time in threads.in_order(work, body_files.drawers(count)):
             show(picture, time)
             bar.update()
     say(f"{path}: {counted(count, 'frame', 'frames')}, everybody over them and from the side")

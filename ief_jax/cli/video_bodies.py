@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ief_jax import threads
 from ief_jax.cli.video_people import Clip
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def fitter(checkpoint: "Checkpoint", body: "BodyModel", smooth: float) -> "FitTr
         def some(points: Any, confidence: Any, lens: Any) -> "Bodies":
             return fitting.fit(checkpoint, model, points, confidence, None, lens)
 
-        return map_in_chunks(some, _FIT_BATCH, points, confidence, lens)
+        return map_in_chunks(some, _FIT_BATCH, points, confidence, lens, threads=threads.cores())
 
     return fit_motion if smooth else fit_track
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
+from ief_jax import threads
 from ief_jax.cli import body_files
 from ief_jax.cli.shared import say
 from ief_jax.cli.video_bodies import Track
@@ -51,7 +52,7 @@ def draw(
         tqdm(total=len(clip.times), desc="overlay", unit="frame") as bar,
         videos.writing(output / "overlay.mp4", size, clip.video.fps) as show,
     ):
-        for picture, time in body_files.in_order(work, body_files.drawers(len(clip.times))):
+        for picture, time in threads.in_order(work, body_files.drawers(len(clip.times))):
             show(picture, time)
             bar.update()
     say(f"wrote {output / 'overlay.mp4'}")

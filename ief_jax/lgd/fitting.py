@@ -1,20 +1,23 @@
 """Bodies fitted to keypoints with a trained checkpoint: pixels in, pixels and metres out."""
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from ief_jax import checks, compiling, stored_programs
+from ief_jax import batches, checks, compiling, stored_programs, threads
 from ief_jax.body import joints
 from ief_jax.geometry import camera, keypoints2d, rotations
 from ief_jax.io import checkpoint_files
 from ief_jax.lgd import build, checkpoints, inference, reprojection, uncertainty, upright
 from ief_jax.lgd.config import LGDConfig
 from ief_jax.lgd.parameters import Theta
+
+PART = 128
+"""People that one call of a CPU's program fits: larger arrays leave its cache."""
 
 
 @stored_programs.writable
@@ -131,14 +134,29 @@ def fit(
         (`inference.ASSUMED_INVERSE_FOCAL`); an inverse focal length of 0 is weak perspective.
 
     Returns:
-      `Bodies` with one leading axis; pure and differentiable, compiled once a batch size.
+      `Bodies` with one leading axis; pure and differentiable, compiled once a batch size. CPUs
+      fit more than `PART` people in parts, as many at a time as there are cores.
 
     Raises:
       ValueError: an argument has another shape or dtype; or, where values are there (not while
         tracing), a confidence is not in [0, 1] or a keypoint that counts is not finite.
       InputError: the checkpoint's weights are not those of its configuration, or of this body.
     """
-    return _fit(*arguments(checkpoint, model, points, confidence, steps, intrinsics))
+    given = arguments(checkpoint, model, points, confidence, steps, intrinsics)
+    configuration, count, weights, model, pixels = given
+    if len(pixels.points) <= PART or not _runs_on_cpu(given):
+        return _fit(*given)
+    part = partial(_fit, configuration, count, weights, model)
+    pixels = jax.device_get(pixels)
+    return jax.device_put(batches.map_in_chunks(part, PART, pixels, threads=threads.cores()))
+
+
+def _runs_on_cpu(given: Any) -> bool:
+    """Whether it is run now, and by a single CPU device."""
+    arrays = [leaf for leaf in jax.tree.leaves(given) if isinstance(leaf, jax.Array)]
+    if jax.default_backend() != "cpu" or compiling.within_another(arrays):
+        return False
+    return all(len(array.devices()) == 1 for array in arrays)
 
 
 def trace(

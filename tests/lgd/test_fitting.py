@@ -61,6 +61,32 @@ def test_derivative_is_finite_at_hidden_keypoints(
     np.testing.assert_array_equal(derivative[0, 7], 0.0)
 
 
+def test_many_people_are_fitted_in_parts(
+    joint_model: joints.JointModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = untrained(SMALL["released"], joint_model)
+    task = build.problem(PAPER, joint_model)
+    people = random_people(task.model, task.selection, 4, spread=0.2, seed=4)
+    given = people.points, people.confidence, None, people.intrinsics
+    whole = fitting.fit(trained, joint_model, *given)
+    sizes = []
+    fit_some = fitting._fit
+
+    def noted(*given: Any) -> fitting.Bodies:
+        sizes.append(len(given[-1].points))
+        return fit_some(*given)
+
+    monkeypatch.setattr(fitting, "_fit", noted)
+    monkeypatch.setattr(fitting, "PART", 3)
+    parts = fitting.fit(trained, joint_model, *given)
+    assert sizes == [3, 3]
+    assert all(isinstance(leaf, jax.Array) for leaf in parts)
+    assert_close(parts, whole)
+    # As a part of another function, it is one program
+    text = jax.jit(lambda p: fitting.fit(trained, joint_model, p, *given[1:])).lower(given[0])
+    assert "4x27x2" in text.as_text()
+
+
 def test_trace_ends_where_fit_does(
     checkpoint: Checkpoint, joint_model: joints.JointModel, people: synthetic_views.Example
 ) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from ief_jax.cli import body_files
+from ief_jax import threads
 
 
 def test_results_come_in_order_from_calls_that_run_at_once() -> None:
@@ -22,7 +22,7 @@ def test_results_come_in_order_from_calls_that_run_at_once() -> None:
             taken.append(number)
             yield partial(call, number)
 
-    results = body_files.in_order(calls(), 3)
+    results = threads.in_order(calls(), 3)
     assert next(results) == 0
     # Three run, and one is ahead.
     assert taken == [0, 1, 2, 3]
@@ -37,7 +37,7 @@ def test_an_error_comes_in_its_place_and_no_further_call_is_taken() -> None:
             taken.append(number)
             yield partial(divmod, 6, number - 3) if number == 3 else partial(int, number)
 
-    results = body_files.in_order(calls(), 2)
+    results = threads.in_order(calls(), 2)
     assert [next(results) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ZeroDivisionError):
         next(results)
