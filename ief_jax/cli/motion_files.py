@@ -1,5 +1,7 @@
 """Files of people who move: AMASS's npz and a BVH of each, and a glTF of all."""
 
+import contextlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from ief_jax.body.smpl import BodyModel
     from ief_jax.lgd.fitting import Bodies
 
+_PERSON = re.compile(r"person_\d+")
+
 
 class Moving(NamedTuple):
     """Somebody's motion, and arrays by key that AMASS's file has beside it."""
@@ -29,7 +33,8 @@ def write(
 ) -> None:
     """Writes NAME.npz and NAME.bvh of each person, and people.glb.
 
-    Without `fps` frames a second, `tracking.USUAL_RATE` is taken.
+    Those of an earlier run's people, who are not among these, are deleted. Without `fps` frames a
+    second, `tracking.USUAL_RATE` is taken.
 
     Raises:
       OutputError: a file cannot be written.
@@ -42,7 +47,17 @@ def write(
         amass.write(output / f"{motion.name}.npz", body, motion, rate, gender, further)
         bvh.write(output / f"{motion.name}.bvh", body, motion, rate)
     gltf.write(output / "people.glb", body, [motion for motion, _ in people])
+    _forget_others(output, {motion.name for motion, _ in people})
     say(f"{output}: {counted(len(people), 'person', 'people')} in motion (npz, BVH, people.glb)")
+
+
+def _forget_others(output: Path, names: set[str]) -> None:
+    """Deletes the motions of people who are not among these: an earlier run's."""
+    for path in output.glob("person_*"):
+        written = path.suffix in (".npz", ".bvh") and _PERSON.fullmatch(path.stem)
+        if written and path.stem not in names:
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def of_fitted(fitted: Fitted, size: tuple[int, int]) -> list[Moving]:

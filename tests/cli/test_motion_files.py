@@ -66,3 +66,15 @@ def test_each_who_is_followed_has_a_motion(
         rest = smpl.shape(body, jnp.asarray(file["betas"], jnp.float32)).joints[0]
         assert file["trans"][0, 1] == pytest.approx(expected / 100, abs=abs(float(rest[2])) + 0.3)
         assert file["reprojection_error"].tolist() == [0, 2, 5]
+
+
+def test_an_earlier_runs_people_are_forgotten(tmp_path: Path, body: smpl.BodyModel) -> None:
+    kept = ("person_x.npz", "person_9.txt", "bodies.npz")
+    for name in ("person_3.npz", "person_3.bvh", "person_12.npz", *kept):
+        (tmp_path / name).write_text("of another run")
+    moving = motion_files.of_fitted(fitted([7, 7], [0, 1], (0, 1), 1000.0), SIZE)
+    motion_files.write(tmp_path, body, moving, 25.0, "neutral")
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *kept,
+        *("people.glb", "person_7.bvh", "person_7.npz"),
+    }
