@@ -238,7 +238,7 @@ def test_more_people_than_a_batch(
     tmp_path: Path, standing: np.ndarray, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Five people in batches of four, the second filled up; then the last of them alone.
-    monkeypatch.setattr(bodies, "_FIT_BATCH", 4)
+    monkeypatch.setattr(fitting, "PART", 4)
     shift = np.random.default_rng(0).normal(0, 3, (5, 25, 2))
     people = np.stack([standing] * 5)
     people[..., :2] += shift

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from ief_jax import cli
-from ief_jax.cli import bodies, fit_parts, fit_source
+from ief_jax.cli import fit_parts, fit_source
 from ief_jax.formats import bodies as formats_bodies
 from ief_jax.formats import detection_files, detections
 from ief_jax.formats.assembling import Options
 from ief_jax.io.files import InputError
+from ief_jax.lgd import fitting
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts of four frames, fitted in batches of eight."""
     monkeypatch.setattr(fit_source, "PART", 4)
     monkeypatch.setattr(fit_parts, "_FIT_BATCH", 8)
-    monkeypatch.setattr(bodies, "_FIT_BATCH", 8)
+    monkeypatch.setattr(fitting, "PART", 8)
 
 
 def run(*arguments: object) -> int:
@@ -155,8 +156,9 @@ def test_what_was_done_before_an_interruption_stays(
 SMALL_PARTS = """
 import sys, time
 from ief_jax import cli
-from ief_jax.cli import bodies, fit_parts, fit_source
-fit_source.PART, fit_parts._FIT_BATCH, bodies._FIT_BATCH = 4, 8, 8
+from ief_jax.cli import fit_parts, fit_source
+from ief_jax.lgd import fitting
+fit_source.PART, fit_parts._FIT_BATCH, fitting.PART = 4, 8, 8
 make = fit_parts.make
 fit_parts.make = lambda *part: (make(*part), time.sleep(1))
 sys.exit(cli.main(sys.argv[1:]))

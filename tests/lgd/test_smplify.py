@@ -181,7 +181,7 @@ def test_known_bodies_are_recovered_from_a_near_start(
         view = camera.solve_weak(problem.selection @ points, *problem.observed)
         again = camera.project_weak(view, problem.selection @ points)
         misses.append(np.linalg.norm(again - problem.observed.points, axis=-1).mean())
-    assert np.median(errors) < 0.045
+    assert np.median(errors) < 0.055
     assert np.median(errors) < 0.3 * np.median(starts)
     # Of half the side of the person's box.
     assert np.median(misses) < 0.01
