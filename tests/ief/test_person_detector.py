@@ -1,8 +1,9 @@
 """Finding people: MultiPose against TensorFlow.js's answer, and what is made of its answer.
 
-`multipose_answer.json` is what TensorFlow.js (4.22, wasm) makes of the released graph for the
-picture of `two_people`: the outputs of its two surest people; `confidence` is the largest of each
-person's own products within the graph, of which the graph puts out the largest over all people.
+`multipose_answer.json` is what TensorFlow.js (4.22, wasm) makes of the released graph for
+`multipose_picture.png`, a synthetic person twice, once smaller and mirrored: the outputs of its two
+surest people; `confidence` is the largest of each person's own products within the graph, of which
+the graph puts out the largest over all people.
 """
 
 import dataclasses
@@ -21,21 +22,16 @@ from ief_jax.ief.confidence import Estimate
 from ief_jax.ief.person_detector import Detector, DetectorConfig, Found
 from ief_jax.io.files import InputError
 
-EXAMPLE = Path(__file__).parents[2] / "docs" / "example" / "photo.jpg"
+PICTURE = Path(__file__).with_name("multipose_picture.png")
 ANSWER = Path(__file__).with_name("multipose_answer.json")
 ONE_LOOK = DetectorConfig((256,), threshold=0.1, hint=0.02, small=0.25)
 
 
 @pytest.fixture(scope="module")
 def two_people() -> Image.Image:
-    """256 x 192 pixels: the example's photograph twice, one of them smaller and mirrored."""
-    with Image.open(EXAMPLE) as opened:
-        one = opened.convert("RGB")
-    picture = Image.new("RGB", (256, 192))
-    picture.paste(one.resize((150, 160), Image.Resampling.BILINEAR))
-    small = one.resize((105, 112), Image.Resampling.BILINEAR)
-    picture.paste(small.transpose(Image.Transpose.FLIP_LEFT_RIGHT), (150, 60))
-    return picture
+    """256 x 192 pixels."""
+    with Image.open(PICTURE) as opened:
+        return opened.convert("RGB")
 
 
 @pytest.fixture(scope="module")
