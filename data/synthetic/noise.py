@@ -24,7 +24,7 @@ def field(
         grid = [int(np.ceil(side / max(cell / 2**octave, 1))) + 3 for side in (height, width)]
         coarse = Image.fromarray(rng.random(grid, np.float32))
         total += np.asarray(coarse.resize(size, Image.Resampling.BICUBIC)) / 2**octave
-    low, high = total.min(), total.max()
+    low, high = float(total.min()), float(total.max())
     return (total - low) / max(high - low, 1e-6)
 
 

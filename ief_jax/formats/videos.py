@@ -118,7 +118,7 @@ def frames(source: str | os.PathLike[str] | int, first: int = 0) -> Generator[Fr
     with _opened(source) as (container, name):
         stream = container.streams.video[0]
         stream.codec_context.thread_type = "AUTO"
-        shape = stream.sample_aspect_ratio or Fraction(1)
+        shape = float(stream.sample_aspect_ratio or 1)
         period = 1 / float(stream.average_rate or _USUAL_RATE)
         number, time, start = 0, 0.0, None
         damaged = 0
@@ -276,7 +276,7 @@ def _declared(container: "InputContainer", stream: Any) -> float | None:
     return None
 
 
-def _upright(frame: "av.VideoFrame", shape: Fraction) -> Image.Image:
+def _upright(frame: "av.VideoFrame", shape: float) -> Image.Image:
     """The frame as it is to be shown: turned as the file says, its pixels made square.
 
     Args:

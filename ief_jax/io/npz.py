@@ -75,6 +75,9 @@ class Rows:
         first, end, _ = rows.indices(self.shape[0])
         size = math.prod(self.shape[1:]) * self.dtype.itemsize
         try:
+            if self._stream.tell() == 0:
+                # Not by a seek: after one ahead, zipfile of Python 3.12 compares no checksum.
+                self._stream.read(self._start)
             self._stream.seek(self._start + first * size)
             data = self._stream.read((end - first) * size)
         except Exception as error:

@@ -49,7 +49,7 @@ def dotted(colours: np.ndarray) -> Person:
 
 def person(image: bytes | Path, points: np.ndarray, **changes: object) -> Person:
     known = np.ones(len(points), bool)
-    given = {
+    given: dict[str, Any] = {
         "name": "one",
         "image": image,
         "points": points.astype(np.float32),

@@ -46,7 +46,7 @@ def random_pose(rng: np.random.Generator) -> FloatArray:
     """Relative rotations [24, 3, 3] within the ranges of motion; many joints move little."""
 
     def sample(limits: Range) -> FloatArray:
-        return sample_rotation(rng, limits, rng.choice([0.15, 0.6, 1.0], p=[0.2, 0.3, 0.5]))
+        return sample_rotation(rng, limits, float(rng.choice([0.15, 0.6, 1.0], p=[0.2, 0.3, 0.5])))
 
     rotations = rest_rotations()
     for name, limits in CENTRAL_RANGES.items():
@@ -88,7 +88,7 @@ class CapturedPoses:
         rotations = from_axis_angle(self.poses[rng.choice(frames)])
         for name in UNCAPTURED:
             k = joint(name)
-            scale = rng.choice([0.0, 0.6])
+            scale = float(rng.choice([0.0, 0.6]))
             rotations[k] = sample_rotation(rng, LEFT_RANGES[name], scale)
             rotations[MIRRORED_JOINTS[k]] = mirrored(sample_rotation(rng, LEFT_RANGES[name], scale))
         return rotations
