@@ -44,7 +44,7 @@ def jit(
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> Result:
-        if jax.default_backend() != "cpu" or within_another((args, kwargs)):
+        if not runs_on_cpu((args, kwargs)):
             return plain(*args, **kwargs)
         try:
             return chosen(*args, **kwargs)
@@ -56,8 +56,11 @@ def jit(
     return call
 
 
-def within_another(arguments: Any) -> bool:
-    """Whether a function with these arguments is being traced or differentiated."""
+def runs_on_cpu(arguments: Any) -> bool:
+    """Whether a function with these arguments is run now, on the CPU, and not traced or
+    differentiated within another one."""
+    if jax.default_backend() != "cpu":
+        return False
     # Within `jax.jit` all arrays that are made are traced, where no argument is, too.
     leaves = [*jax.tree.leaves(arguments), jax.device_put(0.0)]
-    return any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
+    return not any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)

@@ -56,6 +56,24 @@ def jit(
     lock = threading.Lock()
     known = functools.cache(lambda: _described(function))
 
+    def made(
+        folder: Path, args: tuple[Any, ...], leaves: list[Any], structure: Any, what: Any
+    ) -> Callable[..., Result]:
+        static = args[: len(static_argnums)]
+
+        def of_leaves(*leaves: jax.Array) -> Result:
+            return function(*static, *jax.tree.unflatten(structure, leaves))  # type: ignore[call-arg]
+
+        path = folder / f"{_PREFIX}{_hash(repr((what, _surroundings())))}"
+        counts = [len(jax.tree.leaves(argument)) for argument in args]
+        given_up = [
+            place - sum(counts[: len(static)])
+            for number in donate_argnums
+            for place in range(sum(counts[:number]), sum(counts[: number + 1]))
+        ]
+        program = _program(path, of_leaves, leaves)
+        return compiling.jit(program.call, options, donate_argnums=tuple(given_up))
+
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> Result:
         folder = _folder()
@@ -63,29 +81,14 @@ def jit(
         leaves, structure = jax.tree.flatten(arrays)
         if folder is None or kwargs or not all(map(_is_plain, leaves)):
             return compiled(*args, **kwargs)
-        if jax.default_backend() != "cpu" or compiling.within_another(leaves):
-            return compiled(*args, **kwargs)
-        if known() is None:
+        if not compiling.runs_on_cpu(leaves) or known() is None:
             return compiled(*args, **kwargs)
         shapes = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
         key = (static, structure, shapes)
         with lock:  # of several threads one makes it, and the others wait
             if key not in programs:
-
-                def of_leaves(*leaves: jax.Array) -> Result:
-                    return function(*static, *jax.tree.unflatten(structure, leaves))  # type: ignore[call-arg, arg-type]
-
-                what = (known(), static, structure, shapes, options)
-                path = folder / f"{_PREFIX}{_hash(repr((what, _surroundings())))}"
-                counts = [len(jax.tree.leaves(argument)) for argument in args]
-                given_up = [
-                    place - sum(counts[: len(static)])
-                    for number in donate_argnums
-                    for place in range(sum(counts[:number]), sum(counts[: number + 1]))
-                ]
-                programs[key] = compiling.jit(
-                    _program(path, of_leaves, leaves).call, options, donate_argnums=tuple(given_up)
-                )
+                what = (known(), *key, options)
+                programs[key] = made(folder, args, leaves, structure, what)
         return programs[key](*leaves)
 
     return call

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ief_jax.body.smpl import BodyModel
     from ief_jax.lgd.fitting import Bodies
 
-_PERSON = re.compile(r"person_\d+")
+_PERSON = re.compile(r"person_\d+\.(npz|bvh)")
 
 
 class Moving(NamedTuple):
@@ -53,9 +53,8 @@ def write(
 
 def _forget_others(output: Path, names: set[str]) -> None:
     """Deletes the motions of people who are not among these: an earlier run's."""
-    for path in output.glob("person_*"):
-        written = path.suffix in (".npz", ".bvh") and _PERSON.fullmatch(path.stem)
-        if written and path.stem not in names:
+    for path in output.iterdir():
+        if _PERSON.fullmatch(path.name) and path.stem not in names:
             with contextlib.suppress(OSError):
                 path.unlink()
 

@@ -144,19 +144,17 @@ def fit(
     """
     given = arguments(checkpoint, model, points, confidence, steps, intrinsics)
     configuration, count, weights, model, pixels = given
-    if len(pixels.points) <= PART or not _runs_on_cpu(given):
+    if len(pixels.points) <= PART or not _on_one_cpu(given):
         return _fit(*given)
     part = partial(_fit, configuration, count, weights, model)
     pixels = jax.device_get(pixels)
     return jax.device_put(batches.map_in_chunks(part, PART, pixels, threads=threads.cores()))
 
 
-def _runs_on_cpu(given: Any) -> bool:
+def _on_one_cpu(given: Any) -> bool:
     """Whether it is run now, and by a single CPU device."""
     arrays = [leaf for leaf in jax.tree.leaves(given) if isinstance(leaf, jax.Array)]
-    if jax.default_backend() != "cpu" or compiling.within_another(arrays):
-        return False
-    return all(len(array.devices()) == 1 for array in arrays)
+    return compiling.runs_on_cpu(arrays) and all(len(array.devices()) == 1 for array in arrays)
 
 
 def trace(
