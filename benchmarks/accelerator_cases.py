@@ -23,7 +23,7 @@ from ief_jax.ief import config as ief_config
 from ief_jax.ief import fpc, prediction, training_methods
 from ief_jax.ief.training_data import PersonCrop
 from ief_jax.io.files import InputError
-from ief_jax.lgd import build, checkpoints, fitting, synthetic_views, training
+from ief_jax.lgd import build, checkpoints, fitting, synthetic_views, training, training_people
 from ief_jax.lgd import config as lgd_config
 from ief_jax.training import mesh, optimisers, state, step
 
@@ -153,7 +153,7 @@ def _lgd(name: str, steps: int | None = None) -> Task:
     configuration = dataclasses.replace(configuration, steps=steps or configuration.steps)
     model = _cpu(_model)
     task = build.problem(configuration, model)
-    draw = training.from_prior(pose_prior.embedded(), model.betas)
+    draw = training_people.from_prior(pose_prior.embedded(), model.betas)
     make = partial(training.example, draw=draw, task=task)
     return Task(make, training.loss(configuration, task), _weights(name), lambda count: None)
 

@@ -28,7 +28,7 @@ from ief_jax.ief import checkpoints as ief_checkpoints
 from ief_jax.ief import fpc, on_policy, prediction, training_data, training_methods
 from ief_jax.lgd import build as lgd_build
 from ief_jax.lgd import checkpoints as lgd_checkpoints
-from ief_jax.lgd import fitting, training
+from ief_jax.lgd import fitting, training, training_people
 from ief_jax.lgd.config import RELEASED
 from ief_jax.training import mesh as training_mesh
 from ief_jax.training import optimisers
@@ -168,7 +168,7 @@ def lgd() -> None:
     model = joints.fold(model_files.embedded())
     configuration = dataclasses.replace(RELEASED, width=16, steps=2)
     task = lgd_build.problem(configuration, model)
-    draw = training.from_prior(pose_prior.embedded(), model.betas)
+    draw = training_people.from_prior(pose_prior.embedded(), model.betas)
     make = partial(training.example, draw=draw, task=task)
     weights = lgd_build.initial_weights(configuration, task, jax.random.key(0))
     train(make, training.loss(configuration, task), weights, None)

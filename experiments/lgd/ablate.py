@@ -26,7 +26,7 @@ from ief_jax.body import poses as body_poses
 from ief_jax.formats import poses as formats_poses
 from ief_jax.io.checkpoint_files import Weights
 from ief_jax.io.files import InputError, read_bytes, write_json
-from ief_jax.lgd import build, checkpoints, evaluation, training
+from ief_jax.lgd import build, checkpoints, evaluation, training, training_people
 from ief_jax.lgd.config import PAPER, LGDConfig
 from ief_jax.lgd.evaluation import Examples
 from ief_jax.training import mesh as training_mesh
@@ -124,7 +124,7 @@ Method = Callable[[int], Network]
 def method(
     row: Row,
     model: joints.JointModel,
-    draw: training.Draw,
+    draw: training_people.Draw,
     examples: Examples,
     arguments: Ablate,
     advance: Callable[[int], object],
@@ -227,15 +227,17 @@ def _check(arguments: Ablate) -> None:
     checks.outputs(arguments.json)
 
 
-def _people(arguments: Ablate, betas: int) -> training.Draw:
+def _people(arguments: Ablate, betas: int) -> training_people.Draw:
     if arguments.data_dir:
         found = cmu.load(arguments.data_dir, "train")
     elif arguments.poses:
         found = formats_poses.read_all(arguments.poses)
     else:
-        return training.from_prior(pose_prior.embedded(), betas)
+        return training_people.from_prior(pose_prior.embedded(), betas)
     shapes = betas if found.betas is None else jnp.asarray(body_poses.fit_betas(found.betas, betas))
-    return training.from_poses(jnp.asarray(found.poses), shapes, body_poses.sampling_weights(found))
+    return training_people.from_poses(
+        jnp.asarray(found.poses), shapes, body_poses.sampling_weights(found)
+    )
 
 
 def _examples(arguments: Ablate, model: joints.JointModel) -> Examples:

@@ -21,6 +21,7 @@ class PoseOptions:
       validation_poses: a file of poses to validate on; by default the data set's validation split,
         where that is prepared, or samples of the prior.
       prior_share: share of the examples that still come from the pose prior beside the others.
+      recombined: share of the people whose arms or legs are another's.
       straightened: share of the people who stand straighter than they were captured.
     """
 
@@ -30,6 +31,7 @@ class PoseOptions:
     poses: tuple[Path, ...] = ()
     validation_poses: Path | None = None
     prior_share: float = 0.5
+    recombined: float = 0.0
     straightened: float = 0.15
 
 

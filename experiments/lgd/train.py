@@ -18,7 +18,7 @@ from ief_jax.body import joints, model_files, pose_prior
 from ief_jax.body import poses as body_poses
 from ief_jax.formats import poses as formats_poses
 from ief_jax.io import checkpoint_files
-from ief_jax.lgd import build, checkpoints, detector_errors, training
+from ief_jax.lgd import build, checkpoints, detector_errors, training, training_people
 from ief_jax.lgd.config import NAMED, LGDConfig
 from ief_jax.training import measures, run_loop, run_options, state, step
 from ief_jax.training import mesh as training_mesh
@@ -39,7 +39,8 @@ def run(arguments: Train) -> None:
     task = build.problem(configuration, model)
     rows = training_mesh.own_rows(arguments.batch_size, mesh)
     draw, feed = people(arguments.data, model.betas, arguments.batch_size, arguments.seed, rows)
-    draw = training.straightened(draw, arguments.data.straightened)
+    draw = training_people.recombined(draw, arguments.data.recombined)
+    draw = training_people.straightened(draw, arguments.data.straightened)
     validate = None
     if arguments.run.validates(arguments.iterations):
         validate = validation.on_poses(arguments.data, configuration, model)
@@ -96,7 +97,7 @@ Feed = Callable[[int], Iterator[Any]]
 
 def people(
     options: PoseOptions, betas: int, batch_size: int, seed: int, rows: np.ndarray
-) -> tuple[training.Draw, Feed]:
+) -> tuple[training_people.Draw, Feed]:
     """Where poses come from: the prior, or a data set or files beside a share of the prior.
 
     Args:
@@ -109,7 +110,7 @@ def people(
     Raises:
       InputError: they cannot be read, or the options contradict one another.
     """
-    prior = training.from_prior(pose_prior.embedded(), betas)
+    prior = training_people.from_prior(pose_prior.embedded(), betas)
     if options.dataset != "prior":
         from data.motion import pipeline  # slow to import
 
@@ -120,16 +121,18 @@ def people(
             for poses in pipeline.stream(prepared, batch_size, seed, done):
                 yield jax.tree.map(lambda part: part[rows], poses)
 
-        return training.mixed(training.from_items(betas), prior, options.prior_share), feed
+        return training_people.mixed(
+            training_people.from_items(betas), prior, options.prior_share
+        ), feed
     if not options.poses:
         return prior, _nothing
     found = formats_poses.read_all(options.poses)
     run_loop.say(f"{len(found.poses)} poses of {len(options.poses)} files")
     shapes = betas if found.betas is None else jnp.asarray(body_poses.fit_betas(found.betas, betas))
-    drawn = training.from_poses(
+    drawn = training_people.from_poses(
         jnp.asarray(found.poses), shapes, body_poses.sampling_weights(found)
     )
-    return training.mixed(drawn, prior, options.prior_share), _nothing
+    return training_people.mixed(drawn, prior, options.prior_share), _nothing
 
 
 def _nothing(done: int) -> Iterator[None]:

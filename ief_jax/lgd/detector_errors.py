@@ -15,24 +15,40 @@ import numpy as np
 from ief_jax import checks
 from ief_jax.body import joints, smpl
 from ief_jax.geometry import keypoints2d, rotations, skeletons
-from ief_jax.lgd import synthetic_views
+from ief_jax.lgd import annotators, synthetic_views
 
 LAYOUT = skeletons.UNION_27
 
 FACE = skeletons.COCO_17[:5]
 FEET = skeletons.FEET
-SKELETONS: tuple[tuple[tuple[str, ...], float], ...] = (
-    (skeletons.UNION_27, 0.2),
-    (skeletons.COCO_17, 0.22),
-    (skeletons.COCO_18, 0.08),
-    (skeletons.BODY_25, 0.16),
-    (skeletons.BODY_25B, 0.12),
-    (skeletons.LSP_14, 0.07),
-    ((*skeletons.LSP_14, "neck", "mid_hip"), 0.05),
-    ((*skeletons.LSP_14, *FACE), 0.05),
-    (tuple(name for name in skeletons.COCO_17 if name not in FACE), 0.05),
+
+
+class Skeleton(NamedTuple):
+    """What a kind of detector knows.
+
+    Attributes:
+      names: of the keypoints.
+      share: how often it is drawn.
+      offsets: where its annotators put keypoints.
+    """
+
+    names: tuple[str, ...]
+    share: float
+    offsets: annotators.Offsets
+
+
+SKELETONS = (
+    Skeleton(skeletons.UNION_27, 0.2, {}),
+    Skeleton(skeletons.COCO_17, 0.22, annotators.COCO),
+    Skeleton(skeletons.COCO_18, 0.08, annotators.COCO),
+    Skeleton(skeletons.BODY_25, 0.16, annotators.COCO),
+    Skeleton(skeletons.BODY_25B, 0.12, annotators.COCO),
+    Skeleton(skeletons.LSP_14, 0.07, annotators.LSP),
+    Skeleton((*skeletons.LSP_14, "neck", "mid_hip"), 0.05, annotators.LSP),
+    Skeleton((*skeletons.LSP_14, *FACE), 0.05, annotators.LSP),
+    Skeleton(skeletons.COCO_17[5:], 0.05, annotators.COCO),
 )
-"""What detectors know, and how often each is drawn."""
+"""What detectors know."""
 
 GROUPS: tuple[tuple[str, ...], ...] = (
     ("left_knee", "left_ankle", "left_big_toe", "left_small_toe", "left_heel"),
@@ -61,23 +77,6 @@ SWAPPED: tuple[tuple[str, ...], ...] = (
 )
 """Keypoints whose left and right are exchanged together."""
 
-BONES = {
-    **dict.fromkeys((*FACE, "head_top"), "head"),
-    "upper_neck": "neck",
-    "neck": "spine3",
-    "mid_hip": "pelvis",
-    **{f"{side}_shoulder": f"{side}_collar" for side in ("left", "right")},
-    **{f"{side}_elbow": f"{side}_shoulder" for side in ("left", "right")},
-    **{f"{side}_wrist": f"{side}_elbow" for side in ("left", "right")},
-    **{f"{side}_hip": "pelvis" for side in ("left", "right")},
-    **{f"{side}_knee": f"{side}_hip" for side in ("left", "right")},
-    **{f"{side}_ankle": f"{side}_knee" for side in ("left", "right")},
-    **{name: f"{name.partition('_')[0]}_ankle" for name in FEET},
-}
-"""The bone, by the joint that turns it, in whose frame a detector's keypoint lies elsewhere."""
-BONE_ROWS = np.array([smpl.JOINT_NAMES.index(BONES[name]) for name in LAYOUT])
-"""[27] numbers of these joints."""
-
 OFFSETS = {
     **dict.fromkeys(FACE, 0.015),
     "head_top": 0.035,
@@ -89,7 +88,8 @@ OFFSETS = {
     "left_shoulder": 0.028,
     "right_shoulder": 0.028,
 }
-"""Standard deviation of where keypoints lie on people, metres along each axis."""
+"""Standard deviation of where keypoints lie on people, about the annotators' mean: metres along
+each axis."""
 TYPICAL_OFFSET = 0.018
 """The same, of all others."""
 
@@ -125,8 +125,17 @@ class Rates(NamedTuple):
 TYPICAL = Rates()
 
 
+def draw_skeleton(key: jax.Array) -> jax.Array:
+    """A detector's skeleton: [] row of `SKELETONS`."""
+    return jax.random.categorical(key, _LOG_SHARES)
+
+
 def moved_points(
-    key: jax.Array, model: joints.JointModel, local: jax.Array, amount: jax.Array
+    key: jax.Array,
+    model: joints.JointModel,
+    local: jax.Array,
+    skeleton: jax.Array,
+    amount: jax.Array,
 ) -> jax.Array:
     """How far a person's keypoints lie from the body's own: [27, 3] metres.
 
@@ -134,17 +143,19 @@ def moved_points(
       key: random key.
       model: the body.
       local: [24, 3, 3] rotations of the joints.
-      amount: [] factor of `OFFSETS`.
+      skeleton: [] of `draw_skeleton`.
+      amount: [] factor of the annotators' offsets and of `OFFSETS`.
     """
     checks.arrays(("local", local, "[24, 3, 3] rotations of the joints"))
-    offsets = jnp.asarray(_DEVIATIONS)[:, None] * jax.random.normal(key, (len(LAYOUT), 3))
-    world = smpl.world_rotations(local, model.parents)
-    return amount * rotations.rotate(world[BONE_ROWS], offsets)
+    own = jnp.asarray(_DEVIATIONS)[:, None] * jax.random.normal(key, (len(LAYOUT), 3))
+    world = smpl.world_rotations(local, model.parents)[annotators.BONE_ROWS]
+    return amount * rotations.rotate(world, _MEAN_OFFSETS[skeleton] + own)
 
 
 def detect(
     key: jax.Array,
     points: jax.Array,
+    skeleton: jax.Array,
     rates: Rates,
     noisy: jax.Array,
     lossy: jax.Array,
@@ -154,15 +165,15 @@ def detect(
     Args:
       key: random key.
       points: [27, 2] where the keypoints are, pixels.
+      skeleton: [] of `draw_skeleton`.
       rates: how often and how much.
       noisy: [] bool, whether any keypoint is off its place.
       lossy: [] bool, whether any is missing.
     """
     checks.arrays(("points", points, "[27, 2] pixels"))
-    keys = jax.random.split(key, 12)
+    keys = jax.random.split(key, 11)
     count = len(LAYOUT)
     side = synthetic_views.box_side(points, jnp.ones(count))
-    skeleton = jax.random.categorical(keys[0], _LOG_SHARES)
     known = _KNOWN[skeleton]
 
     # Confidence: of the person, of the keypoint, and a few that are hardly found
@@ -199,7 +210,7 @@ def detect(
     spread = jnp.where(noisy & is_guess, jnp.maximum(spread, 0.08), spread)
     found = found + side * spread[:, None] * jax.random.normal(keys[9], (count, 2))
     anywhere = points.mean(0) + side * (jax.random.uniform(keys[10], (2,)) * 1.2 - 0.6)
-    strays = jax.random.randint(keys[11], (), 0, count) == jnp.arange(count)
+    strays = jax.random.randint(keys[0], (), 0, count) == jnp.arange(count)
     strays &= noisy & (outlier < rates.outlier)
     found = jnp.where(strays[:, None], anywhere[None], found)
 
@@ -229,8 +240,9 @@ def _swap_order(parts: tuple[str, ...]) -> np.ndarray:
 
 
 _DEVIATIONS = np.array([OFFSETS.get(name, TYPICAL_OFFSET) for name in LAYOUT], np.float32)
-_KNOWN = jnp.asarray(np.stack([_mask(names) for names, _ in SKELETONS]))
-_LOG_SHARES = np.log([share for _, share in SKELETONS]).astype(np.float32)
+_KNOWN = jnp.asarray(np.stack([_mask(each.names) for each in SKELETONS]))
+_LOG_SHARES = np.log([each.share for each in SKELETONS]).astype(np.float32)
+_MEAN_OFFSETS = jnp.asarray(np.stack([annotators.of_layout(each.offsets) for each in SKELETONS]))
 _GROUPS = jnp.asarray(np.stack([_mask(names) for names in GROUPS]))
 _SWAPS = jnp.asarray(np.stack([_swap_order(parts) for parts in SWAPPED]))
 _BORDERS = jnp.asarray(np.array([[0, 1], [0, 1], [0, 1], [0, -1], [1, 0], [-1, 0]], np.float32))

@@ -1,17 +1,10 @@
-"""Where annotators and detectors put keypoints on the body, if not where the body has them.
-
-A hip of COCO's annotators is not SMPL's hip joint, and a neck of LSP's not the top of its spine. A
-mean offset o_i of keypoint i, in the rest frame of the bone k(i) that carries it, says where they
-put it:
-
-    X_i' = X_i + R_k(i) o_i
+"""Where annotators put keypoints on the body: found from their keypoints, and a body that has them.
 
 The offsets come of a fitter's own residuals on 2D keypoints of many people (`calibrate`), and
 `displace` makes the body that has its keypoints there. Ours; SPIN, for one, leaves the hips out.
 """
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -20,7 +13,7 @@ import numpy as np
 
 from ief_jax.body import joints, smpl
 from ief_jax.geometry import camera, rotations, skeletons
-from ief_jax.lgd import checkpoints, detector_errors, fitting
+from ief_jax.lgd import annotators, checkpoints, fitting
 
 RIDGE = 0.05
 """What holds offsets back along directions that the camera hardly sees, of 1 for those it sees."""
@@ -28,48 +21,6 @@ CLOSE = 0.03
 """Residuals beyond this count linearly (Huber), metres."""
 FEWEST = 50
 """Seen keypoints of a kind, left and right together, without which none is displaced."""
-
-Offsets = Mapping[str, tuple[float, float, float]]
-"""Metres, by the keypoint's name: x to the body's left, y up, z ahead, when it stands at rest."""
-
-COCO: Offsets = {
-    "nose": (0.000, 0.003, -0.005),
-    "left_eye": (0.002, -0.005, -0.005),
-    "right_eye": (-0.002, -0.005, -0.005),
-    "left_ear": (-0.011, -0.030, 0.018),
-    "right_ear": (0.011, -0.030, 0.018),
-    "left_shoulder": (-0.003, 0.017, -0.005),
-    "right_shoulder": (0.003, 0.017, -0.005),
-    "left_elbow": (0.004, 0.005, 0.004),
-    "right_elbow": (-0.004, 0.005, 0.004),
-    "left_wrist": (0.003, -0.002, 0.007),
-    "right_wrist": (-0.003, -0.002, 0.007),
-    "left_hip": (0.008, 0.022, -0.003),
-    "right_hip": (-0.008, 0.022, -0.003),
-    "left_knee": (-0.002, -0.014, 0.011),
-    "right_knee": (0.002, -0.014, 0.011),
-    "left_ankle": (0.000, -0.007, -0.009),
-    "right_ankle": (0.000, -0.007, -0.009),
-}
-"""Of COCO's annotators, as MoveNet Thunder learned them: 448 people whom it found in photographs of
-LSP."""
-LSP: Offsets = {
-    "left_shoulder": (0.000, 0.017, -0.008),
-    "right_shoulder": (0.000, 0.017, -0.008),
-    "left_elbow": (-0.003, 0.009, -0.003),
-    "right_elbow": (0.003, 0.009, -0.003),
-    "left_wrist": (0.009, 0.000, 0.005),
-    "right_wrist": (-0.009, 0.000, 0.005),
-    "left_hip": (-0.004, 0.006, -0.006),
-    "right_hip": (0.004, 0.006, -0.006),
-    "left_knee": (-0.001, -0.003, 0.008),
-    "right_knee": (0.001, -0.003, 0.008),
-    "left_ankle": (0.002, -0.007, -0.006),
-    "right_ankle": (-0.002, -0.007, -0.006),
-    "upper_neck": (0.000, -0.039, 0.021),
-    "head_top": (0.000, -0.020, -0.009),
-}
-"""Of LSP's annotators: 448 people of its training photographs."""
 
 
 class Calibration(NamedTuple):
@@ -82,17 +33,17 @@ class Calibration(NamedTuple):
       after: [N, 27] the same, of the displaced body's.
     """
 
-    offsets: Offsets
+    offsets: annotators.Offsets
     before: np.ndarray
     after: np.ndarray
 
 
-def displace(model: joints.JointModel, offsets: Offsets) -> joints.JointModel:
+def displace(model: joints.JointModel, offsets: annotators.Offsets) -> joints.JointModel:
     """The body whose keypoints lie elsewhere: X_i + R_k o_i; its joints stay where they are.
 
     Args:
       model: of `joints.fold`.
-      offsets: `COCO`, `LSP`, or those of `calibrate`.
+      offsets: `annotators.COCO`, `annotators.LSP`, or those of `calibrate`.
 
     Raises:
       ValueError: no keypoint has such a name, the body has no such point, or an offset is not
@@ -103,14 +54,14 @@ def displace(model: joints.JointModel, offsets: Offsets) -> joints.JointModel:
     constants, poses, masses = [], [], []
     for name, given in offsets.items():
         offset = np.asarray(given, np.float64)
-        if name not in detector_errors.BONES:
+        if name not in annotators.BONES:
             raise ValueError(f"offsets: no keypoint '{name}', expected {skeletons.UNION_27}")
         if offset.shape != (3,) or not np.isfinite(offset).all():
             raise ValueError(f"offsets: expected 3 finite metres for '{name}', got {given}")
         members = skeletons.selection((name,), model.names)[0]
         if not members.any():
             raise ValueError(f"offsets: the body has no point for '{name}'")
-        bone = smpl.JOINT_NAMES.index(detector_errors.BONES[name])
+        bone = smpl.JOINT_NAMES.index(annotators.BONES[name])
         shares = members[: smpl.JOINTS]
         # Joints are at the ends of the bone: they are fixed to it.
         template = shares @ np.asarray(model.joint_template) + offset
@@ -169,7 +120,7 @@ def calibrate(
     """
     weight = np.asarray(confidence)
     total = {name: np.zeros(3) for name in skeletons.UNION_27}
-    offsets: Offsets = {}
+    offsets: annotators.Offsets = {}
     distances = []
     for round in range(rounds + 1):
         displaced = displace(model, offsets)
@@ -195,7 +146,7 @@ def _seen_points(model: joints.JointModel, bodies: fitting.Bodies) -> tuple[jax.
         lens: camera.Intrinsics,
     ) -> tuple[jax.Array, jax.Array]:
         local = rotations.axis_angle_to_matrix(pose.reshape(smpl.JOINTS, 3))
-        world = smpl.world_rotations(local, model.parents)[detector_errors.BONE_ROWS]
+        world = smpl.world_rotations(local, model.parents)[annotators.BONE_ROWS]
         placed = selection @ joints.positions(model, local, betas)
 
         def seen(point: jax.Array) -> jax.Array:

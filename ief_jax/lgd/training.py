@@ -9,12 +9,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import DTypeLike
 
-from ief_jax import checks
-from ief_jax.body import joints, pose_prior, smpl
-from ief_jax.body.poses import Poses
+from ief_jax.body import joints
 from ief_jax.geometry import camera, keypoints2d
 from ief_jax.io import checkpoint_files
 from ief_jax.lgd import (
@@ -24,121 +21,14 @@ from ief_jax.lgd import (
     inference,
     iteration,
     losses,
-    parameters,
     reprojection,
     synthetic_views,
+    training_people,
     upright,
 )
 from ief_jax.lgd.config import LGDConfig
 from ief_jax.lgd.losses import Truth
 from ief_jax.lgd.parameters import Body, Theta
-
-
-class PoseAndShape(NamedTuple):
-    """Who is drawn: a pose [24, 3], axis-angle, and betas [B]."""
-
-    pose: jax.Array
-    betas: jax.Array
-
-
-Draw = Callable[[jax.Array, Any], PoseAndShape]
-"""(a random key, an item from outside or None) to a person."""
-
-
-def from_prior(prior: pose_prior.PosePrior, betas: int) -> Draw:
-    """Draws poses from the prior, and standard normal betas."""
-
-    def draw(key: jax.Array, item: Any) -> PoseAndShape:
-        pose_key, shape_key = jax.random.split(key)
-        return PoseAndShape(
-            pose_prior.sample(prior, pose_key), jax.random.normal(shape_key, (betas,))
-        )
-
-    return draw
-
-
-def from_poses(poses: jax.Array, betas: jax.Array | int, weights: np.ndarray) -> Draw:
-    """Draws from [N, 24, 3] poses, mirrored half the time.
-
-    Args:
-      poses: axis-angle, the root first.
-      betas: [N, B] of the same people, or B alone for standard normal ones.
-      weights: [N] how often each pose is drawn; sums to one.
-    """
-    checks.arrays(("poses", poses, "[N, 24, 3] axis-angle, radians"), ("weights", weights, "[N]"))
-    if not isinstance(betas, int):
-        checks.arrays(("betas", betas, "[N, B] shape coefficients"), N=len(poses))
-    cumulative = jnp.asarray(np.cumsum(weights), jnp.float32)
-
-    def draw(key: jax.Array, item: Any) -> PoseAndShape:
-        pose_key, shape_key = jax.random.split(key)
-        which, side = jax.random.uniform(pose_key, (2,))
-        chosen = jnp.minimum(jnp.searchsorted(cumulative, which), len(poses) - 1)
-        pose = jnp.where(side < 0.5, parameters.mirror_axis_angle(poses[chosen]), poses[chosen])
-        if isinstance(betas, int):
-            return PoseAndShape(pose, jax.random.normal(shape_key, (betas,)))
-        return PoseAndShape(pose, betas[chosen])
-
-    return draw
-
-
-def from_items(betas: int) -> Draw:
-    """Takes the poses that come from outside, mirrored half the time.
-
-    Items are `body.poses.Poses` of one pose [24, 3]; where they have no betas, those are
-    standard normal.
-    """
-
-    def draw(key: jax.Array, item: Poses) -> PoseAndShape:
-        side_key, shape_key = jax.random.split(key)
-        pose = jnp.asarray(item.poses)
-        mirrored = parameters.mirror_axis_angle(pose)
-        pose = jnp.where(jax.random.uniform(side_key) < 0.5, mirrored, pose)
-        if item.betas is None:
-            return PoseAndShape(pose, jax.random.normal(shape_key, (betas,)))
-        known = jnp.asarray(item.betas)[:betas]
-        return PoseAndShape(pose, jnp.pad(known, (0, betas - len(known))))
-
-    return draw
-
-
-def mixed(first: Draw, second: Draw, share: float) -> Draw:
-    """Draws from `second` in a share of the cases, else from `first`."""
-
-    def draw(key: jax.Array, item: Any) -> PoseAndShape:
-        choice, first_key, second_key = jax.random.split(key, 3)
-        chosen = jax.random.uniform(choice) < share
-        return jax.tree.map(
-            lambda a, b: jnp.where(chosen, b, a), first(first_key, item), second(second_key, item)
-        )
-
-    return draw
-
-
-STRAIGHTENED = (
-    "pelvis",
-    *(f"{side}_{part}" for part in ("hip", "knee", "ankle", "foot") for side in ("left", "right")),
-    *("spine1", "spine2", "spine3", "neck", "head"),
-)
-"""Joints that are less bent in people who stand straighter."""
-
-
-def straightened(first: Draw, share: float) -> Draw:
-    """Draws people who stand straighter than they did in a share of the cases.
-
-    Motion capture moves and photographs stand still: legs, trunk and tilt are bent by a uniform
-    share of what they were, the arms as before.
-    """
-    rows = np.isin(smpl.JOINT_NAMES, STRAIGHTENED)[:, None]
-
-    def draw(key: jax.Array, item: Any) -> PoseAndShape:
-        choice, first_key = jax.random.split(key)
-        chosen, left = jax.random.uniform(choice, (2,))
-        person = first(first_key, item)
-        factor = jnp.where((chosen < share) & rows, left, 1.0)
-        return PoseAndShape(person.pose * factor, person.betas)
-
-    return draw
 
 
 class Cameras(NamedTuple):
@@ -165,15 +55,15 @@ TYPICAL_CAMERAS = Cameras()
 def example(
     key: jax.Array,
     item: Any,
-    draw: Draw,
+    draw: training_people.Draw,
     task: reprojection.Problem,
     rates: detector_errors.Rates = detector_errors.TYPICAL,
     cameras: Cameras = TYPICAL_CAMERAS,
 ) -> tuple[keypoints2d.Keypoints2D, Truth]:
     """One training example: normalised keypoints, and the truth (Algorithm 1)."""
-    pose_key, near_key, far_key, kind_key, offset_key, error_key, lens_key = jax.random.split(
-        key, 7
-    )
+    keys = iter(jax.random.split(key, 8))
+    pose_key, near_key, far_key, kind_key = next(keys), next(keys), next(keys), next(keys)
+    skeleton_key, offset_key, error_key, lens_key = keys
     # theta_gt, beta_gt, R_gt, t_gt, s_gt, x_gt
     person = draw(pose_key, item)
     body = task.model, task.selection, person.pose, person.betas
@@ -187,15 +77,19 @@ def example(
 
     # What a detector makes of it: its keypoints lie elsewhere on the body, and it errs
     is_noisy = noisy >= rates.clean
+    skeleton = detector_errors.draw_skeleton(skeleton_key)
     moved = detector_errors.moved_points(
         offset_key,
         task.model,
         truth.local,
+        skeleton,
         jnp.where(is_noisy & (offset < rates.offset), 1.0, 0.0),
     )
     points = joints.positions(task.model, truth.local, truth.betas)
     elsewhere = camera.project(truth.camera, task.selection @ points + moved, truth.intrinsics)
-    pixels = detector_errors.detect(error_key, elsewhere, rates, is_noisy, lossy >= rates.clean)
+    pixels = detector_errors.detect(
+        error_key, elsewhere, skeleton, rates, is_noisy, lossy >= rates.clean
+    )
     told = truth.intrinsics._replace(
         inverse_focal=truth.intrinsics.inverse_focal * _focal_error(lens_key, cameras)
     )

@@ -23,7 +23,7 @@ from experiments.lgd.arguments import PoseOptions
 from ief_jax.body import model_files, smpl
 from ief_jax.body.poses import Poses
 from ief_jax.io.files import InputError
-from ief_jax.lgd import checkpoints, parameters, training
+from ief_jax.lgd import checkpoints, parameters, training_people
 from tests.helpers import amass_files
 
 RNG = np.random.default_rng(0)
@@ -184,7 +184,7 @@ def test_seeds_give_other_orders() -> None:
 def test_items_become_people() -> None:
     poses = RNG.normal(0, 0.3, (400, 24, 3)).astype(np.float32)
     keys = jax.random.split(jax.random.key(0), 400)
-    draw = jax.jit(jax.vmap(training.from_items(10)))
+    draw = jax.jit(jax.vmap(training_people.from_items(10)))
     drawn = draw(keys, Poses(poses, None, None))
     mirrored = poses[:, parameters.OPPOSITE] * np.array([1, -1, -1], np.float32)
     as_it_is = np.isclose(drawn.pose, poses, atol=1e-6).all((1, 2))

@@ -23,7 +23,7 @@ from ief_jax.lgd import (
     reprojection,
     smplify,
     synthetic_views,
-    training,
+    training_people,
 )
 from ief_jax.lgd.config import PAPER, RELEASED
 from ief_jax.lgd.network import UpdateNetwork
@@ -123,7 +123,9 @@ BORDERS = {
         (("local", (23, 3, 3), "body.local"), ("outputs", (2, 109))),
     ),
     "from_poses": Border(
-        lambda poses, betas: jnp.zeros(training.from_poses(poses, betas, np.ones(5)) is None),
+        lambda poses, betas: jnp.zeros(
+            training_people.from_poses(poses, betas, np.ones(5)) is None
+        ),
         {"poses": (5, 24, 3), "betas": (5, 10)},
         (("poses", (5, 72)), ("betas", (4, 10)), ("betas", (10,))),
     ),
@@ -463,4 +465,4 @@ def test_evaluation_refuses_what_does_not_belong(
 def test_every_pose_has_a_weight() -> None:
     for weights in (np.ones(4), np.ones((5, 1))):
         with pytest.raises(ValueError, match=r"^weights: expected \[N\]"):
-            training.from_poses(jnp.zeros((5, 24, 3)), 10, weights)
+            training_people.from_poses(jnp.zeros((5, 24, 3)), 10, weights)

@@ -7,7 +7,7 @@ import pytest
 
 from ief_jax.body import joints
 from ief_jax.geometry import keypoints2d
-from ief_jax.lgd import build, detector_errors, synthetic_views
+from ief_jax.lgd import annotators, build, detector_errors, synthetic_views
 from ief_jax.lgd.config import RELEASED
 from tests.helpers.people import random_people
 
@@ -28,14 +28,15 @@ def detected(points: jax.Array, noisy: bool, lossy: bool) -> keypoints2d.Keypoin
     @jax.vmap
     def detect(key: jax.Array) -> keypoints2d.Keypoints2D:
         flags = jnp.asarray(noisy), jnp.asarray(lossy)
-        return detector_errors.detect(key, points, rates, *flags)
+        skeleton = detector_errors.draw_skeleton(jax.random.fold_in(key, 1))
+        return detector_errors.detect(key, points, skeleton, rates, *flags)
 
     return detect(jax.random.split(jax.random.key(0), PEOPLE))
 
 
 def test_without_errors_a_skeleton_is_seen_where_it_is(points: jax.Array) -> None:
     found = detected(points, False, False)
-    masks = {tuple(np.isin(build.LAYOUT, names)) for names, _ in detector_errors.SKELETONS}
+    masks = {tuple(np.isin(build.LAYOUT, each.names)) for each in detector_errors.SKELETONS}
     seen = np.asarray(found.confidence) > 0
     assert {tuple(row) for row in seen} == masks
     expected = np.where(seen[..., None], np.asarray(points)[None], 0)
@@ -65,8 +66,26 @@ def test_offsets_move_with_the_bones(joint_model: joints.JointModel) -> None:
     turned = local.at[0].set(turn @ local[0])
     key = jax.random.key(3)
     one, other = (
-        detector_errors.moved_points(key, task.model, pose, jnp.ones(()))
+        detector_errors.moved_points(key, task.model, pose, jnp.asarray(0), jnp.ones(()))
         for pose in (local, turned)
     )
     np.testing.assert_allclose(other, one @ turn.T, atol=1e-5)
     assert 0.005 < float(jnp.abs(one).mean()) < 0.03
+
+
+def test_a_skeletons_keypoints_lie_where_its_annotators_put_them(
+    joint_model: joints.JointModel,
+) -> None:
+    """On average over people, in the frame of the bone."""
+    local = jnp.broadcast_to(jnp.eye(3), (24, 3, 3))
+    row = [each.offsets for each in detector_errors.SKELETONS].index(annotators.COCO)
+
+    @jax.vmap
+    def moved(key: jax.Array) -> jax.Array:
+        return detector_errors.moved_points(key, joint_model, local, jnp.asarray(row), jnp.ones(()))
+
+    mean = np.asarray(moved(jax.random.split(jax.random.key(4), 4000)).mean(0))
+    for name, offset in annotators.COCO.items():
+        np.testing.assert_allclose(mean[build.LAYOUT.index(name)], offset, atol=0.003)
+    hips = np.array([annotators.COCO[f"{side}_hip"] for side in ("left", "right")]).mean(0)
+    np.testing.assert_allclose(mean[build.LAYOUT.index("mid_hip")], hips, atol=0.003)

@@ -5,7 +5,7 @@ import pytest
 
 from ief_jax.body import joints, pose_prior, smpl
 from ief_jax.geometry import rotations, skeletons
-from ief_jax.lgd import checkpoints, detector_errors, keypoint_offsets, synthetic_views
+from ief_jax.lgd import annotators, checkpoints, keypoint_offsets, synthetic_views
 
 OFFSETS = {
     name: (
@@ -36,7 +36,7 @@ def test_keypoints_lie_off_by_the_turned_offset(joint_model: joints.JointModel) 
     world = np.asarray(smpl.world_rotations(local, joint_model.parents))
     expected = keypoints(joint_model, local, betas).copy()
     for name, offset in OFFSETS.items():
-        bone = smpl.JOINT_NAMES.index(detector_errors.BONES[name])
+        bone = smpl.JOINT_NAMES.index(annotators.BONES[name])
         expected[skeletons.UNION_27.index(name)] += world[bone] @ np.array(offset)
     # Mid-hip is between the hips, wherever these are.
     hips = [skeletons.UNION_27.index(f"{side}_hip") for side in ("left", "right")]
@@ -73,8 +73,8 @@ def test_known_offsets_are_found() -> None:
         np.testing.assert_allclose(offset, true, atol=0.1 * np.abs(true).max())
 
 
-@pytest.mark.parametrize("offsets", [keypoint_offsets.COCO, keypoint_offsets.LSP])
-def test_shipped_offsets_are_mirror_images(offsets: keypoint_offsets.Offsets) -> None:
+@pytest.mark.parametrize("offsets", [annotators.COCO, annotators.LSP])
+def test_shipped_offsets_are_mirror_images(offsets: annotators.Offsets) -> None:
     for name, (left, up, ahead) in offsets.items():
         other = skeletons.UNION_27[_OPPOSITE[skeletons.UNION_27.index(name)]]
         assert offsets[other] == (-left, up, ahead)
@@ -82,7 +82,7 @@ def test_shipped_offsets_are_mirror_images(offsets: keypoint_offsets.Offsets) ->
 
 @pytest.mark.slow
 def test_keypoints_elsewhere_are_explained(joint_model: joints.JointModel) -> None:
-    moved = keypoint_offsets.displace(joint_model, keypoint_offsets.COCO)
+    moved = keypoint_offsets.displace(joint_model, annotators.COCO)
     prior = pose_prior.embedded()
     read = jnp.asarray(skeletons.selection(skeletons.UNION_27, moved.names))
     seen = jax.vmap(lambda key: synthetic_views.prior_example(key, prior, moved, read).points)
@@ -91,7 +91,7 @@ def test_keypoints_elsewhere_are_explained(joint_model: joints.JointModel) -> No
         checkpoints.load("released"), joint_model, points, np.ones((96, 27))
     )
     assert np.nanmedian(found.after) < 0.6 * np.nanmedian(found.before)
-    ear, wanted = (offsets["left_ear"] for offsets in (found.offsets, keypoint_offsets.COCO))
+    ear, wanted = (offsets["left_ear"] for offsets in (found.offsets, annotators.COCO))
     np.testing.assert_allclose(ear, wanted, atol=0.015)
 
 

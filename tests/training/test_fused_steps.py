@@ -16,7 +16,7 @@ import pytest
 
 import train
 from ief_jax.body import joints, pose_prior
-from ief_jax.lgd import build, checkpoints, detector_errors, training
+from ief_jax.lgd import build, checkpoints, detector_errors, training, training_people
 from ief_jax.lgd.config import PAPER
 from ief_jax.training import mesh, optimisers, state, step
 
@@ -151,7 +151,7 @@ def test_microbatches_save_memory() -> None:
 def test_fused_steps_of_lgd_are_the_single_ones(joint_model: joints.JointModel) -> None:
     configuration = dataclasses.replace(PAPER, width=16, steps=2)
     task = build.problem(configuration, joint_model)
-    draw = training.from_prior(pose_prior.embedded(), joint_model.betas)
+    draw = training_people.from_prior(pose_prior.embedded(), joint_model.betas)
     optimiser = optimisers.adam(3e-3, 50)
     given: Any = (
         partial(

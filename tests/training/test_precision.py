@@ -16,7 +16,7 @@ from ief_jax.ief import fpc, on_policy
 from ief_jax.ief.config import IEFConfig
 from ief_jax.ief.training_data import PersonCrop
 from ief_jax.ief.training_methods import METHODS
-from ief_jax.lgd import build, reprojection, training
+from ief_jax.lgd import build, reprojection, training, training_people
 from ief_jax.training import mesh, optimisers, state, step
 from tests.helpers import tiny
 
@@ -76,7 +76,7 @@ class Trained:
 
 def examples(task: reprojection.Problem) -> Callable[[jax.Array], tuple[Any, ...]]:
     """Keys to examples of LGD."""
-    draw = training.from_prior(pose_prior.embedded(), task.model.betas)
+    draw = training_people.from_prior(pose_prior.embedded(), task.model.betas)
     return jax.vmap(lambda key: training.example(key, None, draw, task))
 
 

@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock
 
 import train
-from ief_jax.body import joints, model_files, pose_prior
+from ief_jax.body import joints, model_files, pose_prior, smpl
 from ief_jax.geometry import camera
 from ief_jax.lgd import (
     build,
@@ -26,6 +26,7 @@ from ief_jax.lgd import (
     parameters,
     reprojection,
     training,
+    training_people,
 )
 from ief_jax.lgd.config import PAPER, RELEASED, LGDConfig
 from ief_jax.training import mesh, optimisers
@@ -50,7 +51,7 @@ def make(
     cameras: training.Cameras,
 ) -> Callable[..., Any]:
     task = build.problem(configuration, model)
-    draw = training.from_prior(pose_prior.embedded(), model.betas)
+    draw = training_people.from_prior(pose_prior.embedded(), model.betas)
     return partial(training.example, item=None, draw=draw, task=task, rates=rates, cameras=cameras)
 
 
@@ -99,15 +100,29 @@ def test_losses_vanish_at_the_truth(name: str, joint_model: joints.JointModel) -
     assert float(losses.body_loss(task, theta, observed, truth)) < 5e-3
 
 
+def test_recombined_people_have_the_limbs_of_two() -> None:
+    poses = jnp.arange(1.0, 3.0)[:, None, None] * jnp.ones((2, 24, 3))
+    draw = training_people.from_poses(poses, 10, np.array([0.5, 0.5]))
+    recombine = jax.vmap(training_people.recombined(draw, 0.4))
+    drawn = np.abs(recombine(jax.random.split(jax.random.key(2), 2000), None).pose[..., 0])
+    parts = {tuple(row) for row in drawn != drawn[:, :1]}
+    expected = {tuple(np.isin(smpl.JOINT_NAMES, names)) for names in training_people.EXCHANGED}
+    assert parts == {*expected, (False,) * 24}
+    # Half of the pairs are of one pose.
+    assert (drawn != drawn[:, :1]).any(1).mean() == pytest.approx(0.2, abs=0.03)
+
+
 def test_draws_follow_the_shares() -> None:
     poses = jnp.arange(3.0)[:, None, None] * jnp.ones((3, 24, 3))
-    draw = training.from_poses(poses, 10, np.array([0.2, 0.0, 0.8]))
+    draw = training_people.from_poses(poses, 10, np.array([0.2, 0.0, 0.8]))
     drawn = jax.vmap(draw)(jax.random.split(jax.random.key(0), 2000), None)
     which = np.abs(drawn.pose[:, 0, 0])
     assert (which == 1).sum() == 0 and (which == 2).mean() == pytest.approx(0.8, abs=0.04)
     mirrored = drawn.pose[which == 2][:, 0, 1] < 0
     assert mirrored.mean() == pytest.approx(0.5, abs=0.05)
-    kept = training.from_poses(poses, jnp.arange(30.0).reshape(3, 10), np.array([0.0, 1.0, 0.0]))
+    kept = training_people.from_poses(
+        poses, jnp.arange(30.0).reshape(3, 10), np.array([0.0, 1.0, 0.0])
+    )
     np.testing.assert_array_equal(kept(jax.random.key(1), None).betas, np.arange(10.0, 20.0))
 
 
