@@ -6,8 +6,11 @@ arguments come at once.
 
 import contextlib
 import os
+import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import FrameType
 from typing import Annotated, Any, TypeVar
 
 import tyro
@@ -75,10 +78,14 @@ def guarded(program: str, action: Callable[[], object], interrupted: str = "inte
       The exit status: 0, 2 if the input or the output was no good or a package is not installed,
       1 if numbers were no longer finite, 130 if interrupted, 141 if nobody reads on what is
       printed (`... | head`).
+
+    Raises:
+      SystemExit: with status 143 after SIGTERM, when what was half-written is gone.
     """
     try:
-        action()
-        sys.stdout.flush()
+        with _unwound():
+            action()
+            sys.stdout.flush()
     except (InputError, OutputError) as error:
         print(f"{program}: error: {error}", file=sys.stderr, flush=True)
         return 2
@@ -103,3 +110,23 @@ def guarded(program: str, action: Callable[[], object], interrupted: str = "inte
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     return 0
+
+
+@contextlib.contextmanager
+def _unwound() -> Iterator[None]:
+    """Within the block SIGTERM ends the process as an exception does, which leaves all blocks.
+
+    Signals reach the main thread alone; in another one nothing is changed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
