@@ -70,6 +70,8 @@ LSP: Offsets = {
     "head_top": (0.000, -0.020, -0.009),
 }
 """Of LSP's annotators: 448 people of its training photographs."""
+BODY_25B: Offsets = {**COCO, **{name: LSP[name] for name in ("upper_neck", "head_top")}}
+"""Of OpenPose's, which learned of COCO's annotators, and the head of MPII's, who follow LSP's."""
 
 
 def of_layout(offsets: Offsets) -> np.ndarray:

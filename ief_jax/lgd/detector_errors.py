@@ -42,7 +42,7 @@ SKELETONS = (
     Skeleton(skeletons.COCO_17, 0.22, annotators.COCO),
     Skeleton(skeletons.COCO_18, 0.08, annotators.COCO),
     Skeleton(skeletons.BODY_25, 0.16, annotators.COCO),
-    Skeleton(skeletons.BODY_25B, 0.12, annotators.COCO),
+    Skeleton(skeletons.BODY_25B, 0.12, annotators.BODY_25B),
     Skeleton(skeletons.LSP_14, 0.07, annotators.LSP),
     Skeleton((*skeletons.LSP_14, "neck", "mid_hip"), 0.05, annotators.LSP),
     Skeleton((*skeletons.LSP_14, *FACE), 0.05, annotators.LSP),
@@ -78,19 +78,19 @@ SWAPPED: tuple[tuple[str, ...], ...] = (
 """Keypoints whose left and right are exchanged together."""
 
 OFFSETS = {
-    **dict.fromkeys(FACE, 0.015),
-    "head_top": 0.035,
-    "upper_neck": 0.03,
-    "neck": 0.035,
-    "mid_hip": 0.035,
-    "left_hip": 0.035,
-    "right_hip": 0.035,
-    "left_shoulder": 0.028,
-    "right_shoulder": 0.028,
+    **dict.fromkeys(FACE, 0.012),
+    "head_top": 0.03,
+    "upper_neck": 0.025,
+    "neck": 0.022,
+    "mid_hip": 0.022,
+    "left_hip": 0.022,
+    "right_hip": 0.022,
+    "left_shoulder": 0.018,
+    "right_shoulder": 0.018,
 }
 """Standard deviation of where keypoints lie on people, about the annotators' mean: metres along
 each axis."""
-TYPICAL_OFFSET = 0.018
+TYPICAL_OFFSET = 0.013
 """The same, of all others."""
 
 

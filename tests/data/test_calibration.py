@@ -1,5 +1,6 @@
 """Faults that are put into the poses of a person are found and taken out; the rest is kept."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from data import prepare
-from data.cmu import clips
+from data.cmu import asf_amc, clips
 from data.motion import calibration, kinematics
 from data.motion.preparation import rest_offsets
 from ief_jax.body.model_files import PARENTS
@@ -253,6 +254,51 @@ def test_released_files_of_a_subject_agree_when_calibrated(tmp_path: Path) -> No
     for first, second in zip(one, other, strict=True):
         assert degrees_apart(world_of(first), world_of(second)).max() < 0.1
         assert np.degrees(np.median(first[:, KNEE, 0])) < 20  # 30 as captured
+
+
+def captured_joints(clip: Path, skeleton: Path) -> dict[str, np.ndarray]:
+    """Where the bones of a clip end, [N, 3] by their names: by the file's own lengths."""
+    bones = asf_amc.read_skeleton(skeleton)
+    motion = asf_amc.read(clip, bones, 30)
+    text = skeleton.read_text()
+    lengths = dict(re.findall(r"name (\w+)\s+direction[^\n]*\s+length (\S+)", text))
+    ends = {"root": np.zeros((len(motion.rotations), 3))}
+    for i, name in enumerate(motion.names[1:], 1):
+        along = motion.rotations[:, i] @ motion.directions[i] * float(lengths[name])
+        ends[name] = ends[bones.names[bones.parents[i]]] + along
+    return ends
+
+
+def lean(hips: tuple[np.ndarray, np.ndarray], end: np.ndarray) -> np.ndarray:
+    """How far ahead of the hips something leans, degrees: [N] of [N, 3] each."""
+    ahead = np.cross((hips[0] - hips[1]) * [1, 0, 1], [0, 1, 0])
+    up = end - (hips[0] + hips[1]) / 2
+    ahead /= np.linalg.norm(ahead, axis=-1, keepdims=True)
+    return np.degrees(np.arctan2((up * ahead).sum(-1), up[:, 1]))
+
+
+@pytest.mark.skipif(not (SHARED / "cmu").is_dir(), reason="needs CMU clips in ../shared/data/cmu")
+def test_upright_trunks_lean_as_captured() -> None:
+    """The body's shoulders and neck are where the capture's own skeleton has them."""
+    folder = SHARED / "cmu" / "asfamc"
+    own: list[np.ndarray] = []
+    poses = []
+    for name in ("02_01", "02_02", "02_03"):
+        clip, skeleton = folder / f"{name}.amc", folder / "02.asf"
+        at = captured_joints(clip, skeleton)
+        hips = at["lhipjoint"], at["rhipjoint"]
+        shoulders = (at["lclavicle"] + at["rclavicle"]) / 2
+        own.append(np.stack([lean(hips, shoulders), lean(hips, at["thorax"])], -1))
+        poses.append(clips.read_amc(clip, skeleton, 30).poses)
+    captured, retargeted = np.concatenate(own), np.concatenate(poses).reshape(-1, 24, 3)
+    found = calibration.calibrated(retargeted, calibration.zero_of(retargeted))
+    places = kinematics.positions(world_of(found), rest_offsets(), PARENTS)
+    hips = places[:, HIP[0]], places[:, HIP[1]]
+    shoulders = places[:, [J["left_shoulder"], J["right_shoulder"]]].mean(1)
+    ours = np.stack([lean(hips, shoulders), lean(hips, places[:, J["neck"]])], -1)
+    upright = calibration.stance(found).any(1)
+    assert upright.sum() > 100
+    assert (np.abs(np.median((ours - captured)[upright], axis=0)) < 3).all()
 
 
 @pytest.mark.skipif(

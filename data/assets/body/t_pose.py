@@ -29,6 +29,11 @@ def _leg_direction(outward_degrees: float, forward: float) -> FloatArray:
 THIGH_DIRECTION = _leg_direction(2.5, 0.02)
 SHANK_DIRECTION = _leg_direction(0.5, -0.025)
 
+BACKWARD = about_axis(0, np.radians(-6.5))
+"""How the trunk is turned about the hips, x, the head staying level. MakeHuman's people stand with
+their shoulders 2 degrees ahead of their hips; those of captured motion, whose rotations this body
+is posed with, 2 behind when they stand upright, turned forward by 2 to 3 (README.md)."""
+
 # The MakeHuman bone on which each SMPL joint rides from the A- to the T-pose.
 _LEFT_CARRIERS = {
     "hip": "upperleg01", "knee": "lowerleg01", "ankle": "foot", "foot": "foot",
@@ -60,7 +65,7 @@ def t_pose_rotations(mesh: BaseMesh, vertices: FloatArray) -> dict[str, FloatArr
     elevation = np.arctan2(-upper[1], upper[0])
     clavicle = about_axis(2, CLAVICLE_SHARE * elevation)
     scapula = about_axis(2, SCAPULA_SHARE * elevation)
-    girdle = clavicle @ scapula
+    girdle = BACKWARD @ clavicle @ scapula
     x_axis = np.array([1.0, 0, 0])
     upper_arm = aligning(girdle @ upper, x_axis) @ girdle
     bent = upper_arm @ lower
@@ -84,11 +89,12 @@ def t_pose_rotations(mesh: BaseMesh, vertices: FloatArray) -> dict[str, FloatArr
     hip, knee, ankle = at("l-upper-leg"), at("l-knee"), at("l-ankle")
     thigh = aligning(knee - hip, THIGH_DIRECTION)
     shank = aligning(thigh @ (ankle - knee), SHANK_DIRECTION) @ thigh
-    left["upperleg01"], left["lowerleg01"], left["foot"] = thigh, thigh.T @ shank, shank.T
+    left["upperleg01"] = BACKWARD.T @ thigh
+    left["lowerleg01"], left["foot"] = thigh.T @ shank, shank.T
 
     both = {f"{bone}.L": rotation for bone, rotation in left.items()}
     both.update({f"{bone}.R": mirrored(rotation) for bone, rotation in left.items()})
-    return both
+    return {**both, "root": BACKWARD, "neck01": BACKWARD.T}
 
 
 def smpl_joints_in_rest_pose(mesh: BaseMesh, vertices: FloatArray) -> FloatArray:

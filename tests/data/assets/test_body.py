@@ -131,6 +131,15 @@ def test_asset_has_the_proportions_of_adults(model: BodyModel, rest_joints: np.n
     assert shares == pytest.approx({**expected, "shank": 0.249}, rel=0.03)
 
 
+def test_asset_is_at_zero_where_captured_people_are(rest_joints: np.ndarray) -> None:
+    """The trunk leans back from the hips, by what people who stand upright turn it forward; arms
+    and head are level. (`tests/data/test_calibration.py` compares it with a capture.)"""
+    at = dict(zip(JOINT_NAMES, rest_joints, strict=True))
+    trunk = at["left_shoulder"] - at["left_hip"]
+    assert np.degrees(np.arctan2(trunk[2], trunk[1])) == pytest.approx(-4.5, abs=1)
+    np.testing.assert_allclose(at["left_wrist"][1:], at["left_shoulder"][1:], atol=0.003)
+
+
 def test_asset_first_beta_is_tallness(model: BodyModel) -> None:
     heights = [np.ptp((model.v_template + s * model.shapedirs[..., 0])[:, 1]) for s in (-2, 0, 2)]
     assert heights[0] + 0.1 < heights[1] < heights[2] - 0.1
