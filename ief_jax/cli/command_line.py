@@ -8,13 +8,13 @@ import contextlib
 import os
 import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Annotated, Any, TypeVar
 
 import tyro
 
+from ief_jax import signals
 from ief_jax.io.files import InputError, OutputError
 
 T = TypeVar("T")
@@ -83,7 +83,7 @@ def guarded(program: str, action: Callable[[], object], interrupted: str = "inte
       SystemExit: with status 143 after SIGTERM, when what was half-written is gone.
     """
     try:
-        with _unwound():
+        with signals.handled((signal.SIGTERM,), _leave):
             action()
             sys.stdout.flush()
     except (InputError, OutputError) as error:
@@ -112,21 +112,6 @@ def guarded(program: str, action: Callable[[], object], interrupted: str = "inte
     return 0
 
 
-@contextlib.contextmanager
-def _unwound() -> Iterator[None]:
-    """Within the block SIGTERM ends the process as an exception does, which leaves all blocks.
-
-    Signals reach the main thread alone; in another one nothing is changed.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def leave(number: int, _frame: FrameType | None) -> None:
-        sys.exit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+def _leave(number: int, _frame: FrameType | None) -> None:
+    """Ends the process as an exception does, which leaves all blocks."""
+    sys.exit(128 + number)

@@ -3,10 +3,11 @@
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from ief_jax import signals
 
 
 class Interruption:
@@ -32,9 +33,6 @@ def deferred() -> Iterator[Interruption]:
     Signals reach the main thread alone; in another one nothing is changed.
     """
     found = Interruption()
-    if threading.current_thread() is not threading.main_thread():
-        yield found
-        return
 
     def note(number: int, _frame: FrameType | None) -> None:
         again, found.received = found.received, number
@@ -44,9 +42,5 @@ def deferred() -> Iterator[Interruption]:
         text = f"\n{signal.Signals(number).name}: finishing the step; again to stop at once\n"
         os.write(2, text.encode())
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with signals.handled((signal.SIGINT, signal.SIGTERM), note):
         yield found
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
