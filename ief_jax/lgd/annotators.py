@@ -76,8 +76,5 @@ BODY_25B: Offsets = {**COCO, **{name: LSP[name] for name in ("upper_neck", "head
 
 def of_layout(offsets: Offsets) -> np.ndarray:
     """[27, 3] metres, in `skeletons.UNION_27`'s order: of combined keypoints the mean of theirs."""
-    rows = np.zeros((len(skeletons.UNION_27), 3), np.float32)
-    for row, name in enumerate(skeletons.UNION_27):
-        members = (name,) if name in offsets else skeletons.COMBINED.get(name, (name,))
-        rows[row] = np.mean([offsets.get(member, (0.0, 0.0, 0.0)) for member in members], 0)
-    return rows
+    own = np.array(list(offsets.values()), np.float32).reshape(-1, 3)
+    return skeletons.selection(skeletons.UNION_27, tuple(offsets)) @ own

@@ -61,8 +61,7 @@ def example(
     cameras: Cameras = TYPICAL_CAMERAS,
 ) -> tuple[keypoints2d.Keypoints2D, Truth]:
     """One training example: normalised keypoints, and the truth (Algorithm 1)."""
-    keys = iter(jax.random.split(key, 8))
-    pose_key, near_key, far_key, kind_key = next(keys), next(keys), next(keys), next(keys)
+    pose_key, near_key, far_key, kind_key, *keys = jax.random.split(key, 8)
     skeleton_key, offset_key, error_key, lens_key = keys
     # theta_gt, beta_gt, R_gt, t_gt, s_gt, x_gt
     person = draw(pose_key, item)

@@ -134,7 +134,8 @@ def recombined(first: Draw, share: float) -> Draw:
     """Draws people whose arms or legs are another's in a share of the cases.
 
     Some thousand captured poses are few; people outside a laboratory hold their arms otherwise
-    while they walk. As in data augmentation by part composition (ours: which parts, how often).
+    while they walk. The other is a second draw; where poses come from outside, the same one or its
+    mirror image. Ours.
     """
     groups = jnp.asarray(np.stack([np.isin(smpl.JOINT_NAMES, names) for names in EXCHANGED]))
 
