@@ -287,6 +287,22 @@ def _to_minimum(near: Linearised, prior: GaussianPrior, noise: jax.Array) -> Dis
     )
 
 
+def most_probable(measurement: Measurement, prior: GaussianPrior, steps: int) -> Body:
+    """The body after `steps` Gauss-Newton steps, to train through: as `map_estimate`'s.
+
+    Written out step by step and without the spread, it is differentiated in half the time.
+    """
+    checks.count("steps", steps)
+    at = at_rest(prior)
+    near = linearise(measurement, prior, at)
+    noise = most_likely_noise(jax.lax.stop_gradient(near))
+    for step in range(steps):
+        if step:
+            near = linearise(measurement, prior, at)
+        at = jax.tree.map(jnp.add, at, _to_minimum(near, prior, noise))
+    return displaced(prior.body, at)
+
+
 class Spread(NamedTuple):
     """Standard deviations of the 24 joints from the pelvis, metres.
 

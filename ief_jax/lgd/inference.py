@@ -71,16 +71,20 @@ def second_order_states(
     Arguments as for `belief`; the configuration says how many steps.
     """
     prior, measurement = belief(task, theta, outputs, observed)
-
-    def encode(body: Body) -> Theta:
-        points = joints.positions(task.model, body.local, body.betas)
-        view = camera.solve_weak(
-            task.selection @ points, observed.points, observed.weights, observed.intrinsics
-        )
-        return task.parameterisation.encode(body, view)
-
     found = gauss_newton.map_estimate(measurement, prior, configuration.second_order_steps)
-    return Refined(jax.vmap(encode)(found.bodies), found.spread)
+    states = jax.vmap(lambda body: state_of_body(task, body, observed))(found.bodies)
+    return Refined(states, found.spread)
+
+
+def state_of_body(
+    task: reprojection.Problem, body: Body, observed: keypoints2d.Keypoints2D
+) -> Theta:
+    """Theta of a body, seen by the camera that fits the keypoints best."""
+    points = joints.positions(task.model, body.local, body.betas)
+    view = camera.solve_weak(
+        task.selection @ points, observed.points, observed.weights, observed.intrinsics
+    )
+    return task.parameterisation.encode(body, view)
 
 
 ASSUMED_INVERSE_FOCAL = 0.1

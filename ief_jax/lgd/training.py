@@ -144,7 +144,8 @@ def loss_and_steps(
     """The training loss of a configuration, and what its learned steps do.
 
     The sum over the steps n = 1 .. N of the paper's parameter loss; with second-order steps, of
-    the losses on the body and of the prior about it.
+    the losses on the body and of the prior about it, and the loss on the body that second-order
+    steps make of the last one.
 
     The numbers are means over the batch: `error/step n`, L(Theta_n) of n = 0 .. N, and `cosine/step
     n`, between the n-th update Theta_n - Theta_{n-1} and the negative gradient before it.
@@ -155,6 +156,16 @@ def loss_and_steps(
       compute: dtype that the network is computed in, by default that of its weights; bodies,
         cameras, losses and the gradients that the network sees stay as they are.
     """
+
+    def of_refined(
+        theta: Theta, outputs: jax.Array, observed: keypoints2d.Keypoints2D, truth: Truth
+    ) -> jax.Array:
+        prior, measurement = inference.belief(task, theta, outputs, observed)
+        steps = min(configuration.second_order_steps, losses.REFINED_STEPS)
+        body = gauss_newton.most_probable(measurement, prior, steps)
+        return losses.REFINED_WEIGHT * losses.body_loss(
+            task, inference.state_of_body(task, body, observed), observed, truth
+        )
 
     def of_state(
         theta: Theta, outputs: jax.Array, observed: keypoints2d.Keypoints2D, truth: Truth
@@ -181,6 +192,9 @@ def loss_and_steps(
         over_batch = jax.vmap(of_state)
         over_steps = jax.vmap(over_batch, in_axes=(0, 0, None, None))
         value = over_steps(after, record.extra, observed, truth).mean(1).sum()
+        if configuration.second_order_steps:
+            last, outputs = jax.tree.map(lambda group: group[-1], (states, record.extra))
+            value += jax.vmap(of_refined)(last, outputs, observed, truth).mean()
         return value, what_steps_do(task, states, record, observed)
 
     return total

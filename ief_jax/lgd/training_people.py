@@ -107,8 +107,9 @@ STRAIGHTENED = ("pelvis", *LEGS, "spine1", "spine2", "spine3", "neck", "head")
 def straightened(first: Draw, share: float) -> Draw:
     """Draws people who stand straighter than they did in a share of the cases.
 
-    Motion capture moves and photographs stand still: legs, trunk and tilt are bent by a uniform
-    share of what they were, the arms as before.
+    Motion capture moves and photographs stand still: legs, trunk and tilt are bent by a share of
+    what they were, the square of a uniform one, so that a third of them are bent by a tenth at
+    most; the arms as before.
     """
     rows = np.isin(smpl.JOINT_NAMES, STRAIGHTENED)[:, None]
 
@@ -116,7 +117,7 @@ def straightened(first: Draw, share: float) -> Draw:
         choice, first_key = jax.random.split(key)
         chosen, left = jax.random.uniform(choice, (2,))
         person = first(first_key, item)
-        factor = jnp.where((chosen < share) & rows, left, 1.0)
+        factor = jnp.where((chosen < share) & rows, left**2, 1.0)
         return PoseAndShape(person.pose * factor, person.betas)
 
     return draw

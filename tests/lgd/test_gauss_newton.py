@@ -1,6 +1,7 @@
 """Second-order steps: their derivatives, their minimum, the noise they settle on."""
 
 import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -46,6 +47,7 @@ def noisy(pixels: Keypoints2D, noise: float) -> Keypoints2D:
 linearise = jax.jit(gauss_newton.linearise)
 most_likely_noise = jax.jit(gauss_newton.most_likely_noise)
 map_estimate = jax.jit(gauss_newton.map_estimate, static_argnums=2)
+most_probable = jax.jit(gauss_newton.most_probable, static_argnums=2)
 
 
 @jax.jit
@@ -109,6 +111,53 @@ def test_steps_minimise_what_they_say(
     assert float(end) < 0.1 * float(start)
     for final, initial in zip(slope, first, strict=True):
         assert np.abs(final).max() < 1e-2 * np.abs(initial).max()
+
+
+def test_the_most_probable_body_is_that_of_the_fit(
+    task: reprojection.Problem, person: synthetic_views.Example
+) -> None:
+    look, prior = measurement(task, person, 0.01), near(person)
+    body = most_probable(look, prior, 2)
+    fitted = map_estimate(look, prior, 2).bodies
+    np.testing.assert_allclose(body.local, fitted.local[-1], atol=1e-5)
+    np.testing.assert_allclose(body.betas, fitted.betas[-1], atol=1e-4)
+
+
+def test_training_sees_what_second_order_steps_make_of_a_prior(
+    task: reprojection.Problem, person: synthetic_views.Example
+) -> None:
+    """The derivative of the answer by the prior's mean and deviations is that of differences."""
+    look, prior = measurement(task, person, 0.02), near(person)
+    truth = joints.positions(task.model, person.local, person.betas)
+    weights = jax.random.normal(jax.random.key(6), truth.shape)
+    changes = {
+        "mean": Displacement(0.1 * jax.random.normal(jax.random.key(7), (24, 3)), jnp.zeros(10)),
+        "turns": jax.random.normal(jax.random.key(8), (24, 3)),
+        "betas": jax.random.normal(jax.random.key(9), (10,)),
+    }
+
+    def answer(size: jax.Array, which: str) -> jax.Array:
+        change = {name: 0.0 for name in changes} | {which: size}
+        changed = GaussianPrior(
+            gauss_newton.displaced(
+                prior.body, jax.tree.map(lambda d: change["mean"] * d, changes["mean"])
+            ),
+            prior.turn_deviation * jnp.exp(change["turns"] * changes["turns"]),
+            prior.betas_deviation * jnp.exp(change["betas"] * changes["betas"]),
+        )
+        body = gauss_newton.most_probable(look, changed, 2)
+        return (weights * joints.positions(task.model, body.local, body.betas)).sum()
+
+    for which in changes:
+        value = jax.jit(partial(answer, which=which))
+        step = jnp.float32(0.05)
+        # central differences of fourth order
+        expected = (8 * (value(step) - value(-step)) - (value(2 * step) - value(-2 * step))) / (
+            12 * step
+        )
+        slope = jax.jit(jax.grad(partial(answer, which=which)))(jnp.float32(0.0))
+        assert abs(float(slope)) > 1e-2, which
+        np.testing.assert_allclose(slope, expected, rtol=0.03, err_msg=which)
 
 
 def test_exact_and_noisy_keypoints_are_told_apart(
