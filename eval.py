@@ -10,6 +10,8 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "lgd": commands.evaluate_lgd,
     "lgd-dataset": commands.evaluate_lgd_dataset,
     "lgd-posture": commands.evaluate_lgd_posture,
+    "lgd-standing": commands.evaluate_lgd_standing,
+    "lgd-triangulated": commands.evaluate_lgd_triangulated,
     "lgd-ablations": commands.ablate_lgd,
     "lgd-offsets": commands.calibrate_lgd_offsets,
     "ief": commands.evaluate_ief,

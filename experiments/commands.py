@@ -75,6 +75,20 @@ def evaluate_lgd_posture(arguments: Arguments[lgd.EvaluatePosture]) -> None:
     evaluate_posture.run(arguments)
 
 
+def evaluate_lgd_standing(arguments: Arguments[lgd.EvaluateStanding]) -> None:
+    """Evaluate how people who stand in photographs come out: do they lean, do they crouch?"""
+    from experiments.lgd import evaluate_standing
+
+    evaluate_standing.run(arguments)
+
+
+def evaluate_lgd_triangulated(arguments: Arguments[lgd.EvaluateTriangulated]) -> None:
+    """Evaluate on a real detector's keypoints, against joints that several cameras saw."""
+    from experiments.lgd import evaluate_triangulated
+
+    evaluate_triangulated.run(arguments)
+
+
 def calibrate_lgd_offsets(arguments: Arguments[lgd.Offsets]) -> None:
     """Calibrate where a detector or an annotator puts keypoints on the body."""
     from experiments.lgd import offsets

@@ -140,6 +140,47 @@ class EvaluatePosture:
 
 
 @dataclass(frozen=True)
+class EvaluateTriangulated:
+    """Evaluate on a real detector's keypoints, against joints that several cameras saw.
+
+    Attributes:
+      truth: npz file of one person in F frames: `names` [J] of the keypoints, `keypoints` [F, J, 3]
+        that one camera's detector found (pixels, confidence), `joints` [F, J, 3] triangulated from
+        all cameras (metres in this one's frame: x right, y down, z ahead; NaN where not known),
+        and `K` [3, 3] of its lens.
+      checkpoint: released (the best we know), paper, or a folder that train.py wrote.
+      body: SMPL body file (.pkl or .npz) instead of the embedded body.
+      fps: frames per second.
+      json: file for the figures.
+    """
+
+    truth: Path
+    checkpoint: str = "released"
+    body: Path | None = None
+    fps: float = 30.0
+    json: Path | None = None
+
+
+@dataclass(frozen=True)
+class EvaluateStanding:
+    """Evaluate how people who stand upright in photographs come out: do they lean or crouch?
+
+    Attributes:
+      keypoints: files or folders of detected or annotated keypoints, as `ief-jax fit` reads them.
+      skeleton: the layout of these, where the files do not say; a key of `skeletons.LAYOUTS`.
+      checkpoint: released (the best we know), paper, or a folder that train.py wrote.
+      body: SMPL body file (.pkl or .npz) instead of the embedded body.
+      json: file for the figures.
+    """
+
+    keypoints: tuple[Path, ...]
+    skeleton: str | None = None
+    checkpoint: str = "released"
+    body: Path | None = None
+    json: Path | None = None
+
+
+@dataclass(frozen=True)
 class FitOptions:
     """Who is fitted, and with what.
 

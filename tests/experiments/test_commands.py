@@ -33,6 +33,8 @@ COMMANDS = {
     ("eval.py", "lgd-dataset", "amass"): lgd.Amass,
     ("eval.py", "lgd-dataset", "cmu"): lgd.Cmu,
     ("eval.py", "lgd-posture"): lgd.EvaluatePosture,
+    ("eval.py", "lgd-standing"): lgd.EvaluateStanding,
+    ("eval.py", "lgd-triangulated"): lgd.EvaluateTriangulated,
     ("eval.py", "lgd-ablations"): lgd.Ablate,
     ("eval.py", "lgd-offsets"): lgd.Offsets,
     ("eval.py", "ief"): ief.Evaluate,
