@@ -130,25 +130,24 @@ def test_training_sees_what_second_order_steps_make_of_a_prior(
     look, prior = measurement(task, person, 0.02), near(person)
     truth = joints.positions(task.model, person.local, person.betas)
     weights = jax.random.normal(jax.random.key(6), truth.shape)
-    changes = {
-        "mean": Displacement(0.1 * jax.random.normal(jax.random.key(7), (24, 3)), jnp.zeros(10)),
-        "turns": jax.random.normal(jax.random.key(8), (24, 3)),
-        "betas": jax.random.normal(jax.random.key(9), (10,)),
-    }
+    moved = 0.1 * jax.random.normal(jax.random.key(7), (24, 3))
+    turns = jax.random.normal(jax.random.key(8), (24, 3))
+    shapes = jax.random.normal(jax.random.key(9), (10,))
+
+    def changed(size: jax.Array, which: str) -> GaussianPrior:
+        if which == "mean":
+            by = Displacement(size * moved, jnp.zeros(10))
+            return prior._replace(body=gauss_newton.displaced(prior.body, by))
+        if which == "turns":
+            deviation = prior.turn_deviation * jnp.exp(size * turns)
+            return prior._replace(turn_deviation=deviation)
+        return prior._replace(betas_deviation=prior.betas_deviation * jnp.exp(size * shapes))
 
     def answer(size: jax.Array, which: str) -> jax.Array:
-        change = {name: 0.0 for name in changes} | {which: size}
-        changed = GaussianPrior(
-            gauss_newton.displaced(
-                prior.body, jax.tree.map(lambda d: change["mean"] * d, changes["mean"])
-            ),
-            prior.turn_deviation * jnp.exp(change["turns"] * changes["turns"]),
-            prior.betas_deviation * jnp.exp(change["betas"] * changes["betas"]),
-        )
-        body = gauss_newton.most_probable(look, changed, 2)
+        body = gauss_newton.most_probable(look, changed(size, which), 2)
         return (weights * joints.positions(task.model, body.local, body.betas)).sum()
 
-    for which in changes:
+    for which in ("mean", "turns", "betas"):
         value = jax.jit(partial(answer, which=which))
         step = jnp.float32(0.05)
         # central differences of fourth order
