@@ -73,7 +73,6 @@ def evaluate(arguments: EvaluateStanding) -> Result:
     checks.outputs(arguments.json)
     checkpoint = checkpoints.load(arguments.checkpoint)
     model = joints.fold(model_files.load_or_embedded(arguments.body))
-    build.check_checkpoint(checkpoint, model)
     read = [detection_files.read(path, arguments.skeleton) for path in arguments.keypoints]
     found, _ = detections.usable(detections.joined([detections.to_union(one) for one in read]))
     rows = np.flatnonzero(stands(found.points, found.confidence))
@@ -110,14 +109,12 @@ def stands(points: np.ndarray, confidence: np.ndarray) -> np.ndarray:
     ]
     upright = (confidence[:, needed] > 0).all(1)
     trunk = _middle(points, build.LAYOUT, "hip") - _middle(points, build.LAYOUT, "shoulder")
-    upright &= _from_vertical(trunk) < UPRIGHT_TRUNK
+    upright &= np.abs(_lean(trunk)) < UPRIGHT_TRUNK
     for side in ("left", "right"):
-        thigh = place[f"{side}_knee"] - place[f"{side}_hip"]
-        shank = place[f"{side}_ankle"] - place[f"{side}_knee"]
-        upright &= (_from_vertical(thigh) < UPRIGHT_LEGS) & (_from_vertical(shank) < UPRIGHT_LEGS)
-        across = thigh[:, 0] * shank[:, 1] - thigh[:, 1] * shank[:, 0]
-        bend = np.degrees(np.arctan2(np.abs(across), (thigh * shank).sum(1)))
-        upright &= bend < STRAIGHT_KNEES
+        thigh = _lean(place[f"{side}_knee"] - place[f"{side}_hip"])
+        shank = _lean(place[f"{side}_ankle"] - place[f"{side}_knee"])
+        upright &= (np.abs(thigh) < UPRIGHT_LEGS) & (np.abs(shank) < UPRIGHT_LEGS)
+        upright &= np.abs(thigh - shank) < STRAIGHT_KNEES
     return upright
 
 
@@ -150,6 +147,6 @@ def _middle(points: np.ndarray, names: tuple[str, ...], part: str) -> np.ndarray
     return (left + right) / 2
 
 
-def _from_vertical(down: np.ndarray) -> np.ndarray:
-    """Degrees between vectors [N, 2] and the image's y: [N]."""
-    return np.degrees(np.arctan2(np.abs(down[:, 0]), down[:, 1]))
+def _lean(down: np.ndarray) -> np.ndarray:
+    """Degrees from the image's y to vectors [N, 2], positive to the right: [N]."""
+    return np.degrees(np.arctan2(down[:, 0], down[:, 1]))

@@ -20,7 +20,7 @@ from ief_jax.formats import keypoint_names
 from ief_jax.geometry import camera, skeletons
 from ief_jax.io import npz
 from ief_jax.io.files import InputError, write_json
-from ief_jax.lgd import build, checkpoints, fitting, metrics, motion
+from ief_jax.lgd import checkpoints, fitting, metrics, motion
 from ief_jax.lgd.protocols import MILLIMETRES
 
 LIMBS = tuple(
@@ -96,15 +96,13 @@ def evaluate(arguments: EvaluateTriangulated) -> Result:
         raise InputError(f"--fps is {arguments.fps}, expected more than 0")
     checkpoint = checkpoints.load(arguments.checkpoint)
     model = joints.fold(model_files.load_or_embedded(arguments.body))
-    build.check_checkpoint(checkpoint, model)
     truth = read(arguments.truth)
     seen = truth.points, truth.confidence
     each = fitting.fit(checkpoint, model, *seen, None, truth.intrinsics)
     moving = None
     if checkpoint.configuration.second_order_steps:
         times = np.arange(len(truth.points)) / arguments.fps
-        lens = truth.intrinsics
-        moving = errors(motion.fit(checkpoint, model, *seen, times, lens), truth)
+        moving = errors(motion.fit(checkpoint, model, *seen, times, truth.intrinsics), truth)
     return Result(errors(each, truth), moving, int(_known(truth).sum()))
 
 

@@ -18,7 +18,7 @@ def run(arguments: Offsets) -> None:
       InputError: a file cannot be read, or has too few people.
       OutputError: the file cannot be written.
     """
-    body = model_files.load(arguments.body) if arguments.body else model_files.embedded()
+    body = model_files.load_or_embedded(arguments.body)
     checkpoint = checkpoints.load(arguments.checkpoint)
     read = [detection_files.read(path, arguments.skeleton) for path in arguments.keypoints]
     found, _ = detections.usable(detections.joined([detections.to_union(one) for one in read]))

@@ -294,12 +294,10 @@ def most_probable(measurement: Measurement, prior: GaussianPrior, steps: int) ->
     """
     checks.count("steps", steps)
     at = at_rest(prior)
-    near = linearise(measurement, prior, at)
-    noise = most_likely_noise(jax.lax.stop_gradient(near))
+    noise = most_likely_noise(jax.lax.stop_gradient(linearise(measurement, prior, at)))
+    correct = correction(measurement, prior, noise)
     for step in range(steps):
-        if step:
-            near = linearise(measurement, prior, at)
-        at = jax.tree.map(jnp.add, at, _to_minimum(near, prior, noise))
+        at = jax.tree.map(jnp.add, at, correct(at, jnp.asarray(step)))
     return displaced(prior.body, at)
 
 

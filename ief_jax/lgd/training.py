@@ -172,13 +172,11 @@ def loss_and_steps(
     ) -> jax.Array:
         if not configuration.second_order_steps:
             return losses.parameter_loss(task, theta, truth)
-        sure = gauss_newton.uncertainty(outputs, task.model.betas)
-        prior = gauss_newton.gaussian_prior(task.parameterisation.body(theta), sure)
-        deviation = gauss_newton.keypoint_deviation(sure.keypoints, observed)
+        prior, measurement = inference.belief(task, theta, outputs, observed)
         return (
             losses.body_loss(task, theta, observed, truth)
             + losses.PRIOR_WEIGHT * losses.prior_loss(prior, truth)
-            + losses.KEYPOINT_WEIGHT * losses.keypoint_loss(deviation, observed, truth)
+            + losses.KEYPOINT_WEIGHT * losses.keypoint_loss(measurement.deviation, observed, truth)
         )
 
     def total(
