@@ -6,11 +6,18 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from ief_jax.body import joints
+from ief_jax.body import joints, smpl
 from ief_jax.geometry import keypoints2d, skeletons
 from ief_jax.io import checkpoint_files
 from ief_jax.io.files import InputError
-from ief_jax.lgd import checkpoints, gauss_newton, iteration, parameters, reprojection, upright
+from ief_jax.lgd import (
+    belief,
+    checkpoints,
+    iteration,
+    parameters,
+    reprojection,
+    upright,
+)
 from ief_jax.lgd import features as lgd_features
 from ief_jax.lgd.config import LGDConfig
 from ief_jax.precision import cast
@@ -59,7 +66,7 @@ def network(configuration: LGDConfig, task: reprojection.Problem) -> "UpdateNetw
 
     outputs = iteration.theta_size(task)
     if configuration.second_order_steps:
-        outputs += gauss_newton.output_size(task.model.betas, len(LAYOUT))
+        outputs += belief.output_size(task.model.betas, len(LAYOUT))
     return UpdateNetwork(outputs, configuration.width, configuration.blocks)
 
 
@@ -81,23 +88,37 @@ def proposal(
 
     def apply(shown: jax.Array) -> jax.Array:
         # Cast at each step, so that the gradients of the steps are added up uncast.
-        found = module.apply(cast(weights, compute), cast(shown, compute))
+        network_alone = {"params": weights["params"]}
+        found = module.apply(cast(network_alone, compute), cast(shown, compute))
         return jnp.asarray(found, shown.dtype)
 
     return iteration.proposal(apply, features(configuration))
 
 
+def correlation(weights: checkpoint_files.Weights) -> jax.Array:
+    """How errors of the network's bodies go together: `GaussianPrior.correlation`.
+
+    Raises:
+      KeyError: the weights are of a configuration without second-order steps.
+    """
+    return belief.correlation_of(weights["correlation"]["factor"])
+
+
 def initial_weights(
     configuration: LGDConfig, task: reprojection.Problem, key: jax.Array
 ) -> checkpoint_files.Weights:
-    """Random weights of a configuration's network."""
+    """First weights of a configuration: a random network whose errors do not go together."""
     module = network(configuration, task)
 
     @jax.jit  # one program, where each small operation would be compiled for itself
     def initial(key: jax.Array) -> checkpoint_files.Weights:
         theta = task.parameterisation.start(task.model.betas)
         observed = keypoints2d.Keypoints2D(jnp.zeros((len(LAYOUT), 2)), jnp.ones(len(LAYOUT)))
-        return module.init(key, features(configuration)(theta, theta, observed)[None])
+        weights = module.init(key, features(configuration)(theta, theta, observed)[None])
+        if configuration.second_order_steps:
+            size = 3 * smpl.JOINTS + task.model.betas
+            weights = {**weights, "correlation": {"factor": jnp.eye(size)}}
+        return weights
 
     return initial(key)
 

@@ -10,41 +10,9 @@ from ief_jax import checks
 from ief_jax.body import joints
 from ief_jax.geometry import camera, keypoints2d
 from ief_jax.io import checkpoint_files
-from ief_jax.lgd import build, gauss_newton, iteration, reprojection, upright
+from ief_jax.lgd import belief, build, gauss_newton, iteration, reprojection, upright
 from ief_jax.lgd.config import LGDConfig
 from ief_jax.lgd.parameters import Body, Theta
-
-
-class Belief(NamedTuple):
-    """What the learned steps leave to the second-order ones, of one example.
-
-    Attributes:
-      prior: the body that they led to, and how sure the network is of it.
-      measurement: the keypoints, and how sure the network is of them.
-    """
-
-    prior: gauss_newton.GaussianPrior
-    measurement: gauss_newton.Measurement
-
-
-def belief(
-    task: reprojection.Problem,
-    theta: Theta,
-    outputs: jax.Array,
-    observed: keypoints2d.Keypoints2D,
-) -> Belief:
-    """Prior and measurement of one example.
-
-    Args:
-      task: the body.
-      theta: where the learned steps ended.
-      outputs: what the network put out beyond its last update: how sure it is.
-      observed: normalised keypoints.
-    """
-    sure = gauss_newton.uncertainty(outputs, task.model.betas)
-    prior = gauss_newton.gaussian_prior(task.parameterisation.body(theta), sure)
-    deviation = gauss_newton.keypoint_deviation(sure.keypoints, observed)
-    return Belief(prior, gauss_newton.Measurement(task.model, task.selection, observed, deviation))
 
 
 class Refined(NamedTuple):
@@ -65,12 +33,13 @@ def second_order_states(
     theta: Theta,
     outputs: jax.Array,
     observed: keypoints2d.Keypoints2D,
+    correlation: jax.Array,
 ) -> Refined:
     """The second-order steps of one example.
 
-    Arguments as for `belief`; the configuration says how many steps.
+    Arguments as for `belief.of_outputs`; the configuration says how many steps.
     """
-    prior, measurement = belief(task, theta, outputs, observed)
+    prior, measurement = belief.of_outputs(task, theta, outputs, observed, correlation)
     found = gauss_newton.map_estimate(measurement, prior, configuration.second_order_steps)
     states = jax.vmap(lambda body: state_of_body(task, body, observed))(found.bodies)
     return Refined(states, found.spread)
@@ -147,14 +116,16 @@ def infer(
     square, observed = jax.vmap(to_normalised)(pixels)
     propose = build.proposal(configuration, task, weights)
     if configuration.symmetric:
-        mirror = partial(gauss_newton.mirror_outputs, opposite=task.opposite)
+        mirror = partial(belief.mirror_outputs, opposite=task.opposite)
         propose = iteration.mirror_averaged(propose, mirror)
     states, record = iteration.unroll(task, propose, observed, steps)
     spread = None
     if configuration.second_order_steps and steps:
         last = jax.tree.map(lambda group: group[-1], states)
         refine = partial(second_order_states, configuration, task)
-        refined = jax.vmap(refine)(last, record.extra[-1], observed)
+        together = build.correlation(weights)
+        over_people = jax.vmap(refine, in_axes=(0, 0, 0, None))
+        refined = over_people(last, record.extra[-1], observed, together)
         spread = refined.spread
         further = jax.tree.map(lambda group: jnp.swapaxes(group, 0, 1), refined.states)
         states = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), states, further)

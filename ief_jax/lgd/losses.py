@@ -55,7 +55,7 @@ REPROJECTION_WEIGHT = 0.04
 PARAMETER_WEIGHT = 0.065
 PRIOR_WEIGHT = 0.005
 KEYPOINT_WEIGHT = 0.005
-REFINED_WEIGHT = 2.0
+REFINED_WEIGHT = 4.0
 """Of the losses on the body after the second-order steps, beside those on each learned step's."""
 REFINED_STEPS = 2
 """Second-order steps that are trained through. A third changes errors by less than 0.1 mm."""

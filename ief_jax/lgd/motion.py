@@ -19,6 +19,7 @@ from ief_jax.body import joints
 from ief_jax.geometry import camera, keypoints2d, rotations, skeletons
 from ief_jax.io import checkpoint_files
 from ief_jax.lgd import (
+    belief,
     build,
     checkpoints,
     fitting,
@@ -185,6 +186,7 @@ def _guess(
     build.check_checkpoint(checkpoints.Checkpoint(configuration, weights), model)
     ran = inference.infer(configuration, steps, weights, model, pixels)
     task = build.problem(configuration, model)
+    correlation = build.correlation(weights)
 
     def of_frame(
         theta: Theta,
@@ -194,7 +196,7 @@ def _guess(
         square: keypoints2d.Square,
         joint_deviation: jax.Array,
     ) -> _Guess:
-        prior, measurement = inference.belief(task, theta, outputs, observed)
+        prior, measurement = belief.of_outputs(task, theta, outputs, observed, correlation)
         near = gauss_newton.linearise(measurement, prior, gauss_newton.at_rest(prior))
         again = reprojection.reproject(task, end, observed)
         turned, _ = upright.to_pixels(task.model, prior.body, again.view, square)
@@ -242,7 +244,9 @@ def _track(each: _Guess, pixels: keypoints2d.Keypoints2D, times: jax.Array) -> _
     share = weight / jnp.maximum(weight.sum(), 1e-9)
     betas = share @ each.body.betas
     evidence = jnp.where(seen[:, None], each.evidence, 0.0).sum(0)
-    noise = jnp.asarray(gauss_newton.NOISES)[jnp.argmax(evidence)]
+    likely = jnp.asarray(gauss_newton.NOISES)[jnp.argmax(evidence)]
+    # Exact keypoints are followed as by single frames; of many noisy ones errors average out.
+    noise = jnp.minimum(likely, gauss_newton.assumed_noise(likely))
     half = share @ each.square.half
     square = keypoints2d.Square(share @ each.square.centre, half, jnp.zeros(()))
     lens = each.lens

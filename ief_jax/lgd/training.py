@@ -15,6 +15,7 @@ from ief_jax.body import joints
 from ief_jax.geometry import camera, keypoints2d
 from ief_jax.io import checkpoint_files
 from ief_jax.lgd import (
+    belief,
     build,
     detector_errors,
     gauss_newton,
@@ -158,9 +159,13 @@ def loss_and_steps(
     """
 
     def of_refined(
-        theta: Theta, outputs: jax.Array, observed: keypoints2d.Keypoints2D, truth: Truth
+        theta: Theta,
+        outputs: jax.Array,
+        observed: keypoints2d.Keypoints2D,
+        truth: Truth,
+        correlation: jax.Array,
     ) -> jax.Array:
-        prior, measurement = inference.belief(task, theta, outputs, observed)
+        prior, measurement = belief.of_outputs(task, theta, outputs, observed, correlation)
         steps = min(configuration.second_order_steps, losses.REFINED_STEPS)
         body = gauss_newton.most_probable(measurement, prior, steps)
         return losses.REFINED_WEIGHT * losses.body_loss(
@@ -168,11 +173,15 @@ def loss_and_steps(
         )
 
     def of_state(
-        theta: Theta, outputs: jax.Array, observed: keypoints2d.Keypoints2D, truth: Truth
+        theta: Theta,
+        outputs: jax.Array,
+        observed: keypoints2d.Keypoints2D,
+        truth: Truth,
+        correlation: jax.Array | None,
     ) -> jax.Array:
-        if not configuration.second_order_steps:
+        if correlation is None:
             return losses.parameter_loss(task, theta, truth)
-        prior, measurement = inference.belief(task, theta, outputs, observed)
+        prior, measurement = belief.of_outputs(task, theta, outputs, observed, correlation)
         return (
             losses.body_loss(task, theta, observed, truth)
             + losses.PRIOR_WEIGHT * losses.prior_loss(prior, truth)
@@ -187,12 +196,16 @@ def loss_and_steps(
             task, propose, observed, configuration.steps, reprojection.detached_error_and_gradient
         )
         after = jax.tree.map(lambda group: group[1:], states)
-        over_batch = jax.vmap(of_state)
-        over_steps = jax.vmap(over_batch, in_axes=(0, 0, None, None))
-        value = over_steps(after, record.extra, observed, truth).mean(1).sum()
+        correlation = None
         if configuration.second_order_steps:
+            correlation = build.correlation(weights)
+        over_batch = jax.vmap(of_state, in_axes=(0, 0, 0, 0, None))
+        over_steps = jax.vmap(over_batch, in_axes=(0, 0, None, None, None))
+        value = over_steps(after, record.extra, observed, truth, correlation).mean(1).sum()
+        if correlation is not None:
             last, outputs = jax.tree.map(lambda group: group[-1], (states, record.extra))
-            value += jax.vmap(of_refined)(last, outputs, observed, truth).mean()
+            over_people = jax.vmap(of_refined, in_axes=(0, 0, 0, 0, None))
+            value += over_people(last, outputs, observed, truth, correlation).mean()
         return value, what_steps_do(task, states, record, observed)
 
     return total

@@ -7,7 +7,7 @@ from ief_jax import checks
 from ief_jax.lgd import inference
 
 FACTORS = (1.35, 1.6)
-"""Of the deviations in the image and in depth. With 1.2 and 1.37 68 % of the errors on validation
+"""Of the deviations in the image and in depth. With 1.1 and 1.3 68 % of the errors on validation
 subjects are within one; more, since those of real detections are larger. `python eval.py lgd`
 prints how many are."""
 FACTORS_UNKNOWN_LENS = (2.5, 2.75)

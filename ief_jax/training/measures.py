@@ -28,13 +28,12 @@ def norms(weights: Any, norm: Callable[[Any], jax.Array] = optax.tree.norm) -> d
     """The Euclidean norm of each group of weights, by its name.
 
     Args:
-      weights: a tree. A group is what has a name of its own at the top, below a `params` that
-        stands there alone; of a tree without names all weights are the group `all`.
+      weights: a tree. A group is what has a name of its own at the top, or below a `params` that
+        stands there; of a tree without names all weights are the group `all`.
       norm: of one tree.
     """
-    if isinstance(weights, Mapping) and set(weights) == {"params"}:
-        weights = weights["params"]
-    groups = weights if isinstance(weights, Mapping) else {"all": weights}
+    groups = dict(weights) if isinstance(weights, Mapping) else {"all": weights}
+    groups = {**groups.pop("params", {}), **groups}
     return {name: norm(group) for name, group in groups.items()}
 
 

@@ -12,6 +12,7 @@ from ief_jax.body import joints, pose_prior, smpl
 from ief_jax.geometry.camera import WeakPerspective
 from ief_jax.geometry.keypoints2d import Keypoints2D
 from ief_jax.lgd import (
+    belief,
     build,
     evaluation,
     gauss_newton,
@@ -116,12 +117,13 @@ BORDERS = {
         (("estimate", (27, 3)), *WRONG_SEEN),
     ),
     "gaussian_prior": Border(
-        lambda local, betas, outputs: gauss_newton.gaussian_prior(
-            Body(local, betas), gauss_newton.uncertainty(outputs, 10)
+        lambda local, betas, outputs: belief.gaussian_prior(
+            Body(local, betas), belief.uncertainty(outputs, 10), jnp.eye(82)
         ),
         {"local": (24, 3, 3), "betas": (10,), "outputs": (109,)},
         (("local", (23, 3, 3), "body.local"), ("outputs", (2, 109))),
     ),
+    "correlation": Border(belief.correlation_of, {"factor": (82, 82)}, (("factor", (82, 72)),)),
     "from_poses": Border(
         lambda poses, betas: jnp.zeros(
             training_people.from_poses(poses, betas, np.ones(5)) is None
@@ -286,6 +288,7 @@ def test_second_order_steps_refuse_what_does_not_belong(joint_model: joints.Join
         "betas": (10,),
         "turns": (24, 3),
         "spreads": (10,),
+        "correlation": (82, 82),
     }
     wrong = (
         *WRONG_SEEN,
@@ -294,6 +297,7 @@ def test_second_order_steps_refuse_what_does_not_belong(joint_model: joints.Join
         ("betas", (9,), "prior.body.betas"),
         ("turns", (72,), "prior.turn_deviation"),
         ("spreads", (9,), "prior.betas_deviation"),
+        ("correlation", (72, 72), "prior.correlation"),
     )
 
     def parts(
@@ -303,7 +307,9 @@ def test_second_order_steps_refuse_what_does_not_belong(joint_model: joints.Join
         body = Body(given["local"], given["betas"])
         return (
             gauss_newton.Measurement(model, given["selection"], seen, jnp.ones(27)),
-            gauss_newton.GaussianPrior(body, given["turns"], given["spreads"]),
+            gauss_newton.GaussianPrior(
+                body, given["turns"], given["spreads"], given["correlation"]
+            ),
         )
 
     def linearise(turn: jax.Array, move: jax.Array, **given: jax.Array) -> object:
@@ -323,7 +329,7 @@ def test_second_order_steps_refuse_what_does_not_belong(joint_model: joints.Join
 
     def nll(turns: jax.Array, spreads: jax.Array, local: jax.Array, betas: jax.Array) -> jax.Array:
         mean = Body(jnp.zeros((24, 3, 3)), jnp.zeros(10))
-        prior = gauss_newton.GaussianPrior(mean, turns, spreads)
+        prior = gauss_newton.GaussianPrior(mean, turns, spreads, jnp.eye(82))
         truth = losses.Truth(Body(local, betas), *3 * [jnp.zeros(())])  # type: ignore[arg-type]
         return losses.prior_loss(prior, truth)
 

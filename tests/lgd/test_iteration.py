@@ -12,10 +12,10 @@ import pytest
 from ief_jax.body.joints import JointModel
 from ief_jax.geometry.keypoints2d import Keypoints2D, bounding_square, normalise
 from ief_jax.lgd import (
+    belief,
     build,
     checkpoints,
     fitting,
-    gauss_newton,
     iteration,
     parameters,
     reprojection,
@@ -217,7 +217,7 @@ def test_symmetric_steps_treat_left_and_right_alike(
     )
     propose = iteration.mirror_averaged(
         build.proposal(configuration, task, weights),
-        partial(gauss_newton.mirror_outputs, opposite=task.opposite),
+        partial(belief.mirror_outputs, opposite=task.opposite),
     )
     if not configuration.second_order_steps:
         propose = iteration.mirror_averaged(

@@ -19,14 +19,14 @@ from ief_jax.lgd.config import PAPER
 from ief_jax.training import measures, mesh, optimisers, state, step
 from tests.helpers import tiny_run
 
-WEIGHTS = {"params": {"first": {"kernel": jnp.array([[1.0, -2.0]])}, "second": jnp.array([3.0])}}
+WEIGHTS = {"params": {"first": {"kernel": jnp.array([[1.0, -2.0]])}}, "second": jnp.array([3.0])}
 ITEMS = np.random.default_rng(0).normal(size=(5, 4, 2)).astype(np.float32)
 RATE, MOMENTUM = 0.1, 0.5
 
 
 def objective(weights: Any, seen: jax.Array) -> Any:
     wide = seen @ weights["params"]["first"]["kernel"][0]
-    error = wide - weights["params"]["second"][0]
+    error = wide - weights["second"][0]
     return (error**2).mean(), {"bias": error.mean()}
 
 
