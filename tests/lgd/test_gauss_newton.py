@@ -135,13 +135,13 @@ def test_training_sees_what_second_order_steps_make_of_a_prior(
     task: reprojection.Problem, person: synthetic_views.Example
 ) -> None:
     """The derivative by the prior's mean, deviations and correlation is that of differences."""
-    look, prior = measurement(task, person, 0.02), near(person)
+    look, prior = measurement(task, person, 0.01), near(person)
     truth = joints.positions(task.model, person.local, person.betas)
     weights = jax.random.normal(jax.random.key(6), truth.shape)
     moved = 0.1 * jax.random.normal(jax.random.key(7), (24, 3))
     turns = jax.random.normal(jax.random.key(8), (24, 3))
     shapes = jax.random.normal(jax.random.key(9), (10,))
-    factors = 0.1 * jax.random.normal(jax.random.key(12), (82, 82))
+    factors = 0.3 * jax.random.normal(jax.random.key(12), (82, 82))
 
     def changed(size: jax.Array, which: str) -> GaussianPrior:
         if which == "mean":
