@@ -115,19 +115,19 @@ class Belief(NamedTuple):
 
 def of_outputs(
     task: reprojection.Problem,
+    correlation: jax.Array,
     theta: Theta,
     outputs: jax.Array,
     observed: Keypoints2D,
-    correlation: jax.Array,
 ) -> Belief:
     """Prior and measurement of one example.
 
     Args:
       task: the body.
+      correlation: of the prior, `correlation_of`.
       theta: where the learned steps ended.
       outputs: what the network put out beyond its last update: how sure it is.
       observed: normalised keypoints.
-      correlation: of the prior, `correlation_of`.
     """
     sure = uncertainty(outputs, task.model.betas)
     prior = gaussian_prior(task.parameterisation.body(theta), sure, correlation)

@@ -10,14 +10,7 @@ from ief_jax.body import joints, smpl
 from ief_jax.geometry import keypoints2d, skeletons
 from ief_jax.io import checkpoint_files
 from ief_jax.io.files import InputError
-from ief_jax.lgd import (
-    belief,
-    checkpoints,
-    iteration,
-    parameters,
-    reprojection,
-    upright,
-)
+from ief_jax.lgd import belief, checkpoints, iteration, parameters, reprojection, upright
 from ief_jax.lgd import features as lgd_features
 from ief_jax.lgd.config import LGDConfig
 from ief_jax.precision import cast

@@ -30,16 +30,16 @@ class Refined(NamedTuple):
 def second_order_states(
     configuration: LGDConfig,
     task: reprojection.Problem,
+    correlation: jax.Array,
     theta: Theta,
     outputs: jax.Array,
     observed: keypoints2d.Keypoints2D,
-    correlation: jax.Array,
 ) -> Refined:
     """The second-order steps of one example.
 
     Arguments as for `belief.of_outputs`; the configuration says how many steps.
     """
-    prior, measurement = belief.of_outputs(task, theta, outputs, observed, correlation)
+    prior, measurement = belief.of_outputs(task, correlation, theta, outputs, observed)
     found = gauss_newton.map_estimate(measurement, prior, configuration.second_order_steps)
     states = jax.vmap(lambda body: state_of_body(task, body, observed))(found.bodies)
     return Refined(states, found.spread)
@@ -122,10 +122,8 @@ def infer(
     spread = None
     if configuration.second_order_steps and steps:
         last = jax.tree.map(lambda group: group[-1], states)
-        refine = partial(second_order_states, configuration, task)
-        together = build.correlation(weights)
-        over_people = jax.vmap(refine, in_axes=(0, 0, 0, None))
-        refined = over_people(last, record.extra[-1], observed, together)
+        refine = partial(second_order_states, configuration, task, build.correlation(weights))
+        refined = jax.vmap(refine)(last, record.extra[-1], observed)
         spread = refined.spread
         further = jax.tree.map(lambda group: jnp.swapaxes(group, 0, 1), refined.states)
         states = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), states, further)

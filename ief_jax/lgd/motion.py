@@ -196,7 +196,7 @@ def _guess(
         square: keypoints2d.Square,
         joint_deviation: jax.Array,
     ) -> _Guess:
-        prior, measurement = belief.of_outputs(task, theta, outputs, observed, correlation)
+        prior, measurement = belief.of_outputs(task, correlation, theta, outputs, observed)
         near = gauss_newton.linearise(measurement, prior, gauss_newton.at_rest(prior))
         again = reprojection.reproject(task, end, observed)
         turned, _ = upright.to_pixels(task.model, prior.body, again.view, square)

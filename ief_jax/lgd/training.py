@@ -159,13 +159,13 @@ def loss_and_steps(
     """
 
     def of_refined(
+        correlation: jax.Array,
         theta: Theta,
         outputs: jax.Array,
         observed: keypoints2d.Keypoints2D,
         truth: Truth,
-        correlation: jax.Array,
     ) -> jax.Array:
-        prior, measurement = belief.of_outputs(task, theta, outputs, observed, correlation)
+        prior, measurement = belief.of_outputs(task, correlation, theta, outputs, observed)
         steps = min(configuration.second_order_steps, losses.REFINED_STEPS)
         body = gauss_newton.most_probable(measurement, prior, steps)
         return losses.REFINED_WEIGHT * losses.body_loss(
@@ -173,15 +173,15 @@ def loss_and_steps(
         )
 
     def of_state(
+        correlation: jax.Array | None,
         theta: Theta,
         outputs: jax.Array,
         observed: keypoints2d.Keypoints2D,
         truth: Truth,
-        correlation: jax.Array | None,
     ) -> jax.Array:
         if correlation is None:
             return losses.parameter_loss(task, theta, truth)
-        prior, measurement = belief.of_outputs(task, theta, outputs, observed, correlation)
+        prior, measurement = belief.of_outputs(task, correlation, theta, outputs, observed)
         return (
             losses.body_loss(task, theta, observed, truth)
             + losses.PRIOR_WEIGHT * losses.prior_loss(prior, truth)
@@ -199,13 +199,13 @@ def loss_and_steps(
         correlation = None
         if configuration.second_order_steps:
             correlation = build.correlation(weights)
-        over_batch = jax.vmap(of_state, in_axes=(0, 0, 0, 0, None))
-        over_steps = jax.vmap(over_batch, in_axes=(0, 0, None, None, None))
-        value = over_steps(after, record.extra, observed, truth, correlation).mean(1).sum()
+        over_batch = jax.vmap(partial(of_state, correlation))
+        over_steps = jax.vmap(over_batch, in_axes=(0, 0, None, None))
+        value = over_steps(after, record.extra, observed, truth).mean(1).sum()
         if correlation is not None:
             last, outputs = jax.tree.map(lambda group: group[-1], (states, record.extra))
-            over_people = jax.vmap(of_refined, in_axes=(0, 0, 0, 0, None))
-            value += over_people(last, outputs, observed, truth, correlation).mean()
+            over_batch = jax.vmap(partial(of_refined, correlation))
+            value += over_batch(last, outputs, observed, truth).mean()
         return value, what_steps_do(task, states, record, observed)
 
     return total

@@ -135,7 +135,7 @@ def test_training_sees_what_second_order_steps_make_of_a_prior(
     task: reprojection.Problem, person: synthetic_views.Example
 ) -> None:
     """The derivative by the prior's mean, deviations and correlation is that of differences."""
-    look, prior = measurement(task, person, 0.01), near(person)
+    look, prior = measurement(task, person, 0.005), near(person)
     truth = joints.positions(task.model, person.local, person.betas)
     weights = jax.random.normal(jax.random.key(6), truth.shape)
     moved = 0.1 * jax.random.normal(jax.random.key(7), (24, 3))
@@ -166,7 +166,7 @@ def test_training_sees_what_second_order_steps_make_of_a_prior(
             12 * step
         )
         slope = jax.jit(jax.grad(partial(answer, which=which)))(jnp.float32(0.0))
-        assert abs(float(slope)) > 5e-3, which
+        assert abs(float(slope)) > 1e-2, which
         np.testing.assert_allclose(slope, expected, rtol=0.03, err_msg=which)
 
 
@@ -193,7 +193,7 @@ def test_evidence_is_that_of_scipy(
     close = linearise(measurement(task, person, 0.01), near(person), zero())
     rows, target = np.asarray(close.rows, np.float64), np.asarray(close.target, np.float64)
     # The camera's three directions hold nothing: rows and target have no part in them.
-    gram = rows @ np.asarray(near(person).correlation, np.float64) @ rows.T
+    gram = rows @ np.asarray(together(), np.float64) @ rows.T
     values, vectors = np.linalg.eigh(gram + np.outer(target, target))
     del vectors
     assert (values[:3] < 1e-6).all()
@@ -257,11 +257,10 @@ def test_products_of_rows_stay_positive(
     close = linearise(measurement(task, person, 0.0), near(person), zero())
     few = np.random.default_rng(0).normal(size=(3, 82))
     rows = jnp.asarray(np.random.default_rng(1).normal(size=(36, 3)) @ few, jnp.float32)
-    correlation = near(person).correlation
-    close = close._replace(rows=rows, correlated=rows @ correlation)
+    close = close._replace(rows=rows, correlated=rows @ together())
     values = np.linalg.eigvalsh(np.asarray(gauss_newton._gram(close), np.float64))
     assert values[0] > 0
-    exact = np.asarray(rows, np.float64) @ np.asarray(correlation) @ np.asarray(rows).T
+    exact = np.asarray(rows, np.float64) @ np.asarray(together()) @ np.asarray(rows).T
     np.testing.assert_allclose(values[-3:], np.linalg.eigvalsh(exact)[-3:], rtol=1e-5)
 
 
